@@ -1,0 +1,235 @@
+"""The result's shape, `pgflow-stress/result/1`: frozen dataclasses, JSON in and out.
+
+Times are integers in nanoseconds (`_ns`), but for `seconds`; sizes are bytes; rates are per second.
+Unknown keys are accepted on reading and dropped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+SCHEMA = "pgflow-stress/result/1"
+INDEX_SCHEMA = "pgflow-stress/index/1"
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Latencies of one phase; a percentile with fewer than 10 samples beyond it is None.
+
+    `count` is what the phase counts, `samples` the distinct statements that timed them.
+    """
+
+    count: int = 0
+    samples: int = 0
+    mean: float | None = None
+    p50: int | None = None
+    p90: int | None = None
+    p95: int | None = None
+    p99: int | None = None
+    p999: int | None = None
+    p9999: int | None = None
+    max: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One phase: from_ns and to_ns count from the repetition's origin; None where it did not happen."""
+
+    from_ns: int | None = None
+    to_ns: int | None = None
+    seconds: float = 0.0
+    count: int = 0
+    per_second: float | None = None
+    per_second_common: float | None = None
+    latency_ns: Latency = field(default_factory=Latency)
+
+
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """What became of every task that the plan says should exist: the other six add up to `expected`."""
+
+    expected: int
+    completed: int = 0
+    failed: int = 0
+    timed_out: int = 0
+    unfinished: int = 0
+    abandoned: int = 0
+    indeterminate: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One invariant: `expected` and `found` are JSON values; `ids` names offenders, all of them."""
+
+    name: str
+    ok: bool
+    expected: Any
+    found: Any
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Every check of a repetition; ok when all are."""
+
+    ok: bool
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """What a reader must know: a worker lost and replaced, tasks adopted, retries. at_ns from the origin."""
+
+    kind: str
+    at_ns: int
+    subject: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """One repetition; `window` is {seconds}, the common window of its phases."""
+
+    index: int
+    warmup: bool
+    interrupted: bool
+    window: Json
+    phases: dict[str, Phase]
+    tasks: Tasks
+    events: Json
+    audit: Audit
+    incidents: tuple[Incident, ...]
+    client: Json
+    server: Json
+    lost_worker: bool = False  # lost unplanned: kept, but left out of the summary
+
+    @property
+    def counted(self) -> bool:
+        """Whether the summary includes it."""
+        return not (self.warmup or self.interrupted or self.lost_worker)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric over the counted repetitions; n 0 and Nones where none is counted."""
+
+    mean: float | None
+    stdev: float | None
+    ci95: tuple[float, float] | None
+    n: int
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricVerdict:
+    """Whether one metric can be relied on, and why not."""
+
+    valid: bool
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the measurement is valid for its purpose, over all and by metric."""
+
+    valid: bool
+    reasons: tuple[str, ...]
+    metrics: dict[str, MetricVerdict]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One scenario's measurement."""
+
+    tool: Json
+    scenario: Json
+    load_model: str
+    environment: Json
+    hosts: tuple[Json, ...]
+    repetitions: tuple[Repetition, ...]
+    summary: dict[str, Metric]
+    verdict: Verdict
+    outcome: Json = field(default_factory=dict)  # {exit_code, codes: [...], reasons: [...]}
+    schema: str = SCHEMA
+
+
+def to_json(result: Result) -> Json:
+    """The result as plain JSON values."""
+    return {"schema": result.schema, **{k: v for k, v in _plain(asdict(result)).items() if k != "schema"}}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def from_json(document: Json) -> Result:
+    """Read a result; unknown keys are dropped.
+
+    Raises:
+        ValueError: not of this schema, or a required key is absent; the message says which.
+    """
+    if document.get("schema") != SCHEMA:
+        raise ValueError(f"not a {SCHEMA} document (schema is {document.get('schema')!r})")
+    try:
+        return Result(
+            tool=document["tool"],
+            scenario=document["scenario"],
+            load_model=document["load_model"],
+            environment=document["environment"],
+            hosts=tuple(document["hosts"]),
+            repetitions=tuple(_repetition(r) for r in document["repetitions"]),
+            summary={
+                name: Metric(m["mean"], m["stdev"], tuple(m["ci95"]) if m["ci95"] else None, m["n"], tuple(m["values"]))
+                for name, m in document["summary"].items()
+            },
+            verdict=Verdict(
+                document["verdict"]["valid"],
+                tuple(document["verdict"]["reasons"]),
+                {
+                    name: MetricVerdict(m["valid"], tuple(m["reasons"]))
+                    for name, m in document["verdict"]["metrics"].items()
+                },
+            ),
+            outcome=document.get("outcome", {}),
+        )
+    except KeyError as error:
+        raise ValueError(f"result lacks {error.args[0]!r}") from None
+
+
+def _repetition(document: Json) -> Repetition:
+    return Repetition(
+        index=document["index"],
+        warmup=document["warmup"],
+        interrupted=document["interrupted"],
+        window=document["window"],
+        phases={name: _phase(p) for name, p in document["phases"].items()},
+        tasks=Tasks(**_known(Tasks, document["tasks"])),
+        events=document["events"],
+        audit=Audit(
+            document["audit"]["ok"],
+            tuple(
+                Check(c["name"], c["ok"], c["expected"], c["found"], tuple(c.get("ids", ())))
+                for c in document["audit"]["checks"]
+            ),
+        ),
+        incidents=tuple(Incident(**_known(Incident, i)) for i in document["incidents"]),
+        client=document["client"],
+        server=document["server"],
+        lost_worker=document.get("lost_worker", False),
+    )
+
+
+def _phase(document: Json) -> Phase:
+    values = _known(Phase, document)
+    return Phase(**{**values, "latency_ns": Latency(**_known(Latency, document["latency_ns"]))})
+
+
+def _known(kind: Any, document: Json) -> Json:
+    return {key: document[key] for key in kind.__dataclass_fields__ if key in document}

@@ -1,0 +1,1 @@
+"""The database under test: the embedded server or a given one, prepared outside every timed window."""

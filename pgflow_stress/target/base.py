@@ -1,0 +1,80 @@
+"""What the engine knows of a target: a prepared database a repetition, its fingerprint, its clean-up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+
+class Isolation(StrEnum):
+    """How one repetition's database is kept apart from everything else."""
+
+    CLONE = "clone"  # a fresh database from a template
+    FRESH = "fresh"  # a new database, pgflow installed into it
+    PREFIX = "prefix"  # unique slugs in the given database, only its own rows touched
+
+
+@dataclass(frozen=True, slots=True)
+class TargetOptions:
+    """What was asked for, before anything is connected to."""
+
+    dsn: str | None = None
+    dsn_typed: bool = False  # on the command line; else it came from a file or the environment
+    isolation: Isolation | None = None
+    yes_on: tuple[str, ...] = ()
+    allow_remote: bool = False
+    pgflow: str = "0.8.1"  # npm version, or a directory of migrations
+    pg_settings: tuple[tuple[str, str], ...] = ()
+    realtime_send: str = "supabase"
+    purpose: str = "compare"
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One repetition's database, ready to be driven."""
+
+    conninfo: str  # complete libpq keyword/value string, dbname included; no application_name
+    name: str
+    isolation: Isolation
+    slug_prefix: str  # every flow slug of this repetition starts with it
+
+
+@dataclass(frozen=True, slots=True)
+class CleanUp:
+    """What a clean-up left behind: empty when it is verified clean."""
+
+    leftovers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """The target's part of the result's environment: JSON values only, no password, no path of a home."""
+
+    postgres: dict[str, Any] = field(default_factory=dict)
+    pgflow: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+class Target(Protocol):
+    """A prepared target. Opened by target.opening.open_target, a context manager that closes it."""
+
+    isolation: Isolation
+    embedded: bool
+
+    def acquire(self, nonce: int) -> Database:
+        """A database for one repetition; nothing of it is timed.
+
+        Raises:
+            SetUpFault: it could not be made; the message says what to do.
+        """
+
+    def release(self, database: Database) -> CleanUp:
+        """Remove what the repetition left, end its backends, and verify."""
+
+    def fingerprint(self) -> Fingerprint:
+        """What was measured on."""
+
+
+Say = Callable[[str], None]  # one line of progress, to standard error
