@@ -1,0 +1,98 @@
+"""Everything that can be asked of `run`, resolved from command line, environment and file; no default is left open."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pgflow_stress.core.errors import UsageFault
+
+
+class Mode(StrEnum):
+    """How statements are sent, of creation, start and completion alike."""
+
+    SINGLE = "single"  # a statement each and waited for
+    PIPELINE = "pipeline"  # a statement and a Sync each, bounded in flight
+    BATCH = "batch"  # one statement for many
+
+
+class Orphans(StrEnum):
+    """What a replacement does with tasks that its dead worker had claimed."""
+
+    COMPLETE = "complete"
+    FAIL = "fail"
+    LEAVE = "leave"
+
+
+@dataclass(frozen=True, slots=True)
+class EmptyPoll:
+    """What an idle worker does: `spin`, `sleep:MS` or `read-with-poll:S,MS`."""
+
+    kind: str = "sleep"
+    sleep_ms: float = 1.0
+    max_poll_seconds: int = 2
+    poll_interval_ms: int = 100
+
+    def __str__(self) -> str:
+        if self.kind == "sleep":
+            return f"sleep:{self.sleep_ms:g}"
+        if self.kind == "read-with-poll":
+            return f"read-with-poll:{self.max_poll_seconds},{self.poll_interval_ms}"
+        return self.kind
+
+
+def parse_empty_poll(text: str) -> EmptyPoll:
+    """Read `spin`, `sleep:MS` or `read-with-poll:S,MS`.
+
+    Raises:
+        UsageFault: anything else.
+    """
+    kind, _, rest = text.partition(":")
+    try:
+        if kind == "spin" and not rest:
+            return EmptyPoll("spin")
+        if kind == "sleep" and 0 < float(rest) <= 60_000:
+            return EmptyPoll("sleep", sleep_ms=float(rest))
+        if kind == "read-with-poll":
+            seconds, interval = rest.split(",")
+            if 1 <= int(seconds) <= 3600 and 1 <= int(interval) <= 60_000:
+                return EmptyPoll("read-with-poll", max_poll_seconds=int(seconds), poll_interval_ms=int(interval))
+    except ValueError:
+        pass
+    raise UsageFault(f"--empty-poll {text!r}: give spin, sleep:MS (sleep:1) or read-with-poll:S,MS (read-with-poll:2,100)")
+
+
+def default_workers() -> int:
+    """A worker a core that this process may use, at most 8."""
+    return max(1, min(8, len(os.sched_getaffinity(0))))
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Options of `run` that shape the load; None means the scenario's own default."""
+
+    workers: int = field(default_factory=default_workers)
+    steps: int | None = None
+    flows: int | None = None
+    runs: int | None = None
+    scale: float = 1.0
+    creation: Mode = Mode.BATCH
+    completion: Mode = Mode.BATCH
+    completion_batch_size: int = 20
+    poll_size: int = 20
+    in_flight_statements: int = 32  # most statements in flight of a pipeline
+    empty_poll: EmptyPoll = field(default_factory=EmptyPoll)
+    vt_seconds: int | None = None  # None: 15, more where the measured cycle needs it
+    payload_bytes: int = 32
+    orphans: Orphans = Orphans.COMPLETE
+    timeout_seconds: float = 600.0
+    drain_timeout_seconds: float = 10.0
+    stall_timeout_seconds: float = 30.0
+    repetitions: int = 5
+    warmup: int = 1
+    seed: int = 1
+    events: str = "none"
+    worker_model: str = "ceiling"
+    pin: tuple[tuple[str, tuple[int, ...]], ...] = ()  # role -> CPUs; roles: coordinator, worker, postgres
+    purpose: str = "compare"

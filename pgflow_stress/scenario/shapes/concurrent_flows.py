@@ -1,0 +1,20 @@
+"""Many small flows at once."""
+
+from __future__ import annotations
+
+from pgflow_stress.scenario.flow import independent_steps
+from pgflow_stress.scenario.shapes.base import Shape
+
+SHAPE = Shape(
+    summary="many flows with a few independent steps each, a run of each",
+    explains=(
+        "Runs do not share a row, so throughput grows with workers until the server's cores are busy. Each flow has a "
+        "queue of its own: the number of flows is also the number of tables that are polled."
+    ),
+    default_steps=10,
+    default_flows=80,
+    scales_steps=False,
+    steps_variable="STEPS_PER_FLOW",
+    flows_variable="CONCURRENT_FLOWS",
+    build=independent_steps,
+)
