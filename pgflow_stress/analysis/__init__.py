@@ -1,0 +1,1 @@
+"""Statistics, comparison, verdicts: pure functions on results and numpy arrays."""

@@ -1,0 +1,1 @@
+"""Drives pgflow: forks, maps, stamps, accounts. Nothing here prints."""

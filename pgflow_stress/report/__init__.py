@@ -1,0 +1,1 @@
+"""Shows results: terminal, HTML, files. Reads results only."""

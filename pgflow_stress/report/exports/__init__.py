@@ -1,0 +1,1 @@
+"""Files made out of results and recordings, one module each."""
