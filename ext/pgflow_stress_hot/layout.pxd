@@ -1,0 +1,122 @@
+# Codes and word indexes that Python (core.operations, core.arena) and C share; a test holds the two together.
+from libc.stdint cimport int16_t, int32_t, int64_t
+
+cdef enum OperationCode:
+    OP_CREATE_FLOW = 0
+    OP_ADD_STEP = 1
+    OP_START_FLOW = 2
+    OP_READ = 3
+    OP_START_TASKS = 4
+    OP_COMPLETE = 5
+    OP_TASK = 6
+    OP_ROUND_TRIP = 7
+    OP_COUNT = 8
+
+cdef enum StatusCode:
+    ST_OK = 0
+    ST_EMPTY = 1
+    ST_RETRIED = 2
+    ST_FAILED = 3
+    ST_ADOPTED = 4
+    ST_SETTLED = 5
+
+# Words of the header, written by the coordinator alone.
+cdef enum HeaderWord:
+    H_STOP = 0
+    H_PHASE = 1
+    H_STARTS_DONE = 2
+    H_VT_SECONDS = 3
+
+cdef enum StopCode:
+    STOP_RUN = 0
+    STOP_DRAIN = 1  # claimed tasks are completed, nothing more is polled or started
+    STOP_NOW = 2  # nothing more is waited for
+
+# Words of one process, written by that process alone.
+cdef enum ProcessWord:
+    W_STATE = 0
+    W_PID = 1
+    W_BACKEND_PID = 2
+    W_ROWS = 3
+    W_ROWS_LEFT_OUT = 4
+    W_CLAIMED = 5
+    W_POLLS = 6
+    W_EMPTY_POLLS = 7
+    W_MESSAGES_READ = 8
+    W_TASKS_CLAIMED = 9
+    W_TASKS_COMPLETED = 10
+    W_STATEMENTS = 11
+    W_ERRORS_RETRIED = 12
+    W_ERRORS_FAILED = 13
+    W_CPU_FROM_NS = 14
+    W_CPU_TO_NS = 15
+    W_CREATE_FROM_NS = 16
+    W_CREATE_TO_NS = 17
+    W_START_FROM_NS = 18
+    W_START_TO_NS = 19
+    W_PROCESS_FROM_NS = 20
+    W_PROCESS_TO_NS = 21
+    W_STEPS_CREATED = 22
+    W_FLOWS_CREATED = 23
+    W_RUNS_STARTED = 24
+    W_CYCLES = 25
+    W_RESIDENCE_NS = 26
+    W_IDLE_NS = 27
+    W_COMPLETED_TWICE = 28
+    W_NOT_OURS = 29
+    W_UNCLAIMED = 30
+    W_LONGEST_CYCLE_NS = 31
+    W_RSS_PEAK_BYTES = 32
+    W_PRIMED_TASK_NS = 33
+    W_FIRST_IDLE_NS = 34
+    W_NOTICES = 35
+    W_BIRTH_NS = 36
+    W_REPLACES = 37
+    W_COUNT = 64
+
+cdef enum RunWord:
+    R_INTENDED_NS = 0
+    R_SENT_NS = 1
+    R_STARTED_NS = 2
+    R_LAST_DONE_NS = 3
+    R_COMPLETED = 4
+    R_COUNT = 8
+
+cdef enum LedgerBit:
+    L_CLAIMED = 1
+    L_COMPLETED = 2
+    L_SETTLED = 4
+
+cdef enum HistogramStat:
+    HS_COUNT = 0
+    HS_SAMPLES = 1
+    HS_TOTAL_NS = 2
+    HS_MAX_NS = 3
+    HS_STATS = 4
+
+cdef packed struct EventRow:  # one cache line; core.recording.EVENT_DTYPE
+    int64_t intended_ns
+    int64_t sent_ns
+    int64_t done_ns
+    int64_t msg_id
+    int32_t run_index
+    int32_t step_index
+    int32_t task_index
+    int32_t batch
+    int16_t operation
+    int16_t status
+    int32_t items
+    int32_t flow_index
+    int32_t spare
+
+cdef enum:
+    ERROR_SLOTS = 16
+    ERROR_TEXT = 224
+
+cdef packed struct ErrorSlot:  # 256 bytes; core.arena.ERROR_DTYPE
+    int64_t count
+    int64_t first_ns
+    int32_t operation
+    int32_t retried
+    char sqlstate[8]
+    char text[224]

@@ -1,0 +1,157 @@
+"""Write event rows, histogram counts and errors into one process's arena region, without the GIL."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.string cimport memcmp, strnlen, memcpy, memset
+
+from pgflow_stress_hot.clock cimport now_ns
+from pgflow_stress_hot.histogram cimport Histogram, bucket_of, histogram_record
+from pgflow_stress_hot.layout cimport (
+    ERROR_SLOTS, ERROR_TEXT, ErrorSlot, EventRow, HS_STATS, OP_COUNT, OP_TASK, W_COUNT, W_ROWS, W_ROWS_LEFT_OUT,
+    W_ERRORS_FAILED, W_ERRORS_RETRIED,
+)
+
+
+cdef EventRow *next_row(Recorder *r) noexcept nogil:
+    cdef int64_t row = r.words[W_ROWS]
+    if row >= r.capacity:
+        publish(&r.words[W_ROWS_LEFT_OUT], r.words[W_ROWS_LEFT_OUT] + 1)
+        return NULL
+    return &r.rows[row]
+
+
+cdef void row_written(Recorder *r) noexcept nogil:
+    publish(&r.words[W_ROWS], r.words[W_ROWS] + 1)  # last: no reader may count a row half written
+
+
+cdef void record_statement(Recorder *r, int operation, int status, int64_t sent_ns, int64_t done_ns, int64_t items,
+                           int32_t flow_index, int32_t batch) noexcept nogil:
+    cdef EventRow *row
+    histogram_record(&r.histograms[operation], done_ns - sent_ns, items)
+    row = next_row(r)
+    if row == NULL:
+        return
+    row.intended_ns = 0
+    row.sent_ns = sent_ns
+    row.done_ns = done_ns
+    row.msg_id = -1
+    row.run_index = -1
+    row.step_index = -1
+    row.task_index = -1
+    row.batch = batch
+    row.operation = operation
+    row.status = status
+    row.items = <int32_t>items
+    row.flow_index = flow_index
+    row.spare = 0
+    row_written(r)
+
+
+cdef void record_error(Recorder *r, int operation, bint retried, int64_t at_ns, const char *sqlstate,
+                       const char *text) noexcept nogil:
+    # One slot a (SQLSTATE, operation); when all are taken the last one collects the rest.
+    cdef int i
+    cdef ErrorSlot *slot = &r.errors[ERROR_SLOTS - 1]
+    cdef size_t length
+    cdef int word = W_ERRORS_RETRIED if retried else W_ERRORS_FAILED
+    for i in range(ERROR_SLOTS):
+        if r.errors[i].count == 0 or (r.errors[i].operation == operation
+                                      and memcmp(r.errors[i].sqlstate, sqlstate, 5) == 0):
+            slot = &r.errors[i]
+            break
+    if slot.count == 0:
+        slot.first_ns = at_ns
+        slot.operation = operation
+        memcpy(slot.sqlstate, sqlstate, 5)
+        length = strnlen(text, ERROR_TEXT - 1)
+        memcpy(slot.text, text, length)
+        memset(slot.text + length, 0, ERROR_TEXT - length)
+    if retried:
+        slot.retried += 1
+    publish(&slot.count, slot.count + 1)
+    publish(&r.words[word], r.words[word] + 1)
+
+
+cdef class Region:
+    """One process's part of the arena: checks its views once, and keeps their buffers alive."""
+
+    def __cinit__(self, int64_t[::1] words not None, uint8_t[::1] rows not None, int64_t[:, ::1] counts not None,
+                  int64_t[:, ::1] stats not None, uint8_t[::1] errors not None):
+        cdef int i
+        if len(words) != W_COUNT:
+            raise ValueError(f"need words int64[{W_COUNT}]")
+        if len(rows) < sizeof(EventRow) or len(rows) % sizeof(EventRow):
+            raise ValueError("need rows uint8[n * 64], n >= 1")
+        if counts.shape[0] != OP_COUNT or counts.shape[1] < 2048:
+            raise ValueError(f"need counts int64[{OP_COUNT}, buckets >= 2048]")
+        if stats.shape[0] != OP_COUNT or stats.shape[1] != HS_STATS:
+            raise ValueError(f"need stats int64[{OP_COUNT}, {HS_STATS}]")
+        if len(errors) != ERROR_SLOTS * sizeof(ErrorSlot):
+            raise ValueError(f"need errors uint8[{ERROR_SLOTS * sizeof(ErrorSlot)}]")
+        self._owners = (words, rows, counts, stats, errors)
+        self.recorder.words = &words[0]
+        self.recorder.rows = <EventRow *>&rows[0]
+        self.recorder.capacity = len(rows) // sizeof(EventRow)
+        self.recorder.histograms = self.histograms
+        self.recorder.errors = <ErrorSlot *>&errors[0]
+        for i in range(OP_COUNT):
+            self.histograms[i].counts = &counts[i, 0]
+            self.histograms[i].buckets = counts.shape[1]
+            self.histograms[i].stats = &stats[i, 0]
+
+    def record(self, int operation, int status, int64_t sent_ns, int64_t done_ns, int64_t items=1):
+        """Record one statement: a row and its histogram count."""
+        if not 0 <= operation < OP_COUNT:
+            raise ValueError(f"no operation {operation}")
+        record_statement(&self.recorder, operation, status, sent_ns, done_ns, items, -1, -1)
+
+    def error(self, int operation, bint retried, bytes sqlstate not None, bytes text not None):
+        """Record one refused statement by its SQLSTATE (5 bytes)."""
+        if len(sqlstate) != 5 or not 0 <= operation < OP_COUNT:
+            raise ValueError("need an SQLSTATE of 5 bytes and an operation")
+        record_error(&self.recorder, operation, retried, now_ns(), sqlstate, text)
+
+
+def bucket_index(int64_t value_ns):
+    """Index of the histogram bucket of a value >= 0."""
+    if value_ns < 0:
+        raise ValueError("a bucket index needs a value >= 0")
+    return bucket_of(value_ns)
+
+
+def record_cost_ns(Region region not None, int64_t events):
+    """(mean ns of a clock read + record, mean ns of the clock read alone) over `events` each.
+
+    The region's rows are used over and over, so that page faults of a first touch are not what is measured.
+    """
+    cdef int64_t i, begin, stamp, previous
+    cdef double with_record, alone
+    cdef Recorder *r = &region.recorder
+    if events < 1:
+        raise ValueError("need at least one event")
+    with nogil:
+        previous = now_ns()
+        begin = previous
+        for i in range(events):
+            stamp = now_ns()
+            if r.words[W_ROWS] == r.capacity:
+                r.words[W_ROWS] = 0
+            record_statement(r, OP_TASK, 0, previous, stamp, 1, 0, 0)
+            previous = stamp
+        with_record = (previous - begin) / <double>events
+        begin = now_ns()
+        previous = begin
+        for i in range(events):
+            previous = now_ns()
+        alone = (previous - begin) / <double>events
+    return with_record, alone
+
+
+def record_events(Region region not None, int64_t events):
+    """Record `events` rows with made-up stamps and no clock: what callgrind counts."""
+    cdef int64_t i
+    cdef Recorder *r = &region.recorder
+    with nogil:
+        for i in range(events):
+            if r.words[W_ROWS] == r.capacity:
+                r.words[W_ROWS] = 0
+            record_statement(r, OP_TASK, 0, i, i + 1000 + (i & 65535), 1, 0, 0)
