@@ -6,12 +6,16 @@ tools as they are: values below 2,048 have a bucket each, above that each doubli
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from fractions import Fraction
+
 import numpy as np
 import numpy.typing as npt
 
 SUB_BUCKET_COUNT = 2048
 SUB_BUCKET_HALF = 1024
 SUB_BUCKET_BITS = 11
+_DOUBLINGS = np.left_shift(np.int64(1), np.arange(SUB_BUCKET_BITS, 63, dtype=np.int64))
 
 Counts = npt.NDArray[np.int64]
 
@@ -23,14 +27,14 @@ def bucket_index(values: npt.ArrayLike) -> npt.NDArray[np.int64]:
         values: int64[n], >= 0.
     Returns:
         int64[n].
+    Raises:
+        ValueError: a value is negative: no duration is.
     """
     array = np.asarray(values, dtype=np.int64)
-    bits = np.zeros(array.shape, dtype=np.int64)
-    rest = array >> SUB_BUCKET_BITS
-    while rest.any():
-        bits += rest > 0
-        rest = rest >> 1
-    return ((bits + 1) << (SUB_BUCKET_BITS - 1)) + (array >> bits) - SUB_BUCKET_HALF
+    if array.size and array.min() < 0:
+        raise ValueError(f"negative value: {array.min()}")
+    shift = np.searchsorted(_DOUBLINGS, array, side="right")
+    return np.asarray(((shift + 1) << (SUB_BUCKET_BITS - 1)) + (array >> shift) - SUB_BUCKET_HALF, dtype=np.int64)
 
 
 def lowest_of(index: npt.ArrayLike) -> npt.NDArray[np.int64]:
@@ -45,7 +49,7 @@ def highest_of(index: npt.ArrayLike) -> npt.NDArray[np.int64]:
     """Highest value that falls into each bucket."""
     array = np.asarray(index, dtype=np.int64)
     power = np.maximum((array >> (SUB_BUCKET_BITS - 1)) - 1, 0)
-    return np.asarray(lowest_of(array) + (np.int64(1) << power) - 1, dtype=np.int64)
+    return np.asarray(lowest_of(array) + ((np.int64(1) << power) - 1), dtype=np.int64)
 
 
 def bucket_count(max_value: int) -> int:
@@ -59,9 +63,20 @@ def percentile(counts: Counts, fraction: float) -> int:
     Raises:
         ValueError: nothing was recorded, or fraction outside 0..1.
     """
-    total = int(counts.sum())
-    if total == 0 or not 0 <= fraction <= 1:
-        raise ValueError(f"no percentile {fraction} of {total} values")
-    rank = max(1, int(np.ceil(fraction * total - 1e-9)))
-    index = int(np.searchsorted(np.cumsum(counts), rank))
-    return int(highest_of([index])[0])
+    return percentiles(counts, (fraction,))[0]
+
+
+def percentiles(counts: Counts, fractions: Sequence[float]) -> list[int]:
+    """As `percentile`, for several fractions in one pass over the counts.
+
+    A fraction means its shortest decimal form: 0.9 of 10 values is the 9th, although the double 0.9 lies above 9/10.
+
+    Raises:
+        ValueError: nothing was recorded, or a fraction outside 0..1.
+    """
+    cumulative = np.cumsum(counts)
+    total = int(cumulative[-1]) if cumulative.size else 0
+    if total == 0 or not all(0 <= fraction <= 1 for fraction in fractions):
+        raise ValueError(f"no percentiles {list(fractions)} of {total} values")
+    ranks = [max(1, -((-Fraction(repr(float(fraction))) * total) // 1)) for fraction in fractions]
+    return [int(value) for value in highest_of(np.searchsorted(cumulative, ranks))]

@@ -133,11 +133,12 @@ class MetricVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether the measurement is valid for its purpose, over all and by metric."""
+    """Whether the measurement is valid for its purpose, over all and by metric; notes invalidate nothing."""
 
     valid: bool
     reasons: tuple[str, ...]
     metrics: dict[str, MetricVerdict]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +197,7 @@ def from_json(document: Json) -> Result:
                     name: MetricVerdict(m["valid"], tuple(m["reasons"]))
                     for name, m in document["verdict"]["metrics"].items()
                 },
+                tuple(document["verdict"].get("notes", ())),
             ),
             outcome=document.get("outcome", {}),
         )

@@ -1,0 +1,212 @@
+"""Is the measurement valid for its purpose: rules with numbers, each a small named function.
+
+A finding invalidates the metrics that it names, says so in one line, and counts against the whole measurement where it
+touches a headline metric. A note only labels. What a rule reads beside the contract's keys is in its docstring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pgflow_stress.analysis.metrics import describe
+from pgflow_stress.analysis.summary import summarise
+from pgflow_stress.core.result import Json, Metric, MetricVerdict, Repetition, Verdict
+
+HEADLINE = ("execute.per_second", "process.per_second", "end_to_end.per_second", "process.latency_ns.p50")
+_TIMED = frozenset({"rate", "latency", "duration"})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The numbers of the rules; give others to `judge` to ask for more or less."""
+
+    min_phase_seconds: float = 10.0
+    min_cycles_per_worker: int = 200  # samples of the process latency
+    littles_law_tolerance: float = 0.05
+    max_stdev_of_mean: float = 0.10  # pyperf's check
+    min_repetitions: int = 3
+
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the rules look at."""
+
+    parameters: Json
+    repetitions: Sequence[Repetition]
+    environment: Json
+    summary: Mapping[str, Metric]
+    limits: Limits
+
+    @property
+    def counted(self) -> list[Repetition]:
+        """The repetitions of the summary."""
+        return [repetition for repetition in self.repetitions if repetition.counted]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line; the metrics that it invalidates, none for a note."""
+
+    text: str
+    metrics: frozenset[str] = frozenset()
+
+
+Rule = Callable[[Evidence], Iterable[Finding]]
+
+
+def _metrics(evidence: Evidence, phase: str | None = None, timed_only: bool = True) -> frozenset[str]:
+    """Names in the summary: those of a phase, or all; by default rates, latencies and durations alone."""
+    described = [describe(name) for name in evidence.summary]
+    return frozenset(
+        info.name
+        for info in described
+        if (phase is None or info.phase == phase) and (not timed_only or info.kind in _TIMED)
+    )
+
+
+def something_is_counted(evidence: Evidence) -> Iterator[Finding]:
+    """Without a counted repetition there is nothing to rely on."""
+    if not evidence.counted:
+        text = "no repetition counts: all were warm-up, interrupted or lost a worker"
+        yield Finding(text, frozenset(evidence.summary))
+
+
+def audit_holds(evidence: Evidence) -> Iterator[Finding]:
+    """A failed audit, of a warm-up too, leaves no number to trust."""
+    failed = [str(repetition.index) for repetition in evidence.repetitions if not repetition.audit.ok]
+    if failed:
+        yield Finding(f"the audit failed in repetition {', '.join(failed)}", frozenset(evidence.summary))
+
+
+def phases_last_long_enough(evidence: Evidence) -> Iterator[Finding]:
+    """A phase shorter than the limit shows start-up and scheduling; each phase's own metrics are touched."""
+    least = evidence.limits.min_phase_seconds
+    for name in dict.fromkeys(name for repetition in evidence.counted for name in repetition.phases):
+        seconds = [r.phases[name].seconds for r in evidence.counted if name in r.phases and r.phases[name].count]
+        if seconds and min(seconds) < least:
+            yield Finding(f"{name} lasted {min(seconds):.2g} s, under {least:g} s", _metrics(evidence, name))
+
+
+def workers_cycle_often_enough(evidence: Evidence) -> Iterator[Finding]:
+    """Cycles are statements that timed tasks: `process` latency samples a worker."""
+    workers = max(1, int(evidence.parameters.get("workers", 1)))
+    cycles = [r.phases["process"].latency_ns.samples // workers for r in evidence.counted if "process" in r.phases]
+    least = evidence.limits.min_cycles_per_worker
+    if cycles and min(cycles) < least:
+        touched = _metrics(evidence, "process") | _metrics(evidence, "execute") | _metrics(evidence, "end_to_end")
+        yield Finding(f"{min(cycles):,} cycles a worker, under {least}", touched)
+
+
+def littles_law_holds(evidence: Evidence) -> Iterator[Finding]:
+    """Claimed tasks = throughput x time claimed.
+
+    Reads client["littles_law"]: {"ratio": float | None, "samples": int}.
+    """
+    tolerance = evidence.limits.littles_law_tolerance
+    ratios = [(r.client.get("littles_law") or {}).get("ratio") for r in evidence.counted]
+    off = [ratio for ratio in ratios if ratio is not None and abs(ratio - 1) > tolerance]
+    if off:
+        worst = max(off, key=lambda ratio: abs(ratio - 1))
+        yield Finding(
+            f"Little's law is off by {abs(worst - 1):.0%} (ratio {worst:.2f}), over {tolerance:.0%}",
+            _metrics(evidence, "process") | _metrics(evidence, "execute"),
+        )
+
+
+def repetitions_agree(evidence: Evidence) -> Iterator[Finding]:
+    """The standard deviation against the mean, metric by metric."""
+    most = evidence.limits.max_stdev_of_mean
+    for name, metric in evidence.summary.items():
+        if describe(name).kind not in _TIMED | {"cost"} or metric.stdev is None or not metric.mean:
+            continue
+        share = metric.stdev / abs(metric.mean)
+        if share > most:
+            yield Finding(f"{name} varies: stdev is {share:.0%} of its mean, over {most:.0%}", frozenset({name}))
+
+
+def every_repetition_has_a_value(evidence: Evidence) -> Iterator[Finding]:
+    """A percentile that some repetitions have too few samples for is not missing at random."""
+    for name, metric in evidence.summary.items():
+        if metric.values and metric.n < len(metric.values):
+            yield Finding(f"{name} has a value in {metric.n} of {len(metric.values)} repetitions", frozenset({name}))
+
+
+def enough_repetitions(evidence: Evidence) -> Iterator[Finding]:
+    """A note: an interval of two values is too wide to say anything."""
+    n, least = len(evidence.counted), evidence.limits.min_repetitions
+    if 0 < n < least:
+        many = "s" if n > 1 else ""
+        yield Finding(f"{n} counted repetition{many}: too few for an interval worth the name, {least} give one")
+
+
+def rows_were_kept(evidence: Evidence) -> Iterator[Finding]:
+    """A note. Reads client["rows_left_out"]: rows of timings that found no room; histograms have them."""
+    left_out = sum(int(r.client.get("rows_left_out") or 0) for r in evidence.repetitions)
+    if left_out:
+        yield Finding(f"{left_out:,} rows of timings found no room; percentiles and counts include them")
+
+
+def cores_are_apart(evidence: Evidence) -> Iterator[Finding]:
+    """A note: client and server on shared cores. See `co_located`."""
+    if co_located(evidence.parameters, evidence.environment):
+        yield Finding("co-located: client and server share cores")
+
+
+RULES: tuple[Rule, ...] = (  # in the order in which a reader should meet their lines
+    audit_holds,
+    something_is_counted,
+    phases_last_long_enough,
+    workers_cycle_often_enough,
+    littles_law_holds,
+    repetitions_agree,
+    every_repetition_has_a_value,
+    enough_repetitions,
+    rows_were_kept,
+    cores_are_apart,
+)
+
+
+def co_located(parameters: Mapping[str, Any], environment: Mapping[str, Any]) -> bool:
+    """Whether workers and server run on shared cores.
+
+    `environment["co_located"]` says it where it is known. Else a server on this host (`environment["postgres"]` has
+    `embedded` or `same_host` true) shares cores unless --pin gives `worker` and `postgres` CPUs apart.
+    """
+    known = environment.get("co_located")
+    if isinstance(known, bool):
+        return known
+    postgres = environment.get("postgres") or {}
+    pin = parameters.get("pin") or {}
+    workers, server = set(pin.get("worker", ())), set(pin.get("postgres", ()))
+    apart = bool(workers and server and not workers & server)
+    return bool(postgres.get("embedded") or postgres.get("same_host")) and not apart
+
+
+def judge(
+    parameters: Json,
+    repetitions: Sequence[Repetition],
+    environment: Json,
+    limits: Limits = DEFAULT_LIMITS,
+    rules: Sequence[Rule] = RULES,
+) -> Verdict:
+    """The verdict, over all and by metric; valid where no finding touches a headline metric.
+
+    Args:
+        parameters: every effective parameter of the scenario (`workers`, `pin`).
+        repetitions: all of them, warm-up included.
+        environment: the fingerprint.
+    """
+    evidence = Evidence(parameters, repetitions, environment, summarise(repetitions), limits)
+    findings = [finding for rule in rules for finding in rule(evidence)]
+    reasons = tuple(finding.text for finding in findings if finding.metrics.intersection(HEADLINE))
+    metrics = {}
+    for name in evidence.summary:
+        against = tuple(finding.text for finding in findings if name in finding.metrics)
+        metrics[name] = MetricVerdict(valid=not against, reasons=against)
+    notes = tuple(finding.text for finding in findings if not finding.metrics)
+    return Verdict(valid=not reasons, reasons=reasons, metrics=metrics, notes=notes)

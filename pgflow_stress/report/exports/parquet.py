@@ -1,0 +1,101 @@
+"""Timings as Parquet: a row an event, in parts of at most a million rows, never more than a slice in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pgflow_stress.core.errors import RunFailed
+from pgflow_stress.core.operations import OPERATION_NAMES, STATUS_NAMES
+from pgflow_stress.core.recording import Recording
+
+MOST_ROWS_A_PART = 1_000_000
+ROWS_A_SLICE = 65_536  # 4 MiB of the arena, and a row group
+
+_NAME = pa.dictionary(pa.int16(), pa.string())
+SCHEMA = pa.schema(
+    [
+        pa.field("repetition", pa.int32(), nullable=False),
+        pa.field("warmup", pa.bool_(), nullable=False),
+        pa.field("process", _NAME, nullable=False),  # process title
+        pa.field("operation", _NAME, nullable=False),
+        pa.field("status", _NAME, nullable=False),
+        pa.field("intended_ns", pa.int64()),  # from the repetition's origin, as the next two; null: nothing scheduled
+        pa.field("sent_ns", pa.int64()),
+        pa.field("done_ns", pa.int64()),  # null: never answered
+        pa.field("msg_id", pa.int64()),  # null, here and below: the row is not about one
+        pa.field("flow_index", pa.int32()),
+        pa.field("run_index", pa.int32()),
+        pa.field("step_index", pa.int32()),
+        pa.field("task_index", pa.int32()),
+        pa.field("batch", pa.int32()),
+        pa.field("items", pa.int32(), nullable=False),
+    ],
+    metadata={"times": "nanoseconds, CLOCK_MONOTONIC, from the repetition's origin"},
+)
+_STAMPS = ("intended_ns", "sent_ns", "done_ns")
+_PLACES = ("msg_id", "flow_index", "run_index", "step_index", "task_index", "batch")
+
+Rows = npt.NDArray[np.void]
+
+
+def write_timings(directory: Path, recording: Recording) -> int:
+    """Write one repetition's rows; returns how many.
+
+    Files are `repetition-RR-part-PPP.parquet`, each whole where it is there: one that could not be finished is removed.
+
+    Raises:
+        RunFailed: disk full or another I/O error; parts already finished stay.
+    """
+    slices = _slices(recording)
+    written = part = 0
+    pending = next(slices, None)
+    while pending is not None:
+        path = directory / f"repetition-{recording.index:02d}-part-{part:03d}.parquet"
+        try:
+            with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+                rows_in_part = 0
+                while pending is not None and rows_in_part + len(pending[1]) <= MOST_ROWS_A_PART:
+                    writer.write_batch(_batch(recording, *pending))
+                    rows_in_part += len(pending[1])
+                    pending = next(slices, None)
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            raise RunFailed(f"timings could not be written to {path}: {error.strerror or error}") from None
+        written, part = written + rows_in_part, part + 1
+    pa.default_memory_pool().release_unused()
+    return written
+
+
+def _slices(recording: Recording) -> Iterator[tuple[str, Rows]]:
+    for process, rows in recording.rows():
+        for start in range(0, len(rows), ROWS_A_SLICE):
+            yield process, rows[start : start + ROWS_A_SLICE]
+
+
+def _batch(recording: Recording, process: str, rows: Rows) -> pa.RecordBatch:
+    n = len(rows)
+    columns = {
+        "repetition": pa.array(np.full(n, recording.index, dtype=np.int32)),
+        "warmup": pa.array(np.full(n, recording.warmup)),
+        "process": pa.DictionaryArray.from_arrays(np.zeros(n, dtype=np.int16), [process]),
+        "operation": _names(rows["operation"], OPERATION_NAMES),
+        "status": _names(rows["status"], STATUS_NAMES),
+        "items": pa.array(np.ascontiguousarray(rows["items"])),
+    }
+    for name in _STAMPS:
+        stamps = np.ascontiguousarray(rows[name])
+        columns[name] = pa.array(stamps - recording.origin_ns, mask=stamps <= 0)
+    for name in _PLACES:
+        places = np.ascontiguousarray(rows[name])
+        columns[name] = pa.array(places, mask=places < 0)
+    return pa.RecordBatch.from_arrays([columns[field.name] for field in SCHEMA], schema=SCHEMA)
+
+
+def _names(codes: npt.NDArray[np.int16], names: tuple[str, ...]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(np.ascontiguousarray(codes), list(names))
