@@ -1,0 +1,152 @@
+"""What a set-up needs of the system: a compiler, Python's headers, a way to make an environment; apt where it asks nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "ext"))
+from libpq_build import compiler
+
+_APT_OPTIONS = ("-o", "DPkg::Lock::Timeout=300")
+_PROGRAM = "#include <Python.h>\nint main(void) { return Py_IsInitialized(); }\n"
+
+
+class SetUpFailed(Exception):
+    """One line for the user: what is missing and what to type. Ends with exit code 3."""
+
+
+def say(line: str) -> None:
+    """A line of progress; standard output stays free for the command's data."""
+    print(f"set-up: {line}", file=sys.stderr, flush=True)
+
+
+def ensure_compiler(log: Path) -> None:
+    """A C compiler that finds Python's headers.
+
+    Raises:
+        SetUpFailed: there is none, and it may not be installed without a question.
+    """
+    if _compiles():
+        return
+    missing: list[str] = []
+    if shutil.which(compiler()[0]) is None or not _compiles("int main(void) { return 0; }\n"):
+        missing += ["gcc", "libc6-dev"]
+    if not Path(sysconfig.get_path("include"), "Python.h").exists():
+        missing.append(_python_package("dev"))
+    _install("a C compiler and Python's headers", missing or ["gcc", "libc6-dev", _python_package("dev")], log)
+    if not _compiles():
+        raise SetUpFailed(f"no C program with Python's headers compiles with {compiler()[0]!r}; see {log}")
+
+
+def ensure_certificates(log: Path) -> None:
+    """The authorities that the npm registry's certificate is checked against; pip brings its own.
+
+    Absence is no fault yet: npm's settings or the environment may name others.
+    """
+    if os.environ.get("SSL_CERT_FILE") or any(Path("/etc/ssl/certs").glob("*")) or Path("/etc/pki").exists():
+        return
+    try:
+        _install("the certificate authorities", ["ca-certificates"], log)
+    except SetUpFailed as fault:
+        say(str(fault))
+
+
+def make_environment(venv: Path, log: Path) -> None:
+    """A virtual environment with pip in it, by whatever this Python has.
+
+    Raises:
+        SetUpFailed: nothing here can make one, and python3-venv may not be installed without a question.
+    """
+    if not _has("ensurepip") and not _has("pip") and not _has("virtualenv"):
+        _install("Python's venv", [_python_package("venv")], log)
+    if _asks([sys.executable, "-c", "import ensurepip, venv"]):
+        run([sys.executable, "-m", "venv", str(venv)], log, "the virtual environment cannot be made")
+    elif _has("pip"):  # Debian without python3-venv: that pip installs another one into the new environment
+        run([sys.executable, "-m", "venv", "--without-pip", str(venv)], log, "the virtual environment cannot be made")
+        inside = [sys.executable, "-m", "pip", "--python", str(venv / "bin" / "python"), "install", "--quiet", "pip"]
+        run(inside, log, "pip cannot be installed into the virtual environment")
+    else:
+        run([sys.executable, "-m", "virtualenv", str(venv)], log, "the virtual environment cannot be made")
+
+
+def run(command: list[str], log: Path, failure: str, environment: dict[str, str] | None = None) -> str:
+    """Run a command with its output in the log and nothing to read from; what it said.
+
+    Raises:
+        SetUpFailed: it failed; carries `failure`, the last line that it said, and where the rest is.
+    """
+    with log.open("ab") as output:
+        output.write(f"$ {' '.join(command)}\n".encode())
+        output.flush()
+        start = output.tell()
+        code = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, close_fds=False, check=False
+        ).returncode
+    text = log.read_bytes()[start:].decode(errors="replace")
+    if code:
+        said = [line.strip() for line in text.splitlines() if line.strip()]
+        errors = [line for line in said if line.lower().startswith(("error", "e:", "fatal"))] or said[-1:]
+        reason = errors[0] if errors else f"exit code {code}"
+        raise SetUpFailed(f"{failure} ({reason}); the whole output is in {log}")
+    return text
+
+
+def _install(what: str, packages: list[str], log: Path) -> None:
+    """Install system packages, or say what to type.
+
+    Raises:
+        SetUpFailed: there is no apt, or it would need a password.
+    """
+    if shutil.which("apt-get") is None:
+        raise SetUpFailed(f"{what}: missing; install your system's packages for {' '.join(packages)}")
+    command = ["apt-get", *_APT_OPTIONS, "install", "-y", "--no-install-recommends", *packages]
+    typed = f"apt-get install -y {' '.join(packages)}"
+    if os.geteuid() == 0:
+        first = ["env"]
+    elif shutil.which("sudo") and _asks(["sudo", "-n", "true"]):
+        first = ["sudo", "-n", "env"]
+    else:
+        raise SetUpFailed(f"{what}: missing; type: sudo {typed}")
+    say(f"installing {' '.join(packages)} with apt")
+    first += ["DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1"]
+    try:
+        run([*first, "apt-get", *_APT_OPTIONS, "update"], log, "apt-get update failed")
+    except SetUpFailed as fault:
+        say(f"{fault}; going on with the lists that are there")
+    run([*first, *command], log, f"{what}: missing, and '{typed}' failed")
+
+
+def _python_package(part: str) -> str:
+    """Debian's package of a part of this Python, "python3.11-dev".
+
+    Raises:
+        SetUpFailed: this Python is not the system's, so no package can complete it.
+    """
+    if Path(sys.base_prefix) != Path("/usr"):
+        raise SetUpFailed(f"{sys.executable} came without its {part} files; put /usr/bin first on the PATH, or mend that Python")
+    return f"python{sys.version_info[0]}.{sys.version_info[1]}-{part}"
+
+
+def _compiles(program: str = _PROGRAM) -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "probe.c")
+        source.write_text(program)
+        return _asks([*compiler(), f"-I{sysconfig.get_path('include')}", "-c", str(source), "-o", str(Path(folder, "probe.o"))])
+
+
+def _has(module: str) -> bool:
+    # A process of its own: a package that has just been installed is not seen by this one's import system.
+    return _asks([sys.executable, "-c", f"import {module}"])
+
+
+def _asks(command: list[str]) -> bool:
+    try:
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
