@@ -1,0 +1,131 @@
+"""Connections of the coordinator: psycopg imported on first use, its errors told in one line without a password."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, LiteralString
+
+from pgflow_stress.core.errors import SetUpFault
+from pgflow_stress.target.naming import CONTROL_APPLICATION_NAME
+
+if TYPE_CHECKING:
+    import psycopg
+
+    Connection = psycopg.Connection[tuple[Any, ...]]
+
+CONNECT_TIMEOUT_SECONDS = 10
+_PASSWORD_IN_TEXT = re.compile(r"(?i)(password\s*=\s*)('[^']*'|\S+)|(://[^/@\s:]*:)[^/@\s]*(@)")
+
+
+def parse(conninfo: str, origin: str) -> dict[str, str]:
+    """A connection string's keywords and values.
+
+    Raises:
+        SetUpFault: libpq can't read it; the message never repeats the string, which may hold a password.
+    """
+    import psycopg  # noqa: PLC0415  libpq is chosen first
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+
+    try:
+        return {name: str(value) for name, value in conninfo_to_dict(conninfo).items() if value is not None}
+    except psycopg.Error as error:
+        reason = first_line(error)
+        shown = f": {reason}" if reason.startswith(("invalid URI query parameter", "invalid connection option")) else ""
+        raise SetUpFault(f"{origin} is no connection string that libpq can read{shown}") from None
+
+
+def compose(**parameters: str) -> str:
+    """A keyword/value string of these parameters."""
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415
+
+    return make_conninfo("", **parameters)
+
+
+def compose_with(conninfo: str, **overrides: str) -> str:
+    """A connection string with some of its parameters replaced."""
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415
+
+    return make_conninfo(conninfo, **overrides)
+
+
+@contextlib.contextmanager
+def connected(conninfo: str, what: str, **overrides: str) -> Iterator[Connection]:
+    """A connection in autocommit for the length of the block.
+
+    Args:
+        what: names the target in a message.
+    Raises:
+        SetUpFault: it can't be had, or a statement in the block failed.
+    """
+    connection = open_connection(conninfo, what, **overrides)
+    try:
+        with told(what):
+            yield connection
+    finally:
+        connection.close()
+
+
+def open_connection(conninfo: str, what: str, **overrides: str) -> Connection:
+    """A connection in autocommit that the caller closes.
+
+    Raises:
+        SetUpFault: it can't be had.
+    """
+    import psycopg  # noqa: PLC0415
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415
+
+    ours = {"application_name": CONTROL_APPLICATION_NAME, "connect_timeout": str(CONNECT_TIMEOUT_SECONDS)}
+    try:
+        complete = make_conninfo(conninfo, **(ours | overrides))
+        # Without prepared statements a pooler in transaction mode does too.
+        return psycopg.connect(complete, autocommit=True, prepare_threshold=None)
+    except psycopg.Error as error:
+        raise SetUpFault(f"cannot connect to {what}: {clean(first_line(error))}") from None
+
+
+@contextlib.contextmanager
+def told(what: str) -> Iterator[None]:
+    """Turn a database error in the block into one line.
+
+    Raises:
+        SetUpFault: what the server said.
+    """
+    import psycopg  # noqa: PLC0415
+
+    try:
+        yield
+    except psycopg.Error as error:
+        raise SetUpFault(f"{what}: {clean(first_line(error))}") from error
+
+
+def run_script(connection: Connection, text: str) -> None:
+    """Run SQL of several statements, unedited."""
+    connection.execute(text.encode())
+
+
+def rows(connection: Connection, query: LiteralString, *parameters: object) -> list[tuple[Any, ...]]:
+    """All rows of a query."""
+    return connection.execute(query, parameters or None).fetchall()
+
+
+def value(connection: Connection, query: LiteralString, *parameters: object) -> Any:
+    """The first column of the first row; None for no row."""
+    found = connection.execute(query, parameters or None).fetchone()
+    return None if found is None else found[0]
+
+
+def first_line(error: BaseException) -> str:
+    """The most telling line of an error of psycopg's, its severity and file positions left out."""
+    diag = getattr(error, "diag", None)
+    if diag is not None and diag.message_primary:
+        hint = f" ({diag.message_hint})" if diag.message_hint else ""
+        return f"{diag.message_primary}{hint}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def clean(text: str) -> str:
+    """A message without passwords."""
+    return _PASSWORD_IN_TEXT.sub(lambda m: f"{m[1]}***" if m[1] else f"{m[3]}***{m[4]}", text)

