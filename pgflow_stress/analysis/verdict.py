@@ -54,6 +54,7 @@ class Finding:
 
     text: str
     metrics: frozenset[str] = frozenset()
+    too_short: bool = False  # more of the same would mend it: a quick look
 
 
 Rule = Callable[[Evidence], Iterable[Finding]]
@@ -89,7 +90,7 @@ def phases_last_long_enough(evidence: Evidence) -> Iterator[Finding]:
     for name in dict.fromkeys(name for repetition in evidence.counted for name in repetition.phases):
         seconds = [r.phases[name].seconds for r in evidence.counted if name in r.phases and r.phases[name].count]
         if seconds and min(seconds) < least:
-            yield Finding(f"{name} lasted {min(seconds):.2g} s, under {least:g} s", _metrics(evidence, name))
+            yield Finding(f"{name} lasted {min(seconds):.2g} s, under {least:g} s", _metrics(evidence, name), True)
 
 
 def workers_cycle_often_enough(evidence: Evidence) -> Iterator[Finding]:
@@ -99,7 +100,7 @@ def workers_cycle_often_enough(evidence: Evidence) -> Iterator[Finding]:
     least = evidence.limits.min_cycles_per_worker
     if cycles and min(cycles) < least:
         touched = _metrics(evidence, "process") | _metrics(evidence, "execute") | _metrics(evidence, "end_to_end")
-        yield Finding(f"{min(cycles):,} cycles a worker, under {least}", touched)
+        yield Finding(f"{min(cycles):,} cycles a worker, under {least}", touched, True)
 
 
 def littles_law_holds(evidence: Evidence) -> Iterator[Finding]:
@@ -203,10 +204,16 @@ def judge(
     """
     evidence = Evidence(parameters, repetitions, environment, summarise(repetitions), limits)
     findings = [finding for rule in rules for finding in rule(evidence)]
-    reasons = tuple(finding.text for finding in findings if finding.metrics.intersection(HEADLINE))
+    against_all = [finding for finding in findings if finding.metrics.intersection(HEADLINE)]
     metrics = {}
     for name in evidence.summary:
         against = tuple(finding.text for finding in findings if name in finding.metrics)
         metrics[name] = MetricVerdict(valid=not against, reasons=against)
     notes = tuple(finding.text for finding in findings if not finding.metrics)
-    return Verdict(valid=not reasons, reasons=reasons, metrics=metrics, notes=notes)
+    return Verdict(
+        valid=not against_all,
+        reasons=tuple(finding.text for finding in against_all),
+        metrics=metrics,
+        notes=notes,
+        quick_look=any(finding.too_short for finding in against_all),
+    )

@@ -139,6 +139,7 @@ class Verdict:
     reasons: tuple[str, ...]
     metrics: dict[str, MetricVerdict]
     notes: tuple[str, ...] = ()
+    quick_look: bool = False  # not valid because it was too short
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,7 @@ def from_json(document: Json) -> Result:
                     for name, m in document["verdict"]["metrics"].items()
                 },
                 tuple(document["verdict"].get("notes", ())),
+                document["verdict"].get("quick_look", False),
             ),
             outcome=document.get("outcome", {}),
         )

@@ -1,12 +1,6 @@
 """The result directory: made before the run, filled as repetitions end, complete with result.json.
 
-    result.json                                     the result
-    report.html                                     the same for people
-    timings/repetition-RR-part-PPP.parquet          a row an event
-    histograms/OPERATION.hgrm                       percentile distribution of the counted repetitions, ms
-    histograms/latencies.hlog                       HdrHistogram log, an interval per repetition and operation, ns
-
-Several scenarios: a folder each, NN-name/, and index.json.
+Its layout is in report.layout.
 """
 
 from __future__ import annotations
@@ -21,12 +15,8 @@ from pgflow_stress.core.recording import Histogram, Recording
 from pgflow_stress.core.result import Result
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.report.histograms import Interval, SparseHistogram, percentile_text, write_log
-from pgflow_stress.report.result_file import INDEX_FILE, RESULT_FILE, write_atomically, write_index, write_result
-
-TIMINGS = "timings"
-HISTOGRAMS = "histograms"
-LOG_FILE = "latencies.hlog"
-REPORT_FILE = "report.html"
+from pgflow_stress.report.layout import HISTOGRAMS, INDEX_FILE, LOG_FILE, REPORT_FILE, RESULT_FILE, TIMINGS
+from pgflow_stress.report.result_file import write_atomically, write_index, write_result
 
 
 class ResultDirectory:
@@ -84,6 +74,9 @@ class ResultDirectory:
                 write_log(stream, intervals)
         except OSError as error:
             raise RunFailed(f"{folder / LOG_FILE} could not be written: {error.strerror or error}") from None
+        from pgflow_stress.report.html import render_html  # noqa: PLC0415  jinja2, likewise
+
+        write_atomically(self.path / REPORT_FILE, render_html([(result, merged)]))
 
     def discard_if_empty(self) -> None:
         """Remove the directories that were made, where nothing was measured."""

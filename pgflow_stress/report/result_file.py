@@ -11,9 +11,7 @@ from typing import Any, TextIO
 
 from pgflow_stress.core.errors import RunFailed, UsageFault
 from pgflow_stress.core.result import INDEX_SCHEMA, SCHEMA, Result, from_json, to_json
-
-RESULT_FILE = "result.json"
-INDEX_FILE = "index.json"
+from pgflow_stress.report.layout import INDEX_FILE, RESULT_FILE
 
 
 def write_result(target: Path | TextIO, result: Result | Sequence[Result]) -> None:

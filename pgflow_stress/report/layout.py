@@ -1,0 +1,17 @@
+"""Names inside a result directory.
+
+result.json                                     the result
+report.html                                     the same for people
+timings/repetition-RR-part-PPP.parquet          a row an event
+histograms/OPERATION.hgrm                       percentile distribution of the counted repetitions, ms
+histograms/latencies.hlog                       HdrHistogram log, an interval per repetition and operation, ns
+
+Several scenarios: a folder each, NN-name/, and index.json.
+"""
+
+RESULT_FILE = "result.json"
+INDEX_FILE = "index.json"
+REPORT_FILE = "report.html"
+TIMINGS = "timings"
+HISTOGRAMS = "histograms"
+LOG_FILE = "latencies.hlog"

@@ -1,0 +1,143 @@
+"""The summary that a person reads at a glance: about 25 lines of 80 columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pgflow_stress.analysis import formats
+from pgflow_stress.analysis.metrics import PHASES
+from pgflow_stress.core.result import Result
+from pgflow_stress.report import words
+
+_PERCENTILES = ("p50", "p95", "p99", "max")
+_STYLES = {"valid": "bold green", "quick look": "bold yellow", "not valid": "bold red"}
+_ASCII = str.maketrans({"±": "+/-", "…": "...", "–": "-", "·": ";", "µ": "u"})
+_MOST_REASONS = 3
+_MOST_INCIDENTS = 3
+_LEAD = 15  # columns of the left-hand words
+_UNRELIABLE = "*"
+
+
+class _Page:
+    """Prints lines with a word in the left column; in ASCII where the stream's encoding has no more."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.plain = not console.encoding.lower().startswith("utf")
+
+    def text(self, text: str) -> str:
+        if not self.plain:
+            return text
+        return text.translate(_ASCII).encode("ascii", "replace").decode()
+
+    def lines(self, lead: str, lines: list[str], style: str = "") -> None:
+        """Each line wrapped beside the left column."""
+        grid = Table.grid(padding=(0, 0))
+        grid.add_column(width=_LEAD, no_wrap=True)
+        grid.add_column(overflow="fold")
+        for number, line in enumerate(lines):
+            grid.add_row(Text(lead if number == 0 else "", style="bold"), Text(self.text(line), style=style))
+        self.console.print(grid)
+
+    def table(self, columns: list[str], rows: list[list[str]], numbers: int) -> None:
+        """Columns without borders: the last `numbers` of them are set right."""
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
+        for position, column in enumerate(columns):
+            right = position >= len(columns) - numbers
+            table.add_column(self.text(column), justify="right" if right else "left", no_wrap=True)
+        for row in rows:
+            table.add_row(*(Text(self.text(cell)) for cell in row))
+        self.console.print(table)
+
+
+def render_summary(result: Result, console: Console, where_written: Path | str | None = None) -> None:
+    """Print one scenario's summary: valid? how fast? what limited it? was anything lost? what next?
+
+    Args:
+        result: the measurement.
+        console: of standard error; its width, encoding and NO_COLOR are heeded.
+        where_written: the result's directory or file, for the last line.
+    """
+    page = _Page(console)
+    console.print()
+    console.print(Text(str(result.scenario["name"]), style="bold"))
+    page.lines("", [words.setting(result)])
+    _verdict(page, result)
+    console.print()
+    _rates(page, result)
+    _latencies(page, result)
+    console.print()
+    page.lines("limited by", [words.limited_by(result)])
+    lost = [words.accounted_for(result), *words.audit_words(result)]
+    page.lines("accounted for", lost, "" if _sound(result) else "red")
+    _incidents(page, result)
+    if said := words.labels(result):
+        page.lines("read it as", said)
+    if said := words.gates(result.outcome):
+        page.lines("thresholds", said)
+    if said := words.next_steps(result):
+        page.lines("try next", said[:2])
+    if result.outcome:
+        page.lines("ended", words.endings(result.outcome), "red" if result.outcome.get("exit_code") else "")
+    if where_written is not None:
+        # Not in the grid: a path that was folded cannot be clicked or copied.
+        console.print(Text(f"{'result':<{_LEAD}}", style="bold").append(str(where_written), ""), soft_wrap=True)
+
+
+def _verdict(page: _Page, result: Result) -> None:
+    headline = words.headline(result)
+    reasons = list(result.verdict.reasons[:_MOST_REASONS])
+    if more := len(result.verdict.reasons) - len(reasons):
+        reasons.append(f"and {more} more")
+    page.lines(headline, reasons or ["long enough, repetitions agree, audit ok"], _STYLES[headline].split()[-1])
+
+
+def _rates(page: _Page, result: Result) -> None:
+    rows = []
+    for phase in PHASES:
+        estimate = words.estimate(result, f"{phase}.per_second")
+        if estimate.mean == formats.ABSENT:
+            continue
+        seconds = words.estimate(result, f"{phase}.seconds").mean
+        mark = "" if estimate.valid else _UNRELIABLE
+        rows.append([words.PHASE_TITLES[phase], f"{estimate.mean}{mark}", estimate.plus_minus, seconds])
+    if not rows:
+        page.lines("how fast", ["nothing was completed in a counted repetition"])
+        return
+    page.table([f"{'how fast':<{_LEAD - 2}}", "mean", "95 %", "lasted"], rows, 3)
+    if any(_UNRELIABLE in row[1] for row in rows):
+        page.console.print(
+            Text(f"{'':<{_LEAD}}{_UNRELIABLE} not to be relied on: too short, or repetitions differ", "dim")
+        )
+
+
+def _latencies(page: _Page, result: Result) -> None:
+    rows = []
+    for phase in ("process", "execute"):
+        cells = [words.estimate(result, f"{phase}.latency_ns.{leaf}").mean for leaf in _PERCENTILES]
+        if all(cell == formats.ABSENT for cell in cells):
+            continue
+        samples = sum(r.phases[phase].latency_ns.samples for r in result.repetitions if r.counted and phase in r.phases)
+        rows.append([words.latency_title(phase, result.load_model), *cells, f"{samples:,}"])
+    if rows:
+        page.table([f"{'latency':<{_LEAD - 2}}", *_PERCENTILES, "samples"], rows, len(_PERCENTILES) + 1)
+
+
+def _incidents(page: _Page, result: Result) -> None:
+    incidents = [(r.index, incident) for r in result.repetitions for incident in r.incidents]
+    lines = [
+        f"repetition {index}: {i.kind} {i.subject} {i.detail}".rstrip() for index, i in incidents[:_MOST_INCIDENTS]
+    ]
+    if more := len(incidents) - len(lines):
+        lines.append(f"and {more} more, in the result")
+    if lines:
+        page.lines("incidents", lines, "yellow")
+
+
+def _sound(result: Result) -> bool:
+    totals = words.task_totals(result)
+    return totals.completed == totals.expected and all(repetition.audit.ok for repetition in result.repetitions)

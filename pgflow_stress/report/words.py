@@ -1,0 +1,186 @@
+"""What a reader is told, in plain lines: shared by the terminal, HTML and Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from pgflow_stress.analysis import formats
+from pgflow_stress.analysis.metrics import describe
+from pgflow_stress.core.exit_codes import ExitCode
+from pgflow_stress.core.result import Metric, Result, Tasks
+
+# How phases and their latencies are called; the contract's names stay in the files.
+PHASE_TITLES = {
+    "create": "create",
+    "start": "start",
+    "process": "process",
+    "execute": "execute",
+    "end_to_end": "end to end",
+    "deliver": "deliver",
+}
+CODE_WORDS = {
+    ExitCode.DONE: "done, every check held",
+    ExitCode.RUN_FAILED: "the run itself failed",
+    ExitCode.USAGE: "usage",
+    ExitCode.SET_UP: "set-up",
+    ExitCode.CHECK_FAILED: "a check failed",
+    ExitCode.INVALID: "invalid for its purpose, or undecided",
+    ExitCode.GATE_FAILED: "a threshold did not hold",
+    ExitCode.TIMED_OUT: "a time-out or stall, work unfinished",
+    ExitCode.INTERRUPTED: "interrupted",
+}
+_CLIENT_BOUND = 0.9
+_SERVER_BOUND = 0.6
+_ENOUGH_SECONDS = 12.0  # the rule asks for 10; a round number above it leaves room for a faster repetition
+
+
+def latency_title(phase: str, load_model: str) -> str:
+    """What a latency of this phase is called."""
+    if phase in ("execute", "end_to_end"):
+        return "time in a drained backlog" if load_model == "backlog-drain" else "response time"
+    return {"process": "cycle time", "create": "create statement", "start": "start_flow", "deliver": "delivery"}[phase]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A metric as text: digits as many as its interval carries."""
+
+    mean: str
+    plus_minus: str  # "± 12 (1.3 %)", or "" where there is no interval
+    valid: bool
+    reasons: tuple[str, ...]
+
+
+def estimate(result: Result, name: str) -> Estimate:
+    """A metric of the summary, its interval, and whether it can be relied on."""
+    metric = result.summary.get(name, Metric(None, None, None, 0, ()))
+    verdict = result.verdict.metrics.get(name)
+    info, digits, plus_minus = describe(name), 3, ""
+    if metric.mean is not None and metric.ci95 is not None:
+        half = (metric.ci95[1] - metric.ci95[0]) / 2
+        digits = formats.digits_within(metric.mean, half)
+        plus_minus = f"± {100 * half / abs(metric.mean):.2g} %" if metric.mean and math.isfinite(half) else ""
+        if plus_minus and half >= abs(metric.mean):
+            plus_minus = f"± {100 * half / abs(metric.mean):,.0f} %"
+    return Estimate(
+        mean=info.format(metric.mean, digits),
+        plus_minus=plus_minus,
+        valid=verdict.valid if verdict else False,
+        reasons=verdict.reasons if verdict else (),
+    )
+
+
+def headline(result: Result) -> str:
+    """One of `valid`, `quick look` and `not valid`."""
+    if result.verdict.valid:
+        return "valid"
+    audit_ok = all(repetition.audit.ok for repetition in result.repetitions)
+    return "quick look" if result.verdict.quick_look and audit_ok else "not valid"
+
+
+def setting(result: Result) -> str:
+    """The load in one line: what was run, by how many, how."""
+    p = result.scenario["parameters"]
+    shape = (
+        f"{p['runs']:,} run{_s(p['runs'])} of {p['flows']:,} flow{_s(p['flows'])}, {p['steps']:,} step{_s(p['steps'])}"
+    )
+    n = sum(1 for repetition in result.repetitions if repetition.counted)
+    return (
+        f"{result.load_model}; {shape}; {p['workers']} worker{_s(p['workers'])}, completion {p['completion']}, "
+        f"poll {p['poll_size']}; {n} repetition{_s(n)} counted of {len(result.repetitions)}"
+    )
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
+
+
+def labels(result: Result) -> list[str]:
+    """How far the numbers carry: each names a circumstance and what follows from it."""
+    parameters = result.scenario["parameters"]
+    said = []
+    if parameters.get("isolation") in ("clone", "fresh"):
+        said.append("fresh database: expect less in production")
+    if parameters.get("completion") == "batch":
+        said.append("one statement for many completions: not what pgflow's own worker does")
+    return said + list(result.verdict.notes)
+
+
+def limited_by(result: Result) -> str:
+    """What held the rate, as far as the result shows."""
+    parameters = result.scenario["parameters"]
+    runs, workers = parameters["runs"], parameters["workers"]
+    used = result.summary.get("client.utilization")
+    share = used.mean if used else None
+    if share is not None and share >= _CLIENT_BOUND:
+        return f"the client: its workers spent {share:.0%} of the process phase on CPU"
+    waited = f"; workers were on CPU {share:.0%} of the process phase, and waited the rest" if share is not None else ""
+    if runs == 1 and workers > 1:
+        return f"one run: its tasks serialise on its pgflow.runs row, {workers} workers take turns{waited}"
+    if runs == 1:
+        return f"one run: its tasks serialise on its pgflow.runs row{waited}"
+    if runs < workers:
+        return f"{runs} runs for {workers} workers: tasks of one run serialise on its pgflow.runs row{waited}"
+    if share is not None and share < _SERVER_BOUND:
+        return f"the server and the way to it{waited}"
+    return f"not decided: no side is known to be busy{waited}"
+
+
+def next_steps(result: Result) -> list[str]:
+    """What to try next, most useful first."""
+    name, parameters = result.scenario["name"], result.scenario["parameters"]
+    said = []
+    seconds = result.summary["process.seconds"].mean if "process.seconds" in result.summary else None
+    if result.verdict.quick_look and seconds:
+        factor = math.ceil(_ENOUGH_SECONDS / seconds) * parameters.get("scale", 1)
+        said.append(f"a valid measurement: pgflow-stress run {name} --scale {factor:g}")
+    if parameters["runs"] < parameters["workers"]:
+        said.append("throughput over many runs: pgflow-stress run concurrent-flows")
+    if parameters.get("completion") == "batch":
+        said.append("as pgflow's own worker completes: --completion single")
+    return said
+
+
+def task_totals(result: Result) -> Tasks:
+    """Over all repetitions, warm-up included: what is lost there is lost too."""
+    return Tasks(**{f.name: sum(getattr(r.tasks, f.name) for r in result.repetitions) for f in fields(Tasks)})
+
+
+def accounted_for(result: Result) -> str:
+    """Whether anything was lost, in one line."""
+    totals = task_totals(result)
+    others = {f.name: getattr(totals, f.name) for f in fields(Tasks) if f.name not in ("expected", "completed")}
+    text = f"{totals.completed:,} of {totals.expected:,} tasks completed"
+    text += "".join(f", {count:,} {name.replace('_', ' ')}" for name, count in others.items() if count)
+    return text if totals.expected == totals.completed + sum(others.values()) else f"{text}: DOES NOT ADD UP"
+
+
+def audit_words(result: Result) -> list[str]:
+    """The audit: one line where it held, else one a failed check with the first offenders."""
+    checks = sum(len(repetition.audit.checks) for repetition in result.repetitions)
+    failed = [(r.index, check) for r in result.repetitions for check in r.audit.checks if not check.ok]
+    if not failed and all(repetition.audit.ok for repetition in result.repetitions):
+        return [f"audit ok: {checks:,} checks in {len(result.repetitions)} repetitions"]
+    lines = [f"audit FAILED: {len(failed)} of {checks:,} checks"]
+    for index, check in failed:
+        ids = f": {', '.join(check.ids[:3])}{', …' if len(check.ids) > 3 else ''}" if check.ids else ""
+        lines.append(f"repetition {index}, {check.name}: expected {check.expected}, found {check.found}{ids}")
+    return lines
+
+
+def endings(outcome: Mapping[str, Any]) -> list[str]:
+    """Every code that applies, in words, then the reasons. Reads {exit_code, codes, reasons}."""
+    code = int(outcome.get("exit_code", 0))
+    others = [int(other) for other in outcome.get("codes", ()) if int(other) not in (code, 0)]
+    named = [f"{one} ({CODE_WORDS[ExitCode(one)]})" for one in (code, *dict.fromkeys(others))]
+    lines = [f"exit code {named[0]}" + (f"; also {', '.join(named[1:])}" if len(named) > 1 else "")]
+    return lines + [str(reason) for reason in outcome.get("reasons", ())]
+
+
+def gates(outcome: Mapping[str, Any]) -> list[str]:
+    """Thresholds and what became of them. Reads gates: [{text, held}]."""
+    words = {True: "held", False: "did NOT hold", None: "undecided"}
+    return [f"{gate['text']}: {words[gate.get('held')]}" for gate in outcome.get("gates", ())]
