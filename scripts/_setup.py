@@ -174,7 +174,7 @@ def _build(command: list[str], *, shown: bool = False) -> None:
         run(command, LOG, "the extension does not build", _clean())
     finally:
         said = LOG.read_bytes()[start:].decode(errors="replace").split("Traceback (most recent", 1)[0]
-        if shown and ("error" in said or "warning" in said):
+        if shown and ("error" in said.lower() or "warning" in said):
             print(said, file=sys.stderr)
 
 

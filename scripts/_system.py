@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -90,11 +91,16 @@ def run(command: list[str], log: Path, failure: str, environment: dict[str, str]
         ).returncode
     text = log.read_bytes()[start:].decode(errors="replace")
     if code:
-        said = [line.strip() for line in text.splitlines() if line.strip()]
-        errors = [line for line in said if line.lower().startswith(("error", "e:", "fatal"))] or said[-1:]
-        reason = errors[0] if errors else f"exit code {code}"
-        raise SetUpFailed(f"{failure} ({reason}); the whole output is in {log}")
+        raise SetUpFailed(f"{failure} ({_reason(text, code)}); the whole output is in {log}")
     return text
+
+
+def _reason(text: str, code: int) -> str:
+    """The line that tells most: a compiler's with its place, else the first called an error, else the last."""
+    said = [line.strip() for line in text.splitlines() if line.strip()]
+    placed = [line for line in said if re.search(r"\.\w+:\d+:\d+: (?!warning|note)", line)]
+    called = [line for line in said if re.match(r"error|e:|fatal|set-up:", line, re.IGNORECASE)]
+    return (placed or called or said[-1:] or [f"exit code {code}"])[0]
 
 
 def _install(what: str, packages: list[str], log: Path) -> None:
