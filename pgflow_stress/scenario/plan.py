@@ -11,6 +11,7 @@ from pgflow_stress.scenario.options import RunOptions
 from pgflow_stress.scenario.shapes import SHAPES
 
 MOST_TASKS = 100_000_000
+MOST_STEPS = 1_000_000  # of one flow: its shape is held in memory by every process
 MOST_FLOWS = 20_000  # each flow is a queue: two tables, their indexes and sequences
 
 
@@ -80,6 +81,8 @@ def make_plan(scenario: str, options: RunOptions) -> Plan:
     steps = options.steps if options.steps is not None else shape_of.default_steps
     if shape_of.scales_steps:
         steps = _scaled(steps, options.scale)
+    if steps > MOST_STEPS:
+        raise UsageFault(f"{steps} steps: at most {MOST_STEPS} in a flow; lower --steps or --scale")
     shape = shape_of.build(steps)
     plan = Plan(scenario, shape, flows, max(runs, 1), "backlog-drain", options)
     if plan.flows > MOST_FLOWS:

@@ -1,0 +1,24 @@
+"""`run`: measure one scenario or several."""
+
+from __future__ import annotations
+
+import click
+
+from pgflow_stress.cli.old_script import OldScriptCommand
+from pgflow_stress.cli.request import run_request
+from pgflow_stress.cli.run_options import run_options
+
+
+@click.command(cls=OldScriptCommand)
+@click.argument("scenario", nargs=-1)
+@run_options
+@click.pass_context
+def run(ctx: click.Context, /, **_values: object) -> None:
+    """Measure each SCENARIO; without one, the stock job: single-flow and concurrent-flows.
+
+    `pgflow-stress scenarios` lists them.
+    """
+    request = run_request(ctx)
+    from pgflow_stress.cli.running import execute  # noqa: PLC0415  --help is to be quick
+
+    ctx.exit(execute(request))

@@ -1,0 +1,84 @@
+"""What goes wrong becomes one line and an exit code, here and nowhere else."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import click
+
+from pgflow_stress.cli.redact import redact
+from pgflow_stress.cli.sources import source_of
+from pgflow_stress.cli.streams import OutputClosed, complain, say
+from pgflow_stress.core.errors import StressError
+from pgflow_stress.core.exit_codes import ExitCode
+from pgflow_stress.core.paths import cache_dir
+
+SHOW_TRACEBACK = "PGFLOW_STRESS_TRACEBACK"
+# The machine's doing, not a bug of ours: the message says enough.
+_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+
+
+def tell(error: BaseException) -> ExitCode:  # noqa: PLR0911  a table, a line a kind
+    """Say in one line what went wrong; the code to end with."""
+    match error:
+        case StressError():
+            complain(str(error))
+            return error.exit_code
+        case click.exceptions.NoArgsIsHelpError():
+            say(error.format_message())
+            return ExitCode.USAGE
+        case click.ClickException():
+            complain(_usage(error))
+            return ExitCode.USAGE
+        case KeyboardInterrupt() | EOFError() | click.Abort():
+            complain("interrupted")
+            return ExitCode.INTERRUPTED
+        case OutputClosed() | BrokenPipeError():
+            return ExitCode.RUN_FAILED
+        case OSError() if error.errno in _MACHINE:
+            complain(f"{error.strerror}{f': {error.filename}' if error.filename else ''}")
+            return ExitCode.RUN_FAILED
+        case MemoryError():
+            complain("out of memory")
+            return ExitCode.RUN_FAILED
+        case _:
+            _own_bug(error)
+            return ExitCode.RUN_FAILED
+
+
+def _usage(error: click.ClickException) -> str:
+    message = error.format_message().rstrip(".")
+    ctx = getattr(error, "ctx", None)
+    if ctx is None:
+        return message
+    parameter = getattr(error, "param", None)
+    if parameter is not None and parameter.name and (source := source_of(ctx, parameter.name)):
+        message += f" (from {source})"
+    return f"{message}; see {ctx.command_path} --help"
+
+
+def _own_bug(error: BaseException) -> None:
+    text = redact("".join(traceback.format_exception(error)))
+    what = f"{type(error).__name__}: {error}".strip(": ")
+    if os.environ.get(SHOW_TRACEBACK):
+        say(text)
+        complain(f"a bug of ours: {what}")
+        return
+    try:
+        where = f"its traceback is in {_keep(text)}"
+    except OSError:
+        where = f"{SHOW_TRACEBACK}=1 shows its traceback"
+    complain(f"a bug of ours, please report it: {what}; {where}")
+
+
+def _keep(text: str) -> Path:
+    folder = cache_dir() / "tracebacks"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}.txt"
+    path.write_text(f"{redact(' '.join(sys.argv))}\n\n{text}")
+    return path

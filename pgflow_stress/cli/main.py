@@ -1,0 +1,54 @@
+"""The entry point: signals first, then everything else, so that Ctrl-C is answered from the first moment on."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+from pgflow_stress.core.errors import Interrupted
+
+_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
+    raise Interrupted(f"interrupted by {signal.Signals(number).name}")
+
+
+def _answer_signals() -> None:
+    for number in _ENDING_SIGNALS:
+        # Ignored by whoever started us (nohup, a background job of a script): that is to stay so.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and exit with the contract's code."""
+    try:
+        _answer_signals()
+        code = run_command_line(sys.argv[1:])
+    except (Interrupted, KeyboardInterrupt):  # between two lines of ours, where nobody else takes it
+        code = 130
+    sys.exit(code)
+
+
+def run_command_line(arguments: list[str]) -> int:
+    """Run one command line; every exception becomes a line on standard error and a code."""
+    from pgflow_stress.cli.failing import tell  # noqa: PLC0415  after the signals are answered
+    from pgflow_stress.cli.streams import PROGRAM, hold_standard_descriptors  # noqa: PLC0415
+
+    try:
+        hold_standard_descriptors()
+        from pgflow_stress.cli.app import app  # noqa: PLC0415
+
+        code = app.main(arguments, prog_name=PROGRAM, standalone_mode=False)
+    except SystemExit as ending:
+        return ending.code if isinstance(ending.code, int) else 1
+    except BaseException as error:  # the one place where all of them end
+        return int(tell(error))
+    return int(code) if isinstance(code, int) else 0
+
+
+if __name__ == "__main__":
+    main()

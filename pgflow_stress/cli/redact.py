@@ -1,0 +1,17 @@
+"""Takes passwords out of whatever is about to be shown or written."""
+
+from __future__ import annotations
+
+import re
+
+HIDDEN = "***"
+# The password of a URI runs to the last @ of the word: libpq wants an @ in it encoded, people forget.
+_IN_URI = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s]*@", re.IGNORECASE)
+_AS_KEYWORD = re.compile(
+    r"(?P<before>(?:ssl)?password\s*=\s*)(?:'(?:[^'\\]|\\.)*'?|\"(?:[^\"\\]|\\.)*\"?|[^\s&'\"]+)", re.IGNORECASE
+)
+
+
+def redact(text: str) -> str:
+    """The text with passwords of connection strings (URI, keyword=value) replaced."""
+    return _AS_KEYWORD.sub(rf"\g<before>{HIDDEN}", _IN_URI.sub(rf"\g<before>{HIDDEN}@", text))

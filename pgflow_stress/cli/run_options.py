@@ -1,0 +1,130 @@
+"""The options of `run`, in the order of its help. Names here are those of variables and of keys in a file as well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+from click import Choice, option
+
+from pgflow_stress.cli.param_types import Duration, EmptyPollType, Finite, PgflowSource, PgSetting, Pin, Several, Whole
+from pgflow_stress.scenario.options import Mode, Orphans, RunOptions, default_workers
+from pgflow_stress.target.base import Isolation, TargetOptions
+
+MOST_SECONDS = 30 * 24 * 3600.0
+MOST_PAYLOAD_BYTES = 200_000_000  # a jsonb string holds at most 2^28 - 1
+MOST_WORKERS = 1000
+MOST_AT_ONCE = 100_000  # tasks of one statement, messages of one poll
+MOST_COUNT = 100_000_000  # whether the whole can be run is for the plan to say
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+_DEFAULT = RunOptions(workers=1)
+_TARGET = TargetOptions()
+
+
+def _modes(name: str, default: Mode, what: str) -> Callable[[Decorated], Decorated]:
+    return option(name, type=Choice([str(mode) for mode in Mode]), default=str(default), show_default=True, help=what)
+
+
+_LOAD = (
+    option("--workers", "-w", type=Whole(1, MOST_WORKERS), default=default_workers, metavar="N",
+           help="Worker processes, a connection each.  [default: a core each, at most 8]"),
+    option("--steps", type=Whole(1, MOST_COUNT), metavar="N", help="Steps of a flow.  [default: the scenario's]"),
+    option("--flows", type=Whole(1, MOST_COUNT), metavar="N", help="Flow definitions.  [default: the scenario's]"),
+    option("--runs", type=Whole(1, MOST_COUNT), metavar="N",
+           help="Runs started, dealt round the flows.  [default: a run of each flow]"),
+    option("--scale", type=Finite(0, 1e6, min_open=True), default=_DEFAULT.scale, show_default=True, metavar="F",
+           help="Multiplies the scenario's runs, flows and sizes, at least 1 each."),
+    option("--payload", type=Whole(0, MOST_PAYLOAD_BYTES), default=_DEFAULT.payload_bytes, show_default=True,
+           metavar="BYTES", help="Size of a task's output."),
+    option("--seed", type=Whole(0, 2**63 - 1), default=_DEFAULT.seed, show_default=True, metavar="N",
+           help="Of whatever is random."),
+)  # fmt: skip
+
+_HOW = (
+    _modes("--creation", _DEFAULT.creation, "How flows, steps and runs are sent: a statement each and waited for; a "
+           "statement and a Sync each, bounded in flight; one statement for many."),
+    _modes("--completion", _DEFAULT.completion, "How completions are sent, likewise."),
+    option("--completion-batch-size", type=Whole(1, MOST_AT_ONCE), default=_DEFAULT.completion_batch_size,
+           show_default=True, metavar="N", help="Completions of one statement."),
+    option("--poll-size", type=Whole(1, MOST_AT_ONCE), default=_DEFAULT.poll_size, show_default=True, metavar="N",
+           help="Messages of one poll, at most."),
+    option("--in-flight-statements", type=Whole(1, 10_000), default=_DEFAULT.in_flight_statements,
+           show_default=True, metavar="N", help="Statements of a pipeline in flight, at most."),
+    option("--empty-poll", type=EmptyPollType(), default=str(_DEFAULT.empty_poll), show_default=True,
+           metavar="spin|sleep:MS|read-with-poll:S,MS", help="What an idle worker does."),
+    option("--vt", type=Whole(1, 24 * 3600), metavar="S",
+           help="Visibility given to read, in seconds.  [default: 15, more where the measured cycle needs it]"),
+    option("--worker-model", type=Choice(["ceiling", "edge-worker"]), default=_DEFAULT.worker_model, show_default=True,
+           help="Ours at its fastest, or pgflow's own worker reproduced (edge-worker is not available yet)."),
+    option("--orphans", type=Choice([str(choice) for choice in Orphans]), default=str(_DEFAULT.orphans),
+           show_default=True, help="What is done with the tasks that a dead worker had claimed."),
+    option("--pin", type=Pin(), default=None, metavar="ROLE=CPUS,...",
+           help="CPUs of coordinator, worker (dealt round) and postgres: worker=0-1,3,postgres=2."),
+)  # fmt: skip
+
+_HOW_LONG = (
+    option("--repetitions", "-r", type=Whole(1, 100_000), default=_DEFAULT.repetitions, show_default=True,
+           metavar="N", help="Repetitions that count."),
+    option("--warmup", type=Whole(0, 100_000), default=_DEFAULT.warmup, show_default=True, metavar="N",
+           help="Repetitions before them, discarded."),
+    option("--timeout", type=Duration(0.001, MOST_SECONDS), default=_DEFAULT.timeout_seconds, metavar="S",
+           help=f"Most time of one repetition.  [default: {_DEFAULT.timeout_seconds:g}]"),
+    option("--drain-timeout", type=Duration(0, MOST_SECONDS), default=_DEFAULT.drain_timeout_seconds, metavar="S",
+           help=f"Most time for claimed tasks after an interrupt.  [default: {_DEFAULT.drain_timeout_seconds:g}]"),
+    option("--stall-timeout", type=Duration(0.1, MOST_SECONDS), default=_DEFAULT.stall_timeout_seconds, metavar="S",
+           help=f"Most time without progress.  [default: {_DEFAULT.stall_timeout_seconds:g}]"),
+    option("--purpose", type=Choice(["compare", "capacity"]), default=_DEFAULT.purpose, show_default=True,
+           help="Fresh and quiet, or aged and with checkpoints."),
+)  # fmt: skip
+
+_OPEN_LOOP = (
+    option("--rate", "-R", type=Finite(0, 1e9, min_open=True), metavar="N",
+           help="Runs started per second (not available yet)."),
+    option("--arrival", type=Choice(["constant", "poisson"]), help="Spacing of the runs (not available yet)."),
+    option("--starters", type=Whole(1, MOST_WORKERS), metavar="N", help="Starter processes (not available yet)."),
+    option("--duration", "-T", type=Duration(0.001, MOST_SECONDS), metavar="S",
+           help="How long runs are started (not available yet)."),
+    option("--full", is_flag=True, help="As long as the validity rules ask for (not available yet)."),
+    option("--events", type=Choice(["none", "notify", "wal", "realtime"]), default=_DEFAULT.events, show_default=True,
+           help="Observer of events (only none is available yet)."),
+)  # fmt: skip
+
+_TARGETS = (
+    option("--dsn", metavar="DSN", help="The database.  [default: DATABASE_URL, else libpq's PGHOST, PGSERVICE or "
+           "PGDATABASE, else the embedded server]"),
+    option("--isolation", type=Choice([str(kind) for kind in Isolation]),
+           help="A database a repetition from a template; a new one; unique slugs in the given one.  "
+           "[default: what the target allows, in this order]"),
+    option("--yes-on", type=Several(), multiple=True, metavar="NAME",
+           help="Consent to use this database, where the target was not typed."),
+    option("--allow-remote", is_flag=True, help="Consent to a host that is neither loopback nor a socket."),
+    option("--pgflow", type=PgflowSource(), default=_TARGET.pgflow, show_default=True, metavar="VERSION|DIR",
+           help="Which migrations: an npm version or a directory of them."),
+    option("--pg-setting", type=PgSetting(), multiple=True, metavar="NAME=VALUE",
+           help="A setting of the embedded server."),
+    option("--realtime-send", type=Choice(["supabase", "insert", "notify", "noop"]), default=_TARGET.realtime_send,
+           show_default=True, help="Body of realtime.send."),
+)  # fmt: skip
+
+_OUTPUT = (
+    option("--threshold", type=Several(), multiple=True, metavar="COND",
+           help="A gate, as 'process.per_second>900'; exit 6 where it does not hold."),
+    option("--strict", is_flag=True, help="Exit 5 where the measurement is invalid or a gate is undecided."),
+    option("--progress", "-P", type=Duration(0.1, MOST_SECONDS), metavar="S", help="A progress line every S seconds."),
+    option("--quiet", "-q", is_flag=True, help="Nothing but errors on standard error."),
+    option("--output", "-o", type=click.Path(), metavar="DIR",
+           help="Where results go.  [default: ./pgflow-stress-results/<UTC>-<scenario>/]"),
+    option("--json", type=click.Path(allow_dash=True), metavar="PATH|-",
+           help="The result as one JSON document; without --output no directory is written."),
+)  # fmt: skip
+
+OPTIONS: Sequence[Callable[[Any], Any]] = (*_LOAD, *_HOW, *_HOW_LONG, *_OPEN_LOOP, *_TARGETS, *_OUTPUT)
+
+
+def run_options(function: Decorated) -> Decorated:
+    """Give a command every option of `run`."""
+    for decorate in reversed(OPTIONS):
+        function = decorate(function)
+    return function

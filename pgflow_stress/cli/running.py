@@ -1,0 +1,136 @@
+"""The course of one `run`: check, fork, open the target, measure each scenario, write, show, end with a code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pgflow_stress.cli.assemble import Gates, assemble, environment, tool
+from pgflow_stress.cli.output import Destination
+from pgflow_stress.cli.progress import QuietWatch, make_watch
+from pgflow_stress.cli.request import RunRequest
+from pgflow_stress.cli.streams import complain
+from pgflow_stress.core.errors import StressError
+from pgflow_stress.core.exit_codes import ExitCode, worst
+from pgflow_stress.core.recording import Recording
+from pgflow_stress.core.result import Json, Result
+from pgflow_stress.engine.measurement import Ending
+from pgflow_stress.scenario.plan import Plan
+
+if TYPE_CHECKING:
+    from pgflow_stress.engine.engine import Engine
+    from pgflow_stress.report.directory import ResultDirectory
+    from pgflow_stress.target.base import Target
+
+# After one of these the scenarios that are left are not begun.
+_LAST = frozenset({ExitCode.INTERRUPTED, ExitCode.RUN_FAILED})
+
+
+def execute(request: RunRequest) -> ExitCode:
+    """Do what was asked, tell what went wrong; the worst code of all of it.
+
+    Raises:
+        UsageFault: results could not be written to where they are to go; nothing was touched.
+    """
+    destination = Destination(request.output, request.json, [plan.scenario for plan in request.plans])
+    session = _Session(request, destination)
+    try:
+        try:
+            session.measure()
+        finally:  # a bug of ours in the second scenario does not cost the first one's result
+            session.deliver()
+    finally:
+        destination.discard_if_empty()
+    return session.code()
+
+
+class _Session:
+    """One run's results and endings, as they come."""
+
+    def __init__(self, request: RunRequest, destination: Destination) -> None:
+        self._request = request
+        self._destination = destination
+        self._results: list[Result] = []
+        self._directories: list[ResultDirectory | None] = []
+        self._told: list[Ending] = []  # in a result, so the summary has it
+        self._untold: list[Ending] = []
+        self._about: Json = {}
+        self._surroundings: Json = {}
+
+    def measure(self) -> None:
+        """Measure every scenario; faults become endings."""
+        # The engine forks before anything here has a thread or a connection, so what may have one is imported after.
+        from pgflow_stress.engine.engine import Engine  # noqa: PLC0415
+        from pgflow_stress.target.opening import open_target  # noqa: PLC0415
+
+        request = self._request
+        self._about = tool()
+        watch = make_watch(request.quiet, request.progress_seconds)
+        try:
+            with Engine(request.plans) as engine, watch, open_target(request.target, watch.note) as target:
+                self._surroundings = _surroundings(target, request.plans)
+                for plan in request.plans:
+                    if worst(self._codes()) in _LAST:
+                        break
+                    self._scenario(plan, engine, target, watch)
+        except StressError as fault:
+            self._untold.append(Ending(fault.exit_code, str(fault)))
+
+    def _scenario(self, plan: Plan, engine: Engine, target: Target, watch: QuietWatch) -> None:
+        directory = self._destination.directory(plan.scenario)
+        measurement = engine.measure(plan, target, directory.record if directory else _keep_nothing, watch)
+        if not measurement.repetitions:
+            self._untold += measurement.endings
+            return
+        gates = Gates(self._request.thresholds, self._request.strict)
+        result, endings = assemble(measurement, self._about, self._surroundings, self._request.target, gates)
+        self._results.append(result)
+        self._directories.append(directory)
+        self._told += endings
+        if directory is not None:
+            directory.finish(result)
+
+    def deliver(self) -> None:
+        """Write what is written of all scenarios together, then show the summaries."""
+        try:
+            self._destination.finish(self._results)
+        except StressError as fault:
+            self._untold.append(Ending(fault.exit_code, str(fault)))
+        finally:
+            if not self._request.quiet:
+                self._show()
+            for ending in (*(self._told if self._request.quiet else ()), *self._untold):
+                complain(ending.reason)
+
+    def _show(self) -> None:
+        if not self._results or sys.stderr is None:
+            return
+        from rich.console import Console  # noqa: PLC0415
+
+        from pgflow_stress.report.terminal import render_summary  # noqa: PLC0415
+
+        console = Console(stderr=True, highlight=False)
+        for result, directory in zip(self._results, self._directories, strict=True):
+            where = str(directory.path) if directory else self._request.json
+            try:
+                render_summary(result, console, where)
+            except OSError:
+                return  # nobody can read it; what was measured is written
+
+    def _codes(self) -> list[ExitCode]:
+        return [ending.code for ending in (*self._told, *self._untold)]
+
+    def code(self) -> ExitCode:
+        """The code to end with."""
+        return worst(self._codes())
+
+
+def _surroundings(target: Target, plans: Sequence[Plan]) -> Json:
+    from pgflow_stress.engine.host import host_environment  # noqa: PLC0415
+
+    return environment(target.fingerprint(), host_environment(), dict(plans[0].options.pin))
+
+
+def _keep_nothing(_recording: Recording) -> None:
+    """With --json and no --output no directory is written."""
