@@ -1,7 +1,7 @@
 # Codes and word indexes that Python (core.operations, core.arena) and C share; a test holds the two together.
 from libc.stdint cimport int16_t, int32_t, int64_t
 
-cdef enum OperationCode:
+cdef enum:  # OperationCode
     OP_CREATE_FLOW = 0
     OP_ADD_STEP = 1
     OP_START_FLOW = 2
@@ -12,7 +12,7 @@ cdef enum OperationCode:
     OP_ROUND_TRIP = 7
     OP_COUNT = 8
 
-cdef enum StatusCode:
+cdef enum:  # StatusCode
     ST_OK = 0
     ST_EMPTY = 1
     ST_RETRIED = 2
@@ -21,19 +21,19 @@ cdef enum StatusCode:
     ST_SETTLED = 5
 
 # Words of the header, written by the coordinator alone.
-cdef enum HeaderWord:
+cdef enum:  # HeaderWord
     H_STOP = 0
     H_PHASE = 1
     H_STARTS_DONE = 2
     H_VT_SECONDS = 3
 
-cdef enum StopCode:
+cdef enum:  # StopCode
     STOP_RUN = 0
     STOP_DRAIN = 1  # claimed tasks are completed, nothing more is polled or started
     STOP_NOW = 2  # nothing more is waited for
 
 # Words of one process, written by that process alone.
-cdef enum ProcessWord:
+cdef enum:  # ProcessWord
     W_STATE = 0
     W_PID = 1
     W_BACKEND_PID = 2
@@ -74,7 +74,7 @@ cdef enum ProcessWord:
     W_REPLACES = 37
     W_COUNT = 64
 
-cdef enum RunWord:
+cdef enum:  # RunWord
     R_INTENDED_NS = 0
     R_SENT_NS = 1
     R_STARTED_NS = 2
@@ -82,12 +82,12 @@ cdef enum RunWord:
     R_COMPLETED = 4
     R_COUNT = 8
 
-cdef enum LedgerBit:
+cdef enum:  # LedgerBit
     L_CLAIMED = 1
     L_COMPLETED = 2
     L_SETTLED = 4
 
-cdef enum HistogramStat:
+cdef enum:  # HistogramStat
     HS_COUNT = 0
     HS_SAMPLES = 1
     HS_TOTAL_NS = 2

@@ -1,7 +1,7 @@
 """Write event rows, histogram counts and errors into one process's arena region, without the GIL."""
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
-from libc.string cimport memcmp, strnlen, memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from pgflow_stress_hot.clock cimport now_ns
 from pgflow_stress_hot.histogram cimport Histogram, bucket_of, histogram_record
@@ -9,6 +9,9 @@ from pgflow_stress_hot.layout cimport (
     ERROR_SLOTS, ERROR_TEXT, ErrorSlot, EventRow, HS_STATS, OP_COUNT, OP_TASK, W_COUNT, W_ROWS, W_ROWS_LEFT_OUT,
     W_ERRORS_FAILED, W_ERRORS_RETRIED,
 )
+
+cdef extern from "<string.h>" nogil:
+    size_t strnlen(const char *text, size_t most) noexcept
 
 
 cdef EventRow *next_row(Recorder *r) noexcept nogil:
@@ -79,7 +82,7 @@ cdef class Region:
         cdef int i
         if len(words) != W_COUNT:
             raise ValueError(f"need words int64[{W_COUNT}]")
-        if len(rows) < sizeof(EventRow) or len(rows) % sizeof(EventRow):
+        if len(rows) < <Py_ssize_t>sizeof(EventRow) or len(rows) % <Py_ssize_t>sizeof(EventRow):
             raise ValueError("need rows uint8[n * 64], n >= 1")
         if counts.shape[0] != OP_COUNT or counts.shape[1] < 2048:
             raise ValueError(f"need counts int64[{OP_COUNT}, buckets >= 2048]")

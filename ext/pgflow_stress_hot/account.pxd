@@ -1,0 +1,37 @@
+from libc.stdint cimport int32_t, int64_t, uint8_t
+
+from pgflow_stress_hot.recorder cimport Recorder, Region
+from pgflow_stress_hot.slugs cimport Slugs, SlugTable
+
+cdef struct Books:  # everything that one process writes and reads of the arena: a view, owns nothing
+    Recorder *recorder
+    int64_t *header  # HeaderWord; read only
+    int64_t *runs  # [run_count][R_COUNT], shared by all workers
+    int64_t run_count
+    uint8_t *ledger  # [run_count * tasks_per_run] of LedgerBit, shared by all workers
+    int64_t tasks_per_run
+    int64_t *step_offsets  # [steps]
+    int64_t *step_tasks  # [steps]
+    int64_t *started  # [processes][flows]: tasks of runs started, by who started them
+    int64_t *done  # [processes][flows]: tasks completed, by who completed them
+    int64_t *steps_created  # [flows]: written by the one worker that creates the flow; -1: no flow yet
+    int64_t processes
+    int64_t flows
+    int64_t me  # this process's row of started and done
+    uint8_t run_id[16]  # of run 0: UUIDv8, the index in the last 58 bits
+    const Slugs *flow_slugs
+    const Slugs *step_slugs
+
+cdef int64_t run_index_of(const Books *b, const char *run_id) noexcept nogil  # -1: not of this repetition
+cdef void put_run_id(const Books *b, int64_t run_index, uint8_t *out) noexcept nogil
+cdef int64_t tasks_left(const Books *b, int64_t flow) noexcept nogil  # of started runs, not completed
+cdef int64_t ledger_place(const Books *b, int64_t run, int32_t step, int32_t task) noexcept nogil  # -1: none
+cdef bint book_completion(Books *b, int64_t run, int64_t flow, int64_t place, int64_t done_ns,
+                          uint8_t bits) noexcept nogil
+
+cdef class Account:
+    cdef Books books
+    cdef Region region
+    cdef SlugTable flow_slugs
+    cdef SlugTable step_slugs
+    cdef object _owners

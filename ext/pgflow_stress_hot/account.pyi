@@ -1,0 +1,28 @@
+import numpy as np
+import numpy.typing as npt
+
+from pgflow_stress_hot.recorder import Region
+from pgflow_stress_hot.slugs import SlugTable
+
+class Account:
+    def __init__(
+        self,
+        region: Region,
+        header: npt.NDArray[np.int64],
+        runs: npt.NDArray[np.int64],
+        ledger: npt.NDArray[np.uint8],
+        step_tasks: npt.NDArray[np.int64],
+        step_offsets: npt.NDArray[np.int64],
+        started: npt.NDArray[np.int64],
+        done: npt.NDArray[np.int64],
+        steps_created: npt.NDArray[np.int64],
+        me: int,
+        first_run_id: bytes,
+        flow_slugs: SlugTable,
+        step_slugs: SlugTable,
+    ) -> None: ...
+    def run_index(self, run_id: bytes) -> int: ...
+    def run_id(self, run_index: int) -> bytes: ...
+    def left(self, flow: int) -> int: ...
+    def settle(self, run: int, step: int, task: int, flow: int, adopted: bool) -> bool: ...
+    def settle_start(self, run: int, flow: int) -> bool: ...

@@ -1,0 +1,183 @@
+"""The books of one process: what was started, claimed and completed, by id, in the arena that all share."""
+
+from libc.string cimport memcmp, memcpy
+
+from pgflow_stress_hot.clock cimport now_ns
+from pgflow_stress_hot.layout cimport (
+    EventRow, L_COMPLETED, L_SETTLED, OP_TASK, R_COMPLETED, R_COUNT, R_LAST_DONE_NS, R_SENT_NS, R_STARTED_NS,
+    ST_ADOPTED, ST_SETTLED, W_COMPLETED_TWICE, W_TASKS_COMPLETED,
+)
+from pgflow_stress_hot.recorder cimport add_shared, next_row, observe, or_shared, publish, raise_shared, row_written
+from pgflow_stress_hot.wire cimport get_int8, put_int8
+
+cdef int64_t INDEX_MASK = (<int64_t>1 << 58) - 1
+
+
+cdef int64_t run_index_of(const Books *b, const char *run_id) noexcept nogil:
+    cdef int64_t low, index
+    if memcmp(run_id, b.run_id, 8) != 0:
+        return -1
+    low = get_int8(run_id + 8)
+    if (low & ~INDEX_MASK) != (get_int8(<const char *>b.run_id + 8) & ~INDEX_MASK):
+        return -1
+    index = low & INDEX_MASK
+    return index if index < b.run_count else -1
+
+
+cdef void put_run_id(const Books *b, int64_t run_index, uint8_t *out) noexcept nogil:
+    memcpy(out, b.run_id, 8)
+    put_int8(out + 8, get_int8(<const char *>b.run_id + 8) | run_index)
+
+
+cdef int64_t tasks_left(const Books *b, int64_t flow) noexcept nogil:
+    cdef int64_t process, left = 0
+    for process in range(b.processes):
+        left += observe(&b.started[process * b.flows + flow]) - observe(&b.done[process * b.flows + flow])
+    return left
+
+
+cdef int64_t ledger_place(const Books *b, int64_t run, int32_t step, int32_t task) noexcept nogil:
+    if run < 0 or step < 0 or task < 0 or task >= b.step_tasks[step]:
+        return -1
+    return run * b.tasks_per_run + b.step_offsets[step] + task
+
+
+cdef bint book_completion(Books *b, int64_t run, int64_t flow, int64_t place, int64_t done_ns,
+                          uint8_t bits) noexcept nogil:
+    # True where this was the first completion of the task; a second one is counted and changes nothing else.
+    cdef int64_t *words = b.recorder.words
+    cdef int64_t *mine = &b.done[b.me * b.flows + flow]
+    if or_shared(&b.ledger[place], bits) & L_COMPLETED:
+        publish(&words[W_COMPLETED_TWICE], words[W_COMPLETED_TWICE] + 1)
+        return False
+    raise_shared(&b.runs[run * R_COUNT + R_LAST_DONE_NS], done_ns)
+    add_shared(&b.runs[run * R_COUNT + R_COMPLETED], 1)
+    publish(mine, mine[0] + 1)
+    publish(&words[W_TASKS_COMPLETED], words[W_TASKS_COMPLETED] + 1)
+    return True
+
+
+cdef class Account:
+    """One process's view of the books.
+
+    Args:
+        region: its part of the arena.
+        header: int64[>= 4], HeaderWord.
+        runs: int64[runs, 8], RunWord.
+        ledger: uint8[runs * tasks a run].
+        step_tasks: int64[steps], tasks of each step.
+        started, done: int64[processes, flows].
+        steps_created: int64[flows].
+        me: this process's row of started and done.
+        first_run_id: 16 bytes, the id of run 0.
+        flow_slugs, step_slugs: names by index.
+    Raises:
+        ValueError: shapes that do not fit one another.
+    """
+
+    def __cinit__(self, Region region not None, int64_t[::1] header not None, int64_t[:, ::1] runs not None,
+                  uint8_t[::1] ledger not None, int64_t[::1] step_tasks not None, int64_t[::1] step_offsets not None,
+                  int64_t[:, ::1] started not None, int64_t[:, ::1] done not None, int64_t[::1] steps_created not None,
+                  int64_t me, bytes first_run_id not None, SlugTable flow_slugs not None,
+                  SlugTable step_slugs not None):
+        cdef int64_t tasks = 0
+        for i in range(len(step_tasks)):
+            if step_offsets[i] != tasks or step_tasks[i] < 0:
+                raise ValueError("step_offsets are not the running sum of step_tasks")
+            tasks += step_tasks[i]
+        if runs.shape[1] != R_COUNT or runs.shape[0] * tasks != len(ledger):
+            raise ValueError("ledger or runs are not of this shape")
+        if len(step_tasks) != len(step_slugs) or len(step_offsets) != len(step_tasks):
+            raise ValueError("as many steps as step slugs")
+        if len(steps_created) != len(flow_slugs) or started.shape[1] != len(flow_slugs):
+            raise ValueError("as many flows as flow slugs")
+        if done.shape[0] != started.shape[0] or done.shape[1] != started.shape[1]:
+            raise ValueError("started and done are of one shape")
+        if not 0 <= me < started.shape[0] or len(first_run_id) != 16 or len(header) < 4:
+            raise ValueError("me, first_run_id or header")
+        self._owners = (header, runs, ledger, step_tasks, step_offsets, started, done, steps_created)
+        self.region = region
+        self.flow_slugs = flow_slugs
+        self.step_slugs = step_slugs
+        self.books.recorder = &region.recorder
+        self.books.header = &header[0]
+        self.books.runs = &runs[0, 0]
+        self.books.run_count = runs.shape[0]
+        self.books.ledger = &ledger[0]
+        self.books.tasks_per_run = tasks
+        self.books.step_offsets = &step_offsets[0]
+        self.books.step_tasks = &step_tasks[0]
+        self.books.started = &started[0, 0]
+        self.books.done = &done[0, 0]
+        self.books.steps_created = &steps_created[0]
+        self.books.processes = started.shape[0]
+        self.books.flows = started.shape[1]
+        self.books.me = me
+        memcpy(self.books.run_id, <const char *>first_run_id, 16)
+        self.books.flow_slugs = &flow_slugs.slugs
+        self.books.step_slugs = &step_slugs.slugs
+
+    def run_index(self, bytes run_id not None):
+        """Index of a run id of this repetition, or -1."""
+        return run_index_of(&self.books, run_id) if len(run_id) == 16 else -1
+
+    def run_id(self, int64_t run_index):
+        """The id of a run, 16 bytes."""
+        cdef uint8_t out[16]
+        put_run_id(&self.books, run_index, out)
+        return (<char *>out)[:16]
+
+    def left(self, int64_t flow):
+        """Tasks of started runs of a flow that nobody has completed."""
+        if not 0 <= flow < self.books.flows:
+            raise ValueError(f"no flow {flow}")
+        return tasks_left(&self.books, flow)
+
+    def settle(self, int64_t run, int64_t step, int64_t task, int64_t flow, bint adopted):
+        """Book a task that a dead worker left: completed for it now (adopted), or found completed already.
+
+        Returns:
+            Whether it was not booked before.
+        Raises:
+            ValueError: no such task.
+        """
+        cdef int64_t place, stamp = now_ns()
+        cdef EventRow *row
+        if not 0 <= step < self.books.step_slugs.count or not 0 <= run < self.books.run_count:
+            raise ValueError(f"no task {run} {step} {task}")
+        place = ledger_place(&self.books, run, step, task)
+        if place < 0 or not 0 <= flow < self.books.flows:
+            raise ValueError(f"no task {run} {step} {task}")
+        if not book_completion(&self.books, run, flow, place, stamp, L_COMPLETED | L_SETTLED):
+            return False
+        row = next_row(self.books.recorder)
+        if row != NULL:
+            row.intended_ns = 0
+            row.sent_ns = stamp
+            row.done_ns = stamp
+            row.msg_id = -1
+            row.run_index = run
+            row.step_index = step
+            row.task_index = task
+            row.batch = -1
+            row.operation = OP_TASK
+            row.status = ST_ADOPTED if adopted else ST_SETTLED
+            row.items = 1
+            row.flow_index = flow
+            row.spare = 0
+            row_written(self.books.recorder)
+        return True
+
+    def settle_start(self, int64_t run, int64_t flow):
+        """Book a run that a dead worker's start_flow was found to have started; whether it was not booked before."""
+        cdef int64_t *mine
+        if not 0 <= run < self.books.run_count or not 0 <= flow < self.books.flows:
+            raise ValueError(f"no run {run} of flow {flow}")
+        if self.books.runs[run * R_COUNT + R_STARTED_NS]:
+            return False
+        mine = &self.books.started[self.books.me * self.books.flows + flow]
+        if not self.books.runs[run * R_COUNT + R_SENT_NS]:
+            self.books.runs[run * R_COUNT + R_SENT_NS] = now_ns()
+        publish(&self.books.runs[run * R_COUNT + R_STARTED_NS], now_ns())
+        publish(mine, mine[0] + self.books.tasks_per_run)
+        return True

@@ -1,0 +1,45 @@
+from libc.stdint cimport int64_t
+
+from pgflow_stress_hot cimport libpq
+
+cdef enum WaitStatus:
+    WAIT_READY = 0
+    WAIT_STOPPED = 1  # the stop word says that nothing more is waited for
+    WAIT_LOST = 2  # the connection is gone
+    WAIT_REFUSED = 3  # the server answered with an error: sqlstate and text are filled
+
+cdef enum:
+    SQLSTATE_SIZE = 6
+    REFUSAL_TEXT = 224
+
+ctypedef int (*send_sync_t)(libpq.PGconn *) noexcept nogil
+
+cdef struct Link:  # a borrowed connection: not owned, never finished here
+    libpq.PGconn *conn
+    int socket
+    bint piped  # in pipeline mode: a Sync after each statement
+    send_sync_t send_sync  # queues a Sync without flushing, where this libpq can (17 and newer)
+    int64_t *stop  # the header's stop word
+    int64_t notices
+    int64_t statements
+    char sqlstate[6]
+    char text[224]
+
+# Queue one prepared statement, binary parameters and results; link_send with its Sync where piped.
+# 0, or -1 where the connection is lost.
+cdef int link_queue(Link *link, const char *name, int count, const char *const *values, const int *lengths) noexcept nogil
+cdef int link_sync(Link *link) noexcept nogil
+cdef int link_send(Link *link, const char *name, int count, const char *const *values, const int *lengths) noexcept nogil
+# Put everything queued on the wire; waits until the kernel has taken it all.
+cdef WaitStatus link_flush(Link *link) noexcept nogil
+# The next answer, in the order sent; the caller clears *out. NULL in *out where WAIT_READY is not returned.
+cdef WaitStatus link_take(Link *link, libpq.PGresult **out) noexcept nogil
+# Its two halves: an answer with the NULL that ends it, and a Sync's.
+cdef WaitStatus link_take_answer(Link *link, libpq.PGresult **out) noexcept nogil
+cdef WaitStatus link_take_sync(Link *link) noexcept nogil
+
+cdef class BorrowedConnection:
+    cdef Link link
+    cdef object _connection
+    cdef libpq.PQnoticeReceiver _receiver
+    cdef bint _borrowed

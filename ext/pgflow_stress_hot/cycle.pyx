@@ -1,0 +1,583 @@
+"""The worker's cycle: poll a queue, claim the tasks, complete them; without the GIL, without allocation.
+
+Prepared statements that the connection must have (engine.statements makes them):
+    read          (queue text, vt int4, quantity int4) -> msg_id int8
+                  or, where the poll waits in the server, with (…, seconds int4, interval in ms int4)
+    start_tasks   (flow text, message ids int8[], worker uuid) -> run_id uuid, step_slug text, task_index int4,
+                  msg_id int8, input jsonb
+    complete      one: (run uuid, step text, index int4, output jsonb) -> status text
+                  many: (uuid[], text[], int4[], jsonb[]) -> place int8 (from 1), status text
+
+Each statement is a transaction of its own. pgflow stamps with now(), so a transaction older than the message, or than
+the task's start, would break its CHECKs. Completions go by run, so that two workers lock runs in one order.
+"""
+
+from libc.stdlib cimport free, malloc, qsort
+from libc.string cimport memcmp, memcpy, memset
+
+from posix.resource cimport RUSAGE_SELF, getrusage, rusage
+from posix.time cimport nanosleep, timespec
+
+from pgflow_stress_hot cimport libpq
+from pgflow_stress_hot.account cimport Books, book_completion, ledger_place, run_index_of, tasks_left
+from pgflow_stress_hot.clock cimport now_ns
+from pgflow_stress_hot.connection cimport (
+    BorrowedConnection, WAIT_LOST, WAIT_READY, WAIT_REFUSED, WAIT_STOPPED, WaitStatus, link_send, link_take,
+)
+from pgflow_stress_hot.flight cimport (
+    END_DONE, END_LOST, END_REFUSED, END_STOPPED, FLIGHT_ROOM, Flight, LoopEnd, end_of, flights_count,
+    flights_flush, flights_head, flights_push,
+)
+from pgflow_stress_hot.histogram cimport histogram_record
+from pgflow_stress_hot.layout cimport (
+    EventRow, H_STARTS_DONE, H_STOP, H_VT_SECONDS, L_CLAIMED, L_COMPLETED, OP_COMPLETE, OP_READ, OP_START_TASKS,
+    OP_TASK, STOP_NOW, STOP_RUN, ST_EMPTY, ST_FAILED, ST_OK, ST_RETRIED, W_CLAIMED, W_CPU_FROM_NS, W_CPU_TO_NS,
+    W_CYCLES, W_EMPTY_POLLS, W_FIRST_IDLE_NS, W_IDLE_NS, W_LONGEST_CYCLE_NS, W_MESSAGES_READ, W_NOT_OURS, W_POLLS,
+    W_PROCESS_FROM_NS, W_PROCESS_TO_NS, W_RESIDENCE_NS, W_STATEMENTS, W_TASKS_CLAIMED, W_UNCLAIMED,
+)
+from pgflow_stress_hot.recorder cimport (
+    next_row, observe, or_shared, publish, record_error, record_statement, row_written,
+)
+from pgflow_stress_hot.slugs cimport slug_at, slug_length, slugs_find
+from pgflow_stress_hot.wire cimport (
+    OID_INT4, OID_INT8, OID_JSONB, OID_TEXT, OID_UUID, array_begin, array_put, array_put_int4, array_put_int8,
+    buffer_free, buffer_make, get_int4, get_int8, put_int4,
+)
+
+cdef enum:
+    MOST_ATTEMPTS = 100  # of a statement refused with an error that passes: deadlock, serialisation, timestamps
+    SLICE_NS = 100_000_000
+
+
+cdef int64_t cpu_ns() noexcept nogil:
+    cdef rusage used
+    getrusage(RUSAGE_SELF, &used)
+    return (<int64_t>(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1_000_000_000
+            + <int64_t>(used.ru_utime.tv_usec + used.ru_stime.tv_usec) * 1000)
+
+
+cdef bint passes(const char *sqlstate) noexcept nogil:
+    # 40P01 deadlock, 40001 serialisation, 23514 a CHECK of pgflow's on now() (pgflow stamps the transaction's start)
+    return (memcmp(sqlstate, b"40P01", 5) == 0 or memcmp(sqlstate, b"40001", 5) == 0
+            or memcmp(sqlstate, b"23514", 5) == 0)
+
+
+cdef int by_run(const void *left, const void *right) noexcept nogil:
+    cdef const Task *a = <const Task *>left
+    cdef const Task *b = <const Task *>right
+    cdef int order = memcmp(a.run_id, b.run_id, 16)
+    if order != 0:
+        return order
+    if a.step != b.step:
+        return -1 if a.step < b.step else 1
+    return -1 if a.index < b.index else (1 if a.index > b.index else 0)
+
+
+cdef class Cycle:
+    """The cycle of one worker on one connection.
+
+    Args:
+        account: the books to write.
+        worker_id: 16 bytes, registered in pgflow.workers.
+        queues: flow indexes to poll, those of its own first.
+        own_queues: how many of them are its own; the others are polled once its own are done.
+        poll_size: most messages a poll, 1 to 10,000.
+        per_completion: most tasks a completing statement; 1 unless batched.
+        window: most completing statements in flight, 1 to 512; above 1 only on a piped connection.
+        batched: one statement completes many.
+        read_ahead: send the next poll with the last completions of a batch; only on a piped connection.
+        output: jsonb in binary (version byte 1, then the text), given by every task.
+        idle_kind: 0 spin, 1 sleep idle_ns, 2 the poll waits in the server.
+    """
+
+    def __cinit__(self, Account account not None, bytes worker_id not None, int64_t[::1] queues not None,
+                  int64_t own_queues, int64_t poll_size, int64_t per_completion, int64_t window, bint batched,
+                  bint read_ahead, bytes output not None, int idle_kind, int64_t idle_ns, int64_t max_poll_seconds,
+                  int64_t poll_interval_ms):
+        cdef int64_t i, longest = account.books.step_slugs.longest
+        if len(worker_id) != 16 or len(queues) < 1 or not 0 <= own_queues <= len(queues):
+            raise ValueError("worker_id or queues")
+        if not 1 <= poll_size <= 10_000 or per_completion < 1 or not 1 <= window <= 512:
+            raise ValueError("poll_size, per_completion or window")
+        self.account = account
+        memcpy(self.worker_id, <const char *>worker_id, 16)
+        self.queues = <int64_t *>malloc(len(queues) * sizeof(int64_t))
+        self.tasks = <Task *>malloc(poll_size * sizeof(Task))
+        self.polled[0].ids = <int64_t *>malloc(poll_size * sizeof(int64_t))
+        self.polled[1].ids = <int64_t *>malloc(poll_size * sizeof(int64_t))
+        if self.queues == NULL or self.tasks == NULL or self.polled[0].ids == NULL or self.polled[1].ids == NULL:
+            raise MemoryError("no room for the cycle")
+        for i in range(len(queues)):
+            if not 0 <= queues[i] < account.books.flows:
+                raise ValueError(f"no flow {queues[i]}")
+            self.queues[i] = queues[i]
+        self.queue_count = len(queues)
+        self.own_queues = own_queues
+        self.next_own = 0
+        self.next_other = 0
+        self.poll_size = poll_size
+        self.per_completion = min(per_completion, poll_size) if batched else 1
+        self.window = window
+        self.batched = batched
+        self.read_ahead = read_ahead
+        self.idle_kind = idle_kind
+        self.idle_ns = idle_ns
+        self.max_poll_seconds = max_poll_seconds
+        self.poll_interval_ms = poll_interval_ms
+        self._output = output
+        self.output_bytes = <const uint8_t *><char *>output
+        self.output_length = len(output)
+        buffer_make(&self.ids, 20 + poll_size * 12)
+        buffer_make(&self.runs, 20 + self.per_completion * 20)
+        buffer_make(&self.steps, 20 + self.per_completion * (4 + longest))
+        buffer_make(&self.indexes, 20 + self.per_completion * 8)
+        if batched:
+            # Every task gives the same output: filled once, and cut to the batch by its count.
+            buffer_make(&self.outputs, 20 + self.per_completion * (4 + self.output_length))
+            array_begin(&self.outputs, OID_JSONB, self.per_completion)
+            for i in range(self.per_completion):
+                array_put(&self.outputs, self.output_bytes, self.output_length)
+
+    def __dealloc__(self):
+        free(self.queues)
+        free(self.tasks)
+        free(self.polled[0].ids)
+        free(self.polled[1].ids)
+        buffer_free(&self.ids)
+        buffer_free(&self.runs)
+        buffer_free(&self.steps)
+        buffer_free(&self.indexes)
+        buffer_free(&self.outputs)
+
+    def run(self, BorrowedConnection connection not None):
+        """Work until every started run's tasks are completed and no more will start, or the stop word ends it.
+
+        Returns:
+            A LoopEnd: 0 done, 1 stopped, 2 connection lost, 3 refused (the error is in the arena).
+        """
+        cdef LoopEnd end
+        if (self.window > 1 or self.read_ahead) and not connection.link.piped:
+            raise ValueError("more than one statement in flight needs a piped connection")
+        with nogil:
+            end = work(self, &connection.link)
+        return end
+
+
+cdef int64_t pick_queue(Cycle c, int64_t in_hand, int64_t in_hand_of) noexcept nogil:
+    # The next queue in turn with tasks that are neither completed nor in our own hands: own ones first. -1: none.
+    cdef Books *books = &c.account.books
+    cdef int64_t others = c.queue_count - c.own_queues
+    cdef int64_t i, place, flow, left
+    for i in range(c.own_queues):
+        place = (c.next_own + i) % c.own_queues
+        flow = c.queues[place]
+        left = tasks_left(books, flow) - (in_hand if flow == in_hand_of else 0)
+        if left > 0:
+            c.next_own = place + 1
+            return flow
+    for i in range(others):
+        place = (c.next_other + i) % others
+        flow = c.queues[c.own_queues + place]
+        left = tasks_left(books, flow) - (in_hand if flow == in_hand_of else 0)
+        if left > 0:
+            c.next_other = place + 1
+            return flow
+    return -1
+
+
+cdef int send_read(Cycle c, Link *link, Messages *into, int64_t flow) noexcept nogil:
+    cdef Books *books = &c.account.books
+    cdef uint8_t vt[4]
+    cdef uint8_t quantity[4]
+    cdef uint8_t seconds[4]
+    cdef uint8_t interval[4]
+    cdef const char *values[5]
+    cdef int lengths[5]
+    put_int4(vt, <int32_t>observe(&books.header[H_VT_SECONDS]))
+    put_int4(quantity, <int32_t>c.poll_size)
+    values[0] = slug_at(books.flow_slugs, flow)
+    lengths[0] = slug_length(books.flow_slugs, flow)
+    values[1] = <char *>vt
+    values[2] = <char *>quantity
+    lengths[1] = lengths[2] = lengths[3] = lengths[4] = 4
+    if c.idle_kind == IDLE_SERVER:
+        put_int4(seconds, <int32_t>c.max_poll_seconds)
+        put_int4(interval, <int32_t>c.poll_interval_ms)
+        values[3] = <char *>seconds
+        values[4] = <char *>interval
+    into.flow = flow
+    into.count = 0
+    into.answered = False
+    into.batch = <int32_t>books.recorder.words[W_CYCLES]
+    publish(&books.recorder.words[W_CYCLES], books.recorder.words[W_CYCLES] + 1)
+    return link_send(link, b"read", 5 if c.idle_kind == IDLE_SERVER else 3, values, lengths)
+
+
+cdef LoopEnd refused(Cycle c, Link *link, int operation, int64_t sent_ns, int64_t done_ns, int64_t flow,
+                     int32_t batch, int32_t attempts) noexcept nogil:
+    # END_DONE: the statement may be sent again.
+    cdef Books *books = &c.account.books
+    cdef bint again = passes(link.sqlstate) and attempts < MOST_ATTEMPTS
+    record_error(books.recorder, operation, again, done_ns, link.sqlstate, link.text)
+    record_statement(books.recorder, operation, ST_RETRIED if again else ST_FAILED, sent_ns, done_ns, 0,
+                     <int32_t>flow, batch)
+    return END_DONE if again else END_REFUSED
+
+
+cdef LoopEnd take_read(Cycle c, Link *link, Messages *into) noexcept nogil:
+    # The answer of the poll that is the oldest statement in flight.
+    cdef Books *books = &c.account.books
+    cdef int64_t *words = books.recorder.words
+    cdef Flight *flight = flights_head(&c.flights)
+    cdef libpq.PGresult *result
+    cdef int64_t i
+    cdef WaitStatus status = link_take(link, &result)
+    into.done_ns = now_ns()
+    into.sent_ns = flight.sent_ns
+    into.answered = True
+    if status == WAIT_REFUSED:
+        c.flights.head += 1
+        return refused(c, link, OP_READ, flight.sent_ns, into.done_ns, into.flow, into.batch, 0)
+    if status != WAIT_READY:
+        return end_of(status)
+    c.flights.head += 1
+    into.count = min(libpq.PQntuples(result), c.poll_size)
+    for i in range(into.count):
+        into.ids[i] = get_int8(libpq.PQgetvalue(result, i, 0))
+    libpq.PQclear(result)
+    if words[W_PROCESS_FROM_NS] == 0:
+        words[W_PROCESS_FROM_NS] = flight.sent_ns
+    publish(&words[W_STATEMENTS], words[W_STATEMENTS] + 1)
+    publish(&words[W_POLLS], words[W_POLLS] + 1)
+    if into.count == 0:
+        publish(&words[W_EMPTY_POLLS], words[W_EMPTY_POLLS] + 1)
+        if words[W_FIRST_IDLE_NS] == 0:
+            words[W_FIRST_IDLE_NS] = into.done_ns
+        # No row: a spinning worker would fill its region with them.
+        histogram_record(&books.recorder.histograms[OP_READ], into.done_ns - into.sent_ns, 1)
+        return END_DONE
+    publish(&words[W_MESSAGES_READ], words[W_MESSAGES_READ] + into.count)
+    publish(&words[W_CLAIMED], words[W_CLAIMED] + into.count)
+    record_statement(books.recorder, OP_READ, ST_OK, into.sent_ns, into.done_ns, into.count, <int32_t>into.flow,
+                     into.batch)
+    return END_DONE
+
+
+cdef LoopEnd claim(Cycle c, Link *link, Messages *polled) noexcept nogil:
+    # start_tasks for what was polled, as often as an error that passes refuses it; fills tasks, sorted by run.
+    cdef Books *books = &c.account.books
+    cdef int64_t *words = books.recorder.words
+    cdef libpq.PGresult *result
+    cdef const char *values[3]
+    cdef int lengths[3]
+    cdef int64_t i, done_ns
+    cdef int32_t attempts = 0
+    cdef bint sorted_already = True
+    cdef Flight *flight
+    cdef Task *task
+    cdef WaitStatus status
+    cdef LoopEnd end
+    array_begin(&c.ids, OID_INT8, <int>polled.count)
+    for i in range(polled.count):
+        array_put_int8(&c.ids, polled.ids[i])
+    values[0] = slug_at(books.flow_slugs, polled.flow)
+    lengths[0] = slug_length(books.flow_slugs, polled.flow)
+    values[1] = <char *>c.ids.bytes
+    lengths[1] = c.ids.length
+    values[2] = <char *>c.worker_id
+    lengths[2] = 16
+    while True:
+        if link_send(link, b"start_tasks", 3, values, lengths) != 0:
+            return END_LOST
+        flights_push(&c.flights, OP_START_TASKS, 0, polled.count)
+        status = flights_flush(&c.flights, link)
+        if status != WAIT_READY:
+            return end_of(status)
+        flight = flights_head(&c.flights)
+        status = link_take(link, &result)
+        done_ns = now_ns()
+        if status == WAIT_REFUSED:
+            c.flights.head += 1
+            attempts += 1
+            end = refused(c, link, OP_START_TASKS, flight.sent_ns, done_ns, polled.flow, polled.batch, attempts)
+            if end != END_DONE:
+                return end
+            continue
+        if status != WAIT_READY:
+            return end_of(status)
+        c.flights.head += 1
+        break
+    c.task_count = min(libpq.PQntuples(result), c.poll_size)
+    for i in range(c.task_count):
+        task = &c.tasks[i]
+        memcpy(task.run_id, libpq.PQgetvalue(result, i, 0), 16)
+        task.run = run_index_of(books, <char *>task.run_id)
+        task.step = slugs_find(books.step_slugs, libpq.PQgetvalue(result, i, 1), libpq.PQgetlength(result, i, 1))
+        task.index = get_int4(libpq.PQgetvalue(result, i, 2))
+        task.msg_id = get_int8(libpq.PQgetvalue(result, i, 3))
+        task.place = ledger_place(books, task.run, task.step, task.index)
+        if task.place >= 0:
+            or_shared(&books.ledger[task.place], L_CLAIMED)
+        if i > 0 and by_run(&c.tasks[i - 1], task) > 0:
+            sorted_already = False
+    libpq.PQclear(result)
+    if not sorted_already:
+        qsort(c.tasks, c.task_count, sizeof(Task), by_run)
+    publish(&words[W_STATEMENTS], words[W_STATEMENTS] + 1)
+    publish(&words[W_TASKS_CLAIMED], words[W_TASKS_CLAIMED] + c.task_count)
+    if c.task_count < polled.count:
+        # Not ours to start: the tasks were started before, and come round each vt until they are completed.
+        publish(&words[W_UNCLAIMED], words[W_UNCLAIMED] + polled.count - c.task_count)
+        publish(&words[W_CLAIMED], words[W_CLAIMED] - (polled.count - c.task_count))
+    record_statement(books.recorder, OP_START_TASKS, ST_OK, flight.sent_ns, done_ns, c.task_count,
+                     <int32_t>polled.flow, polled.batch)
+    return END_DONE
+
+
+cdef int send_completion(Cycle c, Link *link, int64_t first, int64_t last) noexcept nogil:
+    cdef Books *books = &c.account.books
+    cdef const char *values[4]
+    cdef int lengths[4]
+    cdef uint8_t index[4]
+    cdef int64_t i
+    cdef Task *task
+    if not c.batched:
+        task = &c.tasks[first]
+        put_int4(index, task.index)
+        values[0] = <char *>task.run_id
+        lengths[0] = 16
+        values[1] = slug_at(books.step_slugs, task.step)
+        lengths[1] = slug_length(books.step_slugs, task.step)
+        values[2] = <char *>index
+        lengths[2] = 4
+        values[3] = <const char *>c.output_bytes
+        lengths[3] = <int>c.output_length
+        return link_send(link, b"complete", 4, values, lengths)
+    array_begin(&c.runs, OID_UUID, <int>(last - first))
+    array_begin(&c.steps, OID_TEXT, <int>(last - first))
+    array_begin(&c.indexes, OID_INT4, <int>(last - first))
+    for i in range(first, last):
+        task = &c.tasks[i]
+        array_put(&c.runs, task.run_id, 16)
+        array_put(&c.steps, slug_at(books.step_slugs, task.step), slug_length(books.step_slugs, task.step))
+        array_put_int4(&c.indexes, task.index)
+    put_int4(c.outputs.bytes + 12, <int32_t>(last - first))
+    values[0] = <char *>c.runs.bytes
+    lengths[0] = c.runs.length
+    values[1] = <char *>c.steps.bytes
+    lengths[1] = c.steps.length
+    values[2] = <char *>c.indexes.bytes
+    lengths[2] = c.indexes.length
+    values[3] = <char *>c.outputs.bytes
+    lengths[3] = <int>(20 + (last - first) * (4 + c.output_length))
+    return link_send(link, b"complete", 4, values, lengths)
+
+
+cdef void book_task(Cycle c, Messages *polled, Task *task, int64_t done_ns, bint completed) noexcept nogil:
+    cdef Books *books = &c.account.books
+    cdef EventRow *row
+    if completed:
+        book_completion(books, task.run, polled.flow, task.place, done_ns, L_COMPLETED)
+    row = next_row(books.recorder)
+    if row == NULL:
+        return
+    row.intended_ns = 0
+    row.sent_ns = polled.sent_ns
+    row.done_ns = done_ns
+    row.msg_id = task.msg_id
+    row.run_index = <int32_t>task.run
+    row.step_index = task.step
+    row.task_index = task.index
+    row.batch = polled.batch
+    row.operation = OP_TASK
+    row.status = ST_OK if completed else ST_FAILED
+    row.items = 1
+    row.flow_index = <int32_t>polled.flow
+    row.spare = 0
+    row_written(books.recorder)
+
+
+cdef bint says_completed(const libpq.PGresult *result, int row, int column) noexcept nogil:
+    return (libpq.PQgetlength(result, row, column) == 9
+            and memcmp(libpq.PQgetvalue(result, row, column), b"completed", 9) == 0)
+
+
+cdef LoopEnd take_completion(Cycle c, Link *link, Messages *polled, Flight *again) noexcept nogil:
+    # The oldest statement in flight, a completion. again.operation >= 0 where it is to be sent once more.
+    cdef Books *books = &c.account.books
+    cdef int64_t *words = books.recorder.words
+    cdef Flight flight = flights_head(&c.flights)[0]
+    cdef int64_t count = flight.last - flight.first
+    cdef libpq.PGresult *result
+    cdef int64_t done_ns, place, completed = 0
+    cdef int row
+    cdef WaitStatus status = link_take(link, &result)
+    done_ns = now_ns()
+    again.operation = -1
+    if status == WAIT_REFUSED:
+        c.flights.head += 1
+        again[0] = flight
+        again.attempts += 1
+        return refused(c, link, OP_COMPLETE, flight.sent_ns, done_ns, polled.flow, polled.batch, again.attempts)
+    if status != WAIT_READY:
+        return end_of(status)
+    c.flights.head += 1
+    if c.batched:
+        for row in range(libpq.PQntuples(result)):
+            place = get_int8(libpq.PQgetvalue(result, row, 0)) - 1
+            if 0 <= place < count and says_completed(result, row, 1):
+                book_task(c, polled, &c.tasks[flight.first + place], done_ns, True)
+                completed += 1
+    elif libpq.PQntuples(result) == 1 and says_completed(result, 0, 0):
+        book_task(c, polled, &c.tasks[flight.first], done_ns, True)
+        completed = 1
+    libpq.PQclear(result)
+    publish(&words[W_STATEMENTS], words[W_STATEMENTS] + 1)
+    publish(&words[W_CLAIMED], words[W_CLAIMED] - count)
+    if completed < count:
+        publish(&words[W_NOT_OURS], words[W_NOT_OURS] + count - completed)
+    words[W_RESIDENCE_NS] += (done_ns - polled.done_ns) * count
+    if done_ns - polled.sent_ns > words[W_LONGEST_CYCLE_NS]:
+        words[W_LONGEST_CYCLE_NS] = done_ns - polled.sent_ns
+    publish(&words[W_PROCESS_TO_NS], done_ns)
+    record_statement(books.recorder, OP_COMPLETE, ST_OK, flight.sent_ns, done_ns, completed, <int32_t>polled.flow,
+                     polled.batch)
+    if completed > 0:
+        histogram_record(&books.recorder.histograms[OP_TASK], done_ns - polled.sent_ns, completed)
+    return END_DONE
+
+
+cdef LoopEnd complete(Cycle c, Link *link, Messages *polled, Messages *ahead, bint *read_sent) noexcept nogil:
+    # Complete all claimed tasks, a bounded number of statements in flight; the next poll goes with the last of them.
+    cdef Books *books = &c.account.books
+    cdef int64_t next_task = 0, last, flow
+    cdef int64_t again_count = 0
+    cdef Flight again[512]
+    cdef Flight retry
+    cdef Flight *pushed
+    cdef LoopEnd end
+    cdef WaitStatus status
+    read_sent[0] = False
+    while True:
+        while flights_count(&c.flights) < c.window:
+            if next_task < c.task_count:
+                if c.tasks[next_task].place < 0:
+                    next_task += 1  # a task of a run or step that is not ours: left alone, counted
+                    publish(&books.recorder.words[W_NOT_OURS], books.recorder.words[W_NOT_OURS] + 1)
+                    publish(&books.recorder.words[W_CLAIMED], books.recorder.words[W_CLAIMED] - 1)
+                    continue
+                last = next_task + 1
+                while last < c.task_count and last - next_task < c.per_completion and c.tasks[last].place >= 0:
+                    last += 1
+                if send_completion(c, link, next_task, last) != 0:
+                    return END_LOST
+                flights_push(&c.flights, OP_COMPLETE, next_task, last)
+                next_task = last
+            elif again_count > 0:
+                again_count -= 1
+                if send_completion(c, link, again[again_count].first, again[again_count].last) != 0:
+                    return END_LOST
+                pushed = flights_push(&c.flights, OP_COMPLETE, again[again_count].first, again[again_count].last)
+                pushed.attempts = again[again_count].attempts
+            else:
+                break
+        if (c.read_ahead and not read_sent[0] and next_task == c.task_count and again_count == 0
+                and observe(&books.header[H_STOP]) == STOP_RUN):
+            flow = pick_queue(c, c.task_count, polled.flow)
+            if flow >= 0:
+                if send_read(c, link, ahead, flow) != 0:
+                    return END_LOST
+                flights_push(&c.flights, OP_READ, 0, 0)
+                read_sent[0] = True
+        if flights_count(&c.flights) == 0:
+            return END_DONE
+        status = flights_flush(&c.flights, link)
+        if status != WAIT_READY:
+            return end_of(status)
+        while flights_count(&c.flights) > 0:
+            if flights_head(&c.flights).operation == OP_READ:
+                if next_task == c.task_count and again_count == 0 and flights_count(&c.flights) == 1:
+                    return END_DONE  # all completed: the caller waits for the poll
+                end = take_read(c, link, ahead)
+                if end != END_DONE:
+                    return end
+                continue
+            end = take_completion(c, link, polled, &retry)
+            if end != END_DONE:
+                return end
+            if retry.operation >= 0:
+                again[again_count] = retry
+                again_count += 1
+            if (next_task < c.task_count or again_count > 0) and flights_count(&c.flights) <= c.window // 2:
+                break
+            if c.read_ahead and not read_sent[0] and next_task == c.task_count:
+                break
+
+
+cdef void idle(Cycle c) noexcept nogil:
+    cdef Books *books = &c.account.books
+    cdef int64_t *words = books.recorder.words
+    cdef int64_t left = c.idle_ns
+    cdef timespec nap
+    if c.idle_kind != IDLE_SLEEP:
+        return
+    while left > 0 and observe(&books.header[H_STOP]) == STOP_RUN:
+        nap.tv_sec = 0
+        nap.tv_nsec = min(left, SLICE_NS)
+        nanosleep(&nap, NULL)
+        left -= SLICE_NS
+    words[W_IDLE_NS] += c.idle_ns
+
+
+cdef LoopEnd work(Cycle c, Link *link) noexcept nogil:
+    cdef Books *books = &c.account.books
+    cdef int64_t *words = books.recorder.words
+    cdef int current = 0
+    cdef bint read_sent = False
+    cdef int64_t flow, empty_in_turn = 0
+    cdef Messages *polled
+    cdef LoopEnd end = END_DONE
+    cdef WaitStatus status
+    c.flights.head = c.flights.tail = c.flights.flushed = 0
+    words[W_CPU_FROM_NS] = cpu_ns()
+    while True:
+        polled = &c.polled[current]
+        if not read_sent:
+            if observe(&books.header[H_STOP]) != STOP_RUN:
+                end = END_STOPPED
+                break
+            flow = pick_queue(c, 0, -1)
+            if flow < 0:
+                if observe(&books.header[H_STARTS_DONE]):
+                    break
+                idle(c)
+                continue
+            if send_read(c, link, polled, flow) != 0:
+                end = END_LOST
+                break
+            flights_push(&c.flights, OP_READ, 0, 0)
+            status = flights_flush(&c.flights, link)
+            if status != WAIT_READY:
+                end = end_of(status)
+                break
+        read_sent = False
+        if not polled.answered:  # else between completions that were sent again
+            end = take_read(c, link, polled)
+            if end != END_DONE:
+                break
+        if polled.count == 0:
+            empty_in_turn += 1
+            if empty_in_turn >= c.queue_count or c.queue_count == 1:
+                empty_in_turn = 0
+                idle(c)
+            continue
+        empty_in_turn = 0
+        end = claim(c, link, polled)
+        if end == END_DONE and c.task_count > 0:
+            end = complete(c, link, polled, &c.polled[1 - current], &read_sent)
+        if end != END_DONE:
+            break
+        if read_sent:
+            current = 1 - current
+    publish(&words[W_CPU_TO_NS], cpu_ns())
+    return end
