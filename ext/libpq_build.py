@@ -1,6 +1,6 @@
 """Which libpq a build compiles and links against: the system's where it is whole, else the embedded server's.
 
-Used by setup.py for our modules and by scripts/_setup.py for psycopg-c, so that both halves agree. Standard library only.
+Used by setup.py for our modules and by scripts/_setup.py for psycopg-c, so that both agree. Standard library only.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def compiler() -> list[str]:
 def build_libpq() -> BuildLibpq:
     """The libpq to build against.
 
-    The system's, if it links and is no newer than the embedded server's: what is built here must load with either, and a
-    library serves what was built against an older one, never the other way round.
+    The system's, if it links and is no newer than the embedded server's: what is built here must load with either,
+    and a library serves what was built against an older one, never the other way round.
 
     Raises:
         RuntimeError: there is neither.

