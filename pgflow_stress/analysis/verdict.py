@@ -87,10 +87,17 @@ def audit_holds(evidence: Evidence) -> Iterator[Finding]:
 def phases_last_long_enough(evidence: Evidence) -> Iterator[Finding]:
     """A phase shorter than the limit shows start-up and scheduling; each phase's own metrics are touched."""
     least = evidence.limits.min_phase_seconds
+    short: dict[str, float] = {}
     for name in dict.fromkeys(name for repetition in evidence.counted for name in repetition.phases):
         seconds = [r.phases[name].seconds for r in evidence.counted if name in r.phases and r.phases[name].count]
         if seconds and min(seconds) < least:
-            yield Finding(f"{name} lasted {min(seconds):.2g} s, under {least:g} s", _metrics(evidence, name), True)
+            short[name] = min(seconds)
+    main = [name for name in short if f"{name}.per_second" in HEADLINE]
+    for group in (main, *([name] for name in short if name not in main)):
+        if group:
+            lasted = ", ".join(f"{name} {short[name]:.2g} s" for name in group)
+            touched = frozenset().union(*(_metrics(evidence, name) for name in group))
+            yield Finding(f"too short, under {least:g} s: {lasted}", touched, True)
 
 
 def workers_cycle_often_enough(evidence: Evidence) -> Iterator[Finding]:

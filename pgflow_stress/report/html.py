@@ -1,13 +1,178 @@
-"""report.html."""
+"""report.html: one file that needs nothing else, no script, no network."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any
 
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from pgflow_stress.analysis import formats
+from pgflow_stress.analysis.metrics import LATENCY_LEAVES, PHASES, describe
 from pgflow_stress.core.recording import Histogram
-from pgflow_stress.core.result import Result
+from pgflow_stress.core.result import Json, Repetition, Result
+from pgflow_stress.report import words
+from pgflow_stress.report.svg import Bar, bars, percentile_plot
+
+TEMPLATE = "report.html"
+_KEY_FIGURES = (
+    *(f"{phase}.per_second" for phase in ("execute", "process", "end_to_end", "start", "create", "deliver")),
+    "client.cpu_ns_per_task",
+    "client.utilization",
+    "server.cpu_ns_per_task",
+    "server.wal_bytes_per_task",
+)
+_PLOTTED = {"task": "process", "execute": "execute"}  # histogram -> the phase whose latency it is
+# Parameters that the command line takes by the same name; steps, flows and runs are already scaled.
+_NOT_OPTIONS = ("scale", "pin")
+_SUMMARY_LATENCIES = ("p50", "p90", "p95", "p99", "p999", "p9999", "max")
 
 
 def render_html(results: Sequence[tuple[Result, Mapping[str, Histogram]]]) -> str:
-    """Stub."""
-    return f"<!doctype html><title>{results[0][0].scenario['name']}</title>"
+    """The report of one result or several, each with its histograms by operation ({} where there are none)."""
+    source = resources.files("pgflow_stress.report").joinpath(TEMPLATE).read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(source).render(views=[_view(*one) for one in results])
+
+
+def _view(result: Result, histograms: Mapping[str, Histogram]) -> Json:
+    return {
+        "name": result.scenario["name"],
+        "tool": result.tool,
+        "setting": words.setting(result),
+        "headline": words.headline(result),
+        "reasons": result.verdict.reasons,
+        "labels": words.labels(result),
+        "limited_by": words.limited_by(result),
+        "accounted_for": words.accounted_for(result),
+        "audit": words.audit_words(result),
+        "gates": words.gates(result.outcome),
+        "endings": words.endings(result.outcome) if result.outcome else [],
+        "next_steps": words.next_steps(result),
+        "figures": _figures(result),
+        "latencies": _latencies(result),
+        "strip": _strip(result),
+        "plots": _plots(result, histograms),
+        "repetitions": [_repetition(repetition) for repetition in result.repetitions],
+        "incidents": [(r.index, incident) for r in result.repetitions for incident in r.incidents],
+        "parameters": flat(result.scenario["parameters"]),
+        "environment": flat(result.environment),
+        "hosts": [flat(host) for host in result.hosts],
+        "command": reproduce(result),
+    }
+
+
+def _figures(result: Result) -> list[Json]:
+    shown = []
+    for name in _KEY_FIGURES:
+        estimate = words.estimate(result, name)
+        if estimate.mean != formats.ABSENT:
+            shown.append({"name": name, "description": describe(name).description, "estimate": estimate})
+    return shown
+
+
+def _latencies(result: Result) -> list[Json]:
+    rows = []
+    for phase in PHASES:
+        cells = [words.estimate(result, f"{phase}.latency_ns.{leaf}") for leaf in _SUMMARY_LATENCIES]
+        if any(cell.mean != formats.ABSENT for cell in cells) and phase != "end_to_end":
+            samples = sum(
+                r.phases[phase].latency_ns.samples for r in result.repetitions if r.counted and phase in r.phases
+            )
+            title = words.latency_title(phase, result.load_model)
+            rows.append({"phase": phase, "title": title, "cells": cells, "samples": f"{samples:,}"})
+    return rows
+
+
+def _label(repetition: Repetition) -> str:
+    marks = {
+        "warm-up": repetition.warmup,
+        "interrupted": repetition.interrupted,
+        "lost a worker": repetition.lost_worker,
+    }
+    kind = next((word for word, marked in marks.items() if marked), "")
+    return f"{repetition.index} {kind}".strip()
+
+
+def _strip(result: Result) -> Markup:
+    rows = []
+    for repetition in result.repetitions:
+        rate = repetition.phases["process"].per_second if "process" in repetition.phases else None
+        text = describe("process.per_second").format(rate)
+        rows.append(Bar(_label(repetition), rate or 0.0, text, repetition.counted))
+    return bars(rows, "Process throughput by repetition")
+
+
+def _plots(result: Result, histograms: Mapping[str, Histogram]) -> list[Json]:
+    plots = []
+    for operation, phase in _PLOTTED.items():
+        histogram = histograms.get(operation)
+        samples = sum(r.phases[phase].latency_ns.samples for r in result.repetitions if phase in r.phases and r.counted)
+        if histogram is not None and histogram.count:
+            title = words.latency_title(phase, result.load_model)
+            plots.append({"title": title, "svg": percentile_plot(histogram, samples or histogram.samples, title)})
+    return plots
+
+
+def _repetition(repetition: Repetition) -> Json:
+    phases = []
+    for name, phase in repetition.phases.items():
+        if not phase.count:
+            continue
+        latency = [
+            describe(f"{name}.latency_ns.{leaf}").format(getattr(phase.latency_ns, leaf)) for leaf in LATENCY_LEAVES
+        ]
+        phases.append(
+            {
+                "name": words.PHASE_TITLES.get(name, name),
+                "from": formats.duration_ns(phase.from_ns or 0) if phase.from_ns else "0",
+                "to": formats.duration_ns(phase.to_ns or 0),
+                "seconds": formats.with_unit(phase.seconds, "s"),
+                "count": f"{phase.count:,}",
+                "per_second": describe(f"{name}.per_second").format(phase.per_second),
+                "per_second_common": describe(f"{name}.per_second_common").format(phase.per_second_common),
+                "latency": latency,
+                "samples": f"{phase.latency_ns.samples:,}",
+            }
+        )
+    return {
+        "label": _label(repetition),
+        "window": formats.with_unit(repetition.window["seconds"], "s"),
+        "phases": phases,
+        "tasks": repetition.tasks,
+        "checks": repetition.audit.checks,
+        "client": flat(repetition.client),
+        "server": flat(repetition.server),
+    }
+
+
+def flat(value: Any, path: str = "") -> list[tuple[str, str]]:
+    """(dotted name, text) of every leaf."""
+    if isinstance(value, Mapping) and value:
+        return [leaf for key, item in value.items() for leaf in flat(item, f"{path}.{key}" if path else str(key))]
+    if isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
+        return [leaf for number, item in enumerate(value) for leaf in flat(item, f"{path}.{number}")]
+    if isinstance(value, list | tuple):
+        return [(path, ", ".join(map(str, value)) or formats.ABSENT)]
+    if value is None or isinstance(value, Mapping):
+        return [(path, formats.ABSENT)]
+    if isinstance(value, bool):
+        return [(path, "yes" if value else "no")]
+    return [(path, f"{value:,.6g}" if isinstance(value, float) else str(value))]
+
+
+def reproduce(result: Result) -> str:
+    """The command line that asks for the same again; settings of machine and server are not in it."""
+    words_of = ["pgflow-stress", "run", str(result.scenario["name"])]
+    for name, value in result.scenario["parameters"].items():
+        if name in _NOT_OPTIONS or value is None or isinstance(value, list | Mapping | bool):
+            continue
+        text = f"{value:g}" if isinstance(value, float) else str(value)
+        words_of += [f"--{name.replace('_', '-')}", text]
+    version = (result.environment.get("pgflow") or {}).get("version")
+    if isinstance(version, str) and version:
+        words_of += ["--pgflow", version]
+    return shlex.join(words_of)

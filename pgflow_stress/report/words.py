@@ -116,8 +116,12 @@ def limited_by(result: Result) -> str:
     used = result.summary.get("client.utilization")
     share = used.mean if used else None
     if share is not None and share >= _CLIENT_BOUND:
-        return f"the client: its workers spent {share:.0%} of the process phase on CPU"
-    waited = f"; workers were on CPU {share:.0%} of the process phase, and waited the rest" if share is not None else ""
+        return f"the client: its workers spent {formats.share(share)} of the process phase on CPU"
+    waited = (
+        f"; workers were on CPU {formats.share(share)} of the process phase, and waited the rest"
+        if share is not None
+        else ""
+    )
     if runs == 1 and workers > 1:
         return f"one run: its tasks serialise on its pgflow.runs row, {workers} workers take turns{waited}"
     if runs == 1:
@@ -136,7 +140,7 @@ def next_steps(result: Result) -> list[str]:
     seconds = result.summary["process.seconds"].mean if "process.seconds" in result.summary else None
     if result.verdict.quick_look and seconds:
         factor = math.ceil(_ENOUGH_SECONDS / seconds) * parameters.get("scale", 1)
-        said.append(f"a valid measurement: pgflow-stress run {name} --scale {factor:g}")
+        said.append(f"long enough: pgflow-stress run {name} --scale {factor:g}")
     if parameters["runs"] < parameters["workers"]:
         said.append("throughput over many runs: pgflow-stress run concurrent-flows")
     if parameters.get("completion") == "batch":
