@@ -58,7 +58,7 @@ def pgflow_migrations(version: str, say: Say) -> Path:
         return _unpacked(folder, version, _members(content, version))
     except OSError as fault:
         raise SetUpFault(
-            f"the cache {fault.filename or folder} cannot be used: {fault.strerror}; name another in PGFLOW_STRESS_CACHE"
+            f"the cache {fault.filename or folder} is unusable: {fault.strerror}; name another in PGFLOW_STRESS_CACHE"
         ) from fault
 
 
