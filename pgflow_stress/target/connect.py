@@ -105,9 +105,9 @@ def run_script(connection: Connection, text: str) -> None:
     connection.execute(text.encode())
 
 
-def rows(connection: Connection, query: LiteralString, *parameters: object) -> list[tuple[Any, ...]]:
+def rows(connection: Connection, query: LiteralString, *parameters: object, **named: object) -> list[tuple[Any, ...]]:
     """All rows of a query."""
-    return connection.execute(query, parameters or None).fetchall()
+    return connection.execute(query, named or parameters or None).fetchall()
 
 
 def value(connection: Connection, query: LiteralString, *parameters: object) -> Any:

@@ -18,7 +18,7 @@ from pgflow_stress.target.databases import drop_database, repetition_databases
 from pgflow_stress.target.install import Recipe, packaged_pgmq, write_extension_files
 from pgflow_stress.target.locking import Lease, live_leases
 from pgflow_stress.target.migrations import find_migrations
-from pgflow_stress.target.naming import database_name
+from pgflow_stress.target.naming import FILE_LEASE, database_name
 from pgflow_stress.target.pginstall import package_version, server_user, usable_tree
 from pgflow_stress.target.server_life import Instance, InstancePlan, instances, joined
 from pgflow_stress.target.settings import (
@@ -50,7 +50,7 @@ class EmbeddedTarget:
         self._purpose = purpose
         self._recipe = recipe
         self._drop_dead_databases(instance)
-        self._template, self._facts = ensure_template(self.conninfo("postgres"), WHAT, recipe, _LOCALE, say)
+        self._template, self._facts = ensure_template(self.conninfo("postgres"), WHAT, recipe, say, locale=_LOCALE)
 
     def conninfo(self, database: str) -> str:
         """A complete connection string; empty values keep the caller's PGHOSTADDR and PGOPTIONS from interfering."""
@@ -73,7 +73,7 @@ class EmbeddedTarget:
         name = database_name(self._lease.lease_id, nonce)
         conninfo = self.conninfo(name)
         with connect.connected(self.conninfo("postgres"), WHAT) as maintenance:
-            clone(maintenance, self._template, name, _STRATEGY, WHAT)
+            clone(maintenance, self._template, name, f"STRATEGY {_STRATEGY}", WHAT)
             with connect.connected(conninfo, WHAT) as connection:
                 connect.run_script(connection, realtime.partitions_sql())
             checkpoint_if_allowed(maintenance)
@@ -115,7 +115,7 @@ class EmbeddedTarget:
             found = repetition_databases(maintenance)  # before the leases: each is older than its databases
             living = live_leases(instance.leases)
             for name, lease_id in found.items():
-                if lease_id not in living:
+                if lease_id.startswith(FILE_LEASE) and lease_id not in living:
                     drop_database(maintenance, name)
 
 

@@ -106,7 +106,7 @@ def write_extension_files(folder: Path, pgmq: Pgmq) -> None:
             building.rename(path)
 
 
-def install(connection: Connection, recipe: Recipe, what: str) -> dict[str, Any]:
+def install(connection: Connection, recipe: Recipe, what: str, only_stand_ins: bool = False) -> dict[str, Any]:
     """Install into the connected database, in one transaction: all of it or nothing.
 
     An extension that the server doesn't offer is replaced by its SQL (pgmq) or a stand-in, its CREATE EXTENSION left
@@ -114,17 +114,17 @@ def install(connection: Connection, recipe: Recipe, what: str) -> dict[str, Any]
 
     Args:
         what: names the database in a message.
+        only_stand_ins: never use the server's own pg_net, pg_cron or vault: for a database that is thrown away, where
+            no job should run and no request be sent.
     Returns:
         the facts that the fingerprint tells, also kept in the mark.
     Raises:
         SetUpFault: a step failed; names it and quotes the server.
     """
-    offered: dict[str, str] = dict(
-        connect.rows(
-            connection, "SELECT name, coalesce(installed_version, default_version) FROM pg_available_extensions"
-        )
-    )
+    offered = _offered_extensions(connection)
     missing = {name for name in ("pgmq", *STANDINS) if name not in offered}
+    if only_stand_ins:
+        missing |= set(STANDINS)
     _refuse_old_pgmq(offered.get("pgmq"), what)
     with connection.transaction():
         _step(connection, realtime.sql_text("mark"), what, "the mark")
@@ -146,6 +146,21 @@ def install(connection: Connection, recipe: Recipe, what: str) -> dict[str, Any]
         }
         connection.execute("INSERT INTO pgflow_stress.installation (facts) VALUES (%s::jsonb)", (json.dumps(facts),))
     return facts
+
+
+def _offered_extensions(connection: Connection) -> dict[str, str]:
+    """Name → version of the extensions that are there or that this role may create."""
+    found = connect.rows(
+        connection,
+        """
+        SELECT e.name, v.version FROM pg_available_extensions e
+        JOIN pg_available_extension_versions v ON v.name = e.name
+         AND v.version = coalesce(e.installed_version, e.default_version)
+        WHERE v.installed OR NOT v.superuser OR v.trusted
+           OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+        """,
+    )
+    return {str(name): str(version) for name, version in found}
 
 
 def pgflow_facts(migrations: Migrations) -> dict[str, Any]:

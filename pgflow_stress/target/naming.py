@@ -15,15 +15,25 @@ TEMPLATE_LOCK = 0x70675F74  # "pg_t": the building of a template, by its key
 MARK_SCHEMA = "pgflow_stress"
 MARK_COMMENT = "pgflow-stress: this database may be used and filled by the stress tester"
 
-_DATABASE = re.compile(r"pgflow_stress_([0-9a-f]{8})_([0-9a-f]{16})\Z")
+_DATABASE = re.compile(r"pgflow_stress_([fs][0-9a-f]{8})_([0-9a-f]{16})\Z")
 _TEMPLATE = re.compile(r"pgflow_stress_(template|building)_[0-9a-f]{12}\Z")
 _SLUG = re.compile(r"ps([0-9a-f]{16})_")
 OBJECT_PREFIX = "pgflow_stress"  # of databases, slots and publications
 
 
-def new_lease_id() -> str:
-    """Eight hex digits: who owns a database; also, as an integer, a key of an advisory lock."""
-    return secrets.token_hex(4)
+# How it is known that a database's owner lives: by his locked file (embedded server), or by an advisory lock that a
+# session of his holds (given server). Told apart by the lease's first letter, so that neither sweeps the other's.
+FILE_LEASE, SESSION_LEASE = "f", "s"
+
+
+def new_lease_id(kind: str) -> str:
+    """The kind's letter and eight hex digits."""
+    return kind + secrets.token_hex(4)
+
+
+def lease_lock_key(lease_id: str) -> int:
+    """The second key of a session lease's advisory lock."""
+    return lock_key(int(lease_id[1:], 16))
 
 
 def database_name(lease_id: str, nonce: int) -> str:

@@ -28,7 +28,7 @@ from pgflow_stress.core.errors import SetUpFault, UsageFault
 from pgflow_stress.target import postmaster
 from pgflow_stress.target.base import Say
 from pgflow_stress.target.locking import Lease, held, held_if_free, live_leases, remove_dead_leases
-from pgflow_stress.target.naming import new_lease_id
+from pgflow_stress.target.naming import FILE_LEASE, new_lease_id
 from pgflow_stress.target.pginstall import ServerUser, reachable
 from pgflow_stress.target.settings import Settings, conf_text
 
@@ -94,7 +94,7 @@ class Instance:
         self._make_folders(plan.user)
         with held(self._lock):
             remove_dead_leases(self.leases)
-            lease = Lease(self.leases, new_lease_id())
+            lease = Lease(self.leases, new_lease_id(FILE_LEASE))
             try:
                 self._ensure_running(plan, say, meanwhile)
             except BaseException:

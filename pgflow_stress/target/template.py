@@ -7,6 +7,7 @@ finished: one that has the template's name is whole, one that has the other name
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pgflow_stress.target import connect
@@ -38,12 +39,15 @@ def template_facts(maintenance: Connection, name: str) -> dict[str, Any] | None:
     return facts if isinstance(facts, dict) else None
 
 
-def ensure_template(conninfo: str, what: str, recipe: Recipe, locale: str, say: Say) -> tuple[str, dict[str, Any]]:
+def ensure_template(
+    conninfo: str, what: str, recipe: Recipe, say: Say, *, locale: str = "", only_stand_ins: bool = False
+) -> tuple[str, dict[str, Any]]:
     """The template of a recipe, built where it is absent.
 
     Args:
         conninfo: of the maintenance database.
         locale: clause of CREATE DATABASE; empty for the server's own.
+        only_stand_ins: as install() has it.
     Returns:
         its name and what was installed.
     Raises:
@@ -51,7 +55,7 @@ def ensure_template(conninfo: str, what: str, recipe: Recipe, locale: str, say: 
     """
     with connect.connected(conninfo, what) as maintenance:
         preloaded = str(connect.value(maintenance, "SHOW shared_preload_libraries"))
-        key = recipe.key(preloaded, locale)
+        key = recipe.key(preloaded, locale, str(only_stand_ins))
         name = template_name(key)
         facts = template_facts(maintenance, name)
         if facts is not None:
@@ -61,11 +65,18 @@ def ensure_template(conninfo: str, what: str, recipe: Recipe, locale: str, say: 
         facts = template_facts(maintenance, name)
         if facts is None:
             say(f"building the template of pgflow {recipe.migrations.label}")
-            facts = _build(maintenance, conninfo, recipe, locale, key)
+            facts = _build(
+                maintenance,
+                key,
+                locale,
+                lambda name: fill_new_database(
+                    connect.compose_with(conninfo, dbname=name), "the template", recipe, only_stand_ins
+                ),
+            )
         return name, facts
 
 
-def fill_new_database(conninfo: str, what: str, recipe: Recipe) -> dict[str, Any]:
+def fill_new_database(conninfo: str, what: str, recipe: Recipe, only_stand_ins: bool) -> dict[str, Any]:
     """Install into a new database and leave it as a template is left: vacuumed and analysed.
 
     pg_stat_statements is added where the server has it loaded, so that probes find its view.
@@ -74,20 +85,20 @@ def fill_new_database(conninfo: str, what: str, recipe: Recipe) -> dict[str, Any
         SetUpFault: a step failed.
     """
     with connect.connected(conninfo, what) as connection:
-        facts = install(connection, recipe, what)
+        facts = install(connection, recipe, what, only_stand_ins)
         if "pg_stat_statements" in str(connect.value(connection, "SHOW shared_preload_libraries")):
             connect.run_script(connection, "CREATE EXTENSION IF NOT EXISTS pg_stat_statements SCHEMA public")
         connect.run_script(connection, "VACUUM (FREEZE, ANALYZE)")
     return facts
 
 
-def _build(maintenance: Connection, conninfo: str, recipe: Recipe, locale: str, key: str) -> dict[str, Any]:
+def _build(maintenance: Connection, key: str, locale: str, fill: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
     building, finished = building_name(key), template_name(key)
     for half_made in (building, finished):
         drop_database(maintenance, half_made)
     connect.run_script(maintenance, f'CREATE DATABASE "{building}" TEMPLATE template0 {locale}')
     try:
-        facts = fill_new_database(connect.compose_with(conninfo, dbname=building), "the template", recipe)
+        facts = fill(building)
         comment = json.dumps(facts).replace("'", "''")
         connect.run_script(maintenance, f"COMMENT ON DATABASE \"{building}\" IS '{comment}'")
         connect.run_script(maintenance, f'ALTER DATABASE "{building}" WITH ALLOW_CONNECTIONS false IS_TEMPLATE true')
@@ -117,4 +128,4 @@ def clone(maintenance: Connection, template: str, name: str, strategy: str, what
         SetUpFault: it can't be made.
     """
     with connect.told(f"{what}: the database {name} could not be made"):
-        connect.run_script(maintenance, f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY {strategy}')
+        connect.run_script(maintenance, f'CREATE DATABASE "{name}" TEMPLATE "{template}" {strategy}')

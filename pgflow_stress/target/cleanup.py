@@ -1,0 +1,187 @@
+"""Removing a repetition's rows from a given database, and what killed runs left on a server; verified, not believed.
+
+Whose rows: flows whose slug starts with the repetition's prefix. Alive or dead: the repetition's advisory lock.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pgflow_stress.core.ids import flow_slug_prefix, run_id
+from pgflow_stress.target import connect
+from pgflow_stress.target.databases import drop_database, repetition_databases
+from pgflow_stress.target.naming import (
+    LEASE_LOCK,
+    PREFIX_LOCK,
+    SESSION_LEASE,
+    lease_lock_key,
+    lock_key,
+    nonce_of_slug,
+)
+
+if TYPE_CHECKING:
+    from pgflow_stress.target.connect import Connection
+
+_QUEUES_AT_ONCE = 16  # each drop locks about six relations until its transaction ends
+_LOCK_TIMEOUT = "30s"  # a backend of a killed run may still be at its last statement
+
+
+def topic_pattern(nonce: int) -> str:
+    """LIKE pattern of the topics of a repetition's runs: the first 19 characters of all its run ids are the same."""
+    return f"pgflow:run:{str(run_id(nonce, 0))[:19]}%"
+
+
+def clean_prefix(connection: Connection, nonce: int) -> list[str]:
+    """Remove every trace of a repetition from the connected database, and verify.
+
+    The flows go last: as long as one is left, the next start sees that there is something to clean.
+
+    Returns:
+        what is left, and why where that is known.
+    """
+    import psycopg  # noqa: PLC0415
+
+    prefix = flow_slug_prefix(nonce)
+    problems: list[str] = []
+    try:
+        connection.execute("SELECT set_config('lock_timeout', %s, false)", (_LOCK_TIMEOUT,))
+        _delete_rows(connection, nonce, prefix)
+        _drop_queues(connection, prefix)
+        connection.execute("DELETE FROM pgflow.flows WHERE starts_with(flow_slug, %s)", (prefix,))
+    except psycopg.Error as error:
+        problems.append(connect.clean(connect.first_line(error)))
+    problems += _drop_replication(connection, nonce)
+    return [*leftovers(connection, nonce), *problems]
+
+
+def _delete_rows(connection: Connection, nonce: int, prefix: str) -> None:
+    with connection.transaction():
+        if connect.value(connection, "SELECT to_regclass('realtime.messages') IS NOT NULL"):
+            # The pattern finds events whose run is already gone, the join those of runs that the server named.
+            connection.execute(
+                """
+                DELETE FROM realtime.messages WHERE topic LIKE %s OR topic IN
+                (SELECT 'pgflow:run:' || run_id FROM pgflow.runs WHERE starts_with(flow_slug, %s))
+                """,
+                (topic_pattern(nonce), prefix),
+            )
+        connection.execute("DELETE FROM pgflow.step_tasks WHERE starts_with(flow_slug, %s)", (prefix,))
+        connection.execute("DELETE FROM pgflow.step_states WHERE starts_with(flow_slug, %s)", (prefix,))
+        connection.execute("DELETE FROM pgflow.runs WHERE starts_with(flow_slug, %s)", (prefix,))
+        connection.execute("DELETE FROM pgflow.deps WHERE starts_with(flow_slug, %s)", (prefix,))
+        connection.execute("DELETE FROM pgflow.steps WHERE starts_with(flow_slug, %s)", (prefix,))
+        connection.execute("DELETE FROM pgflow.workers WHERE starts_with(queue_name, %s)", (prefix,))
+
+
+def _drop_queues(connection: Connection, prefix: str) -> None:
+    while names := connect.rows(
+        connection,
+        "SELECT queue_name FROM pgmq.meta WHERE starts_with(queue_name, %s) LIMIT %s",
+        prefix,
+        _QUEUES_AT_ONCE,
+    ):
+        queues = [name for (name,) in names]
+        with connection.transaction():
+            connection.execute("SELECT pgmq.drop_queue(name) FROM unnest(%s::text[]) AS name", (queues,))
+            # drop_queue leaves the row of a queue whose table is absent.
+            connection.execute("DELETE FROM pgmq.meta WHERE queue_name = ANY(%s)", (queues,))
+
+
+def _drop_replication(connection: Connection, nonce: int) -> list[str]:
+    """Slots and publications that carry the repetition's nonce in their names."""
+    import psycopg  # noqa: PLC0415
+
+    pattern = f"pgflow\\_stress%{nonce:016x}%"
+    problems: list[str] = []
+    try:
+        connection.execute(
+            """
+            SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots
+            WHERE database = current_database() AND slot_name LIKE %s AND active_pid IS NOT NULL
+            """,
+            (pattern,),
+        )
+        connection.execute(
+            """
+            SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+            WHERE database = current_database() AND slot_name LIKE %s
+            """,
+            (pattern,),
+        )
+        for (name,) in connect.rows(connection, "SELECT pubname FROM pg_publication WHERE pubname LIKE %s", pattern):
+            connect.run_script(connection, f'DROP PUBLICATION IF EXISTS "{name}"')
+    except psycopg.Error as error:
+        problems.append(connect.clean(connect.first_line(error)))
+    return problems
+
+
+def leftovers(connection: Connection, nonce: int) -> list[str]:
+    """What of a repetition is in the connected database, a line a kind; empty for nothing."""
+    prefix = flow_slug_prefix(nonce)
+    counts = connect.rows(
+        connection,
+        """
+        SELECT 'pgflow.step_tasks', count(*) FROM pgflow.step_tasks WHERE starts_with(flow_slug, %(prefix)s)
+        UNION ALL SELECT 'pgflow.step_states', count(*) FROM pgflow.step_states WHERE starts_with(flow_slug, %(prefix)s)
+        UNION ALL SELECT 'pgflow.runs', count(*) FROM pgflow.runs WHERE starts_with(flow_slug, %(prefix)s)
+        UNION ALL SELECT 'pgflow.deps', count(*) FROM pgflow.deps WHERE starts_with(flow_slug, %(prefix)s)
+        UNION ALL SELECT 'pgflow.steps', count(*) FROM pgflow.steps WHERE starts_with(flow_slug, %(prefix)s)
+        UNION ALL SELECT 'pgflow.flows', count(*) FROM pgflow.flows WHERE starts_with(flow_slug, %(prefix)s)
+        UNION ALL SELECT 'pgflow.workers', count(*) FROM pgflow.workers WHERE starts_with(queue_name, %(prefix)s)
+        UNION ALL SELECT 'pgmq.meta', count(*) FROM pgmq.meta WHERE starts_with(queue_name, %(prefix)s)
+        UNION ALL SELECT 'queue tables', count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE n.nspname = 'pgmq' AND c.relkind = 'r'
+              AND (starts_with(c.relname, 'q_' || %(prefix)s) OR starts_with(c.relname, 'a_' || %(prefix)s))
+        UNION ALL SELECT 'slots', count(*) FROM pg_replication_slots
+            WHERE slot_name LIKE %(replication)s AND database = current_database()
+        UNION ALL SELECT 'publications', count(*) FROM pg_publication WHERE pubname LIKE %(replication)s
+        """,
+        prefix=prefix,
+        replication=f"pgflow\\_stress%{nonce:016x}%",
+    )
+    if connect.value(connection, "SELECT to_regclass('realtime.messages') IS NOT NULL"):
+        counts += connect.rows(
+            connection,
+            "SELECT 'realtime.messages', count(*) FROM realtime.messages WHERE topic LIKE %s",
+            topic_pattern(nonce),
+        )
+    return [f"{count} in {name}" for name, count in counts if count]
+
+
+def dead_nonces(connection: Connection) -> list[int]:
+    """Repetitions that left flows or queues in the connected database and whose owner holds no lock any more."""
+    slugs = connect.rows(
+        connection,
+        """
+        SELECT flow_slug FROM pgflow.flows WHERE flow_slug ~ '^ps[0-9a-f]{16}_'
+        UNION SELECT queue_name FROM pgmq.meta WHERE queue_name ~ '^ps[0-9a-f]{16}_'
+        """,
+    )
+    nonces = {nonce for (slug,) in slugs if (nonce := nonce_of_slug(str(slug))) is not None}
+    living = held_locks(connection, PREFIX_LOCK)  # after the slugs: a lock is older than its slugs
+    return sorted(nonce for nonce in nonces if lock_key(nonce) not in living)
+
+
+def drop_dead_databases(connection: Connection) -> tuple[list[str], list[str]]:
+    """Drop repetition databases of session leases that nobody holds: names dropped, and what could not be."""
+    found = repetition_databases(connection)
+    living = held_locks(connection, LEASE_LOCK)
+    dropped: list[str] = []
+    problems: list[str] = []
+    for name, lease_id in found.items():
+        if lease_id.startswith(SESSION_LEASE) and lease_lock_key(lease_id) not in living:
+            left = drop_database(connection, name)
+            problems += left
+            if not left:
+                dropped.append(name)
+    return dropped, problems
+
+
+def held_locks(connection: Connection, kind: int) -> set[int]:
+    """Second keys of the advisory locks of a kind that some session on the server holds, whatever its database."""
+    found = connect.rows(
+        connection,
+        "SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND classid = %s AND granted",
+        kind,
+    )
+    return {lock_key(int(key)) for (key,) in found}
