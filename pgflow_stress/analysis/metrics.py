@@ -81,9 +81,9 @@ def _phase_metrics(phase: str) -> list[MetricInfo]:
     counts, span = PHASE_COUNTS[phase], _SPAN[phase]
     unit = f"{counts}/s"
     return [
-        MetricInfo(f"{phase}.per_second", unit, "rate", "higher", f"{counts} a second of {span}"),
-        MetricInfo(f"{phase}.per_second_common", unit, "rate", "higher", f"{counts} a second of the common window"),
-        MetricInfo(f"{phase}.seconds", "s", "duration", None, f"from {span}"),
+        MetricInfo(f"{phase}.per_second", unit, "rate", "higher", f"{counts} a second, {span}"),
+        MetricInfo(f"{phase}.per_second_common", unit, "rate", "higher", f"{counts} a second over the common window"),
+        MetricInfo(f"{phase}.seconds", "s", "duration", None, f"{span}"),
         *(
             MetricInfo(f"{phase}.latency_ns.{leaf}", "ns", "latency", "lower", f"{_LATENCY[phase]}: {leaf}")
             for leaf in LATENCY_LEAVES

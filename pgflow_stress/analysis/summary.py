@@ -20,7 +20,7 @@ def summarise(repetitions: Sequence[Repetition]) -> dict[str, Metric]:
     counted; beside them those of other phases, and numeric leaves of `client` and `server` that every counted
     repetition has.
     """
-    measured = [dict(_metrics_of(repetition)) for repetition in repetitions if repetition.counted]
+    measured = [dict(metrics_of(repetition)) for repetition in repetitions if repetition.counted]
     names = dict.fromkeys(REQUIRED)
     if measured:
         shared = set(measured[0]).intersection(*measured[1:])
@@ -55,7 +55,8 @@ def interval(values: Sequence[float]) -> tuple[float, float] | None:
     return mean - half, mean + half
 
 
-def _metrics_of(repetition: Repetition) -> Iterator[tuple[str, float | None]]:
+def metrics_of(repetition: Repetition) -> Iterator[tuple[str, float | None]]:
+    """Every metric of one repetition, by dotted name; None where it has no value."""
     for name, phase in repetition.phases.items():
         yield from _phase_metrics(name, phase)
     yield from _leaves("client", repetition.client)

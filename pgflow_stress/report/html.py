@@ -144,9 +144,20 @@ def _repetition(repetition: Repetition) -> Json:
         "phases": phases,
         "tasks": repetition.tasks,
         "checks": repetition.audit.checks,
-        "client": flat(repetition.client),
-        "server": flat(repetition.server),
+        "client": _side("client", repetition.client),
+        "server": _side("server", repetition.server),
     }
+
+
+def _side(side: str, measured: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Top-level numbers with their metric's unit, the rest as it is."""
+    rows = []
+    for name, value in measured.items():
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            rows.append((name, describe(f"{side}.{name}").format(value)))
+        else:
+            rows += flat(value, name)
+    return rows
 
 
 def flat(value: Any, path: str = "") -> list[tuple[str, str]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pgflow_stress.core.errors import RunFailed
+from pgflow_stress.core.errors import RunFailed, UsageFault
 from pgflow_stress.core.operations import OPERATION_NAMES, STATUS_NAMES
 from pgflow_stress.core.recording import Recording
+from pgflow_stress.report.saved import Saved, folder_names
 
 MOST_ROWS_A_PART = 1_000_000
 ROWS_A_SLICE = 65_536  # 4 MiB of the arena, and a row group
@@ -42,6 +44,41 @@ _STAMPS = ("intended_ns", "sent_ns", "done_ns")
 _PLACES = ("msg_id", "flow_index", "run_index", "step_index", "task_index", "batch")
 
 Rows = npt.NDArray[np.void]
+
+
+def write(saved: Sequence[Saved], path: Path) -> None:
+    """Put the timings of all results into one file, with a column `result` before the others: NN-name.
+
+    Raises:
+        UsageFault: a result came without its timings, or they cannot be read.
+        RunFailed: the file could not be written; what stood there before is untouched.
+    """
+    parts = [one.timings() for one in saved]
+    for one, files in zip(saved, parts, strict=True):
+        if not files:
+            raise UsageFault(f"{one.name}: no timings below {one.folder}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    schema = SCHEMA.insert(0, pa.field("result", _NAME, nullable=False))
+    try:
+        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+            for name, files in zip(folder_names(saved), parts, strict=True):
+                for batch in _saved_batches(files):
+                    result = pa.DictionaryArray.from_arrays(np.zeros(len(batch), dtype=np.int16), [name])
+                    writer.write_batch(pa.RecordBatch.from_arrays([result, *batch.columns], schema=schema))
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise RunFailed(f"{path} could not be written: {error.strerror or error}") from None
+
+
+def _saved_batches(files: Sequence[Path]) -> Iterator[pa.RecordBatch]:
+    for file in files:
+        try:
+            with pq.ParquetFile(file) as reader:
+                for batch in reader.iter_batches(batch_size=ROWS_A_SLICE):
+                    yield batch.cast(SCHEMA)
+        except (OSError, pa.ArrowException) as error:
+            raise UsageFault(f"cannot read {file}: {' '.join(str(error).split())}") from None
 
 
 def write_timings(directory: Path, recording: Recording) -> int:
