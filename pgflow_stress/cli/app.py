@@ -8,7 +8,7 @@ import click
 
 from pgflow_stress import __version__
 from pgflow_stress.cli.commands import COMMANDS
-from pgflow_stress.cli.config import add_config_option
+from pgflow_stress.cli.config import add_config_option, outside_name
 from pgflow_stress.cli.streams import PROGRAM
 
 VARIABLES = "PGFLOW_STRESS"
@@ -39,7 +39,18 @@ def load_command(name: str) -> click.Command:
     command = getattr(import_module(module), attribute)
     assert isinstance(command, click.Command)
     add_config_option(command)
+    name_variables(command, f"{VARIABLES}_{name}")
     return command
+
+
+def name_variables(command: click.Command, prefix: str) -> None:
+    """Name the variable of each option that its function calls otherwise, as `json_`: click goes by that name."""
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            name_variables(inner, f"{prefix}_{name}")
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.name != outside_name(parameter):
+            parameter.envvar = f"{prefix}_{outside_name(parameter)}".replace("-", "_").upper()
 
 
 @click.group(

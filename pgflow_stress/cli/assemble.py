@@ -115,7 +115,7 @@ def outcome(endings: Sequence[Ending], gates: Sequence[Gate] = ()) -> Json:
         "exit_code": int(worst(codes)),
         "codes": [int(code) for code in codes],
         "reasons": [ending.reason for ending in endings],
-        "thresholds": [
+        "gates": [
             {"text": gate.text, "held": gate.held, "mean": gate.mean, "ci95": list(gate.ci95) if gate.ci95 else None}
             for gate in gates
         ],

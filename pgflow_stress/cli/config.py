@@ -15,6 +15,12 @@ from pgflow_stress.core.errors import UsageFault
 CONFIG = "config"
 
 
+def outside_name(parameter: click.Parameter) -> str:
+    """What a parameter is called in files and variables: its long form with `_`, whatever the function calls it."""
+    long_forms = [opt for opt in parameter.opts if opt.startswith("--")]
+    return (max(long_forms, key=len)[2:] if long_forms else parameter.name).replace("-", "_")
+
+
 def add_config_option(command: click.Command) -> None:
     """Give a command `--config`; a group's commands each their own, its table being `[group.command]`."""
     if isinstance(command, click.Group):
@@ -50,16 +56,17 @@ def read_defaults(ctx: click.Context, path: Path) -> dict[str, Any]:
     """
     table = _table(_load(path), ctx, path)
     where = f"{path}, [{'.'.join(_keys(ctx))}]"
-    parameters = {p.name: p for p in ctx.command.params if p.name and p.name not in (CONFIG, "help")}
+    parameters = {outside_name(p): p for p in ctx.command.params if p.name not in (CONFIG, "help")}
     defaults: dict[str, Any] = {}
     for key, value in table.items():
         name = key.replace("-", "_")
         if name not in parameters:
             raise UsageFault(f"{where}: unknown key {key!r}")
-        if name in defaults:
+        parameter = parameters[name]
+        if parameter.name in defaults:
             raise UsageFault(f"{where}: {key!r} is there twice, once with - and once with _")
-        defaults[name] = _as_typed(parameters[name], value, f"{where} {key}")
-        note_source(ctx, name, f"{where} {key}")
+        defaults[parameter.name] = _as_typed(parameter, value, f"{where} {key}")
+        note_source(ctx, parameter.name, f"{where} {key}")
     return defaults
 
 

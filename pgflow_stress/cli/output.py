@@ -83,23 +83,40 @@ class Destination:
         """
         self._one: ResultDirectory | None = None
         self._several: IndexDirectory | None = None
+        self._folders: list[ResultDirectory] = []
         self._json = json
         self._is_array = len(scenarios) > 1
+        if output is not None or json is None:
+            self._make(Path(output) if output is not None else _default_path(scenarios))
         if json is not None:
-            check_json(json)
-        if output is None and json is not None:
-            return
+            try:
+                check_json(json)  # after the directory: it may be meant to lie in it
+            except UsageFault:
+                self.discard_if_empty()
+                raise
+
+    def _make(self, path: Path) -> None:
         from pgflow_stress.report.directory import IndexDirectory, ResultDirectory  # noqa: PLC0415
 
-        path = Path(output) if output is not None else _default_path(scenarios)
         if self._is_array:
             self._several = IndexDirectory(path)
         else:
             self._one = ResultDirectory(path)
 
     def directory(self, scenario: str) -> ResultDirectory | None:
-        """Where one scenario's files go; each scenario asks once, in order."""
-        return self._several.folder(scenario) if self._several is not None else self._one
+        """Where one scenario's files go; each scenario asks once, in order.
+
+        Raises:
+            RunFailed: its folder could not be made, though the directory could.
+        """
+        if self._several is None:
+            return self._one
+        try:
+            folder = self._several.folder(scenario)
+        except UsageFault as fault:  # too late to be usage: something was touched
+            raise RunFailed(str(fault)) from None
+        self._folders.append(folder)
+        return folder
 
     def finish(self, results: Sequence[Result]) -> None:
         """Write what is there of the whole: the index, the JSON document.
@@ -116,7 +133,7 @@ class Destination:
 
     def discard_if_empty(self) -> None:
         """Leave no empty folder where nothing was measured."""
-        for made in (self._one, self._several):
+        for made in (*reversed(self._folders), self._one, self._several):
             if made is not None:
                 made.discard_if_empty()
 

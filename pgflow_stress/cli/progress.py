@@ -6,6 +6,7 @@ Nothing here starts a thread: what is shown is drawn when the engine ticks, at m
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -171,6 +172,6 @@ def make_watch(quiet: bool, every_seconds: float | None) -> QuietWatch:
     """The watch that fits standard error."""
     if quiet:
         return QuietWatch()
-    if sys.stderr is not None and sys.stderr.isatty():
+    if sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         return LiveWatch(every_seconds)
     return LineWatch(every_seconds)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pgflow_stress.cli.assemble import Gates, assemble, environment, tool
-from pgflow_stress.cli.output import Destination
+from pgflow_stress.cli.output import STANDARD_OUTPUT, Destination
 from pgflow_stress.cli.progress import QuietWatch, make_watch
 from pgflow_stress.cli.request import RunRequest
 from pgflow_stress.cli.streams import complain
@@ -112,7 +112,7 @@ class _Session:
 
         console = Console(stderr=True, highlight=False)
         for result, directory in zip(self._results, self._directories, strict=True):
-            where = str(directory.path) if directory else self._request.json
+            where = str(directory.path) if directory else _file_of(self._request.json)
             try:
                 render_summary(result, console, where)
             except OSError:
@@ -130,6 +130,10 @@ def _surroundings(target: Target, plans: Sequence[Plan]) -> Json:
     from pgflow_stress.engine.host import host_environment  # noqa: PLC0415
 
     return environment(target.fingerprint(), host_environment(), dict(plans[0].options.pin))
+
+
+def _file_of(json: str | None) -> str | None:
+    return None if json == STANDARD_OUTPUT else json
 
 
 def _keep_nothing(_recording: Recording) -> None:

@@ -15,6 +15,9 @@ def note_source(ctx: click.Context, parameter: str, source: str) -> None:
 
 def variable(ctx: click.Context, parameter: str) -> str:
     """The environment variable of a parameter: PGFLOW_STRESS_<COMMAND>_<OPTION>."""
+    named = next((p.envvar for p in ctx.command.params if p.name == parameter), None)
+    if isinstance(named, str):
+        return named
     return f"{ctx.auto_envvar_prefix}_{parameter.upper()}"
 
 

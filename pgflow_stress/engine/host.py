@@ -103,7 +103,8 @@ def _libpq() -> Json:
         return {"libpq": None, "psycopg_implementation": None}
     from psycopg import pq  # noqa: PLC0415
 
-    return {"libpq": pq.version(), "psycopg_implementation": pq.__impl__}
+    major, minor = divmod(pq.version(), 10_000)
+    return {"libpq": f"{major}.{minor}", "psycopg_implementation": pq.__impl__}
 
 
 def _cpu_information() -> dict[str, str]:

@@ -9,7 +9,7 @@ from pgflow_stress.cli.request import run_request
 from pgflow_stress.cli.run_options import run_options
 
 
-@click.command(cls=OldScriptCommand)
+@click.command(cls=OldScriptCommand, short_help="Measure scenarios; without a name, the stock job.")
 @click.argument("scenario", nargs=-1)
 @run_options
 @click.pass_context

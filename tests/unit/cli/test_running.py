@@ -1,0 +1,288 @@
+"""The course of a run, with an engine and a target that only say what they were asked."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import sys
+import types
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from pgflow_stress.cli.main import run_command_line
+from pgflow_stress.core.errors import Interrupted, SetUpFault
+from pgflow_stress.core.exit_codes import ExitCode
+from pgflow_stress.core.recording import Recording
+from pgflow_stress.core.result import Repetition
+from pgflow_stress.engine.measurement import Ending, Measurement
+from pgflow_stress.scenario.plan import Plan
+from pgflow_stress.target.base import Fingerprint
+from tests.fixtures.results import build_recording, build_repetition
+
+Behaviour = Callable[[Plan], tuple[Sequence[Repetition], Sequence[Ending]]]
+
+
+def two_good_repetitions(_plan: Plan) -> tuple[Sequence[Repetition], Sequence[Ending]]:
+    return [build_repetition(0, warmup=True), build_repetition(1), build_repetition(2)], []
+
+
+class Stage:
+    """Stands in for engine and target; keeps what happened, in order."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.behave: Behaviour = two_good_repetitions
+        self.target_fault: Exception | None = None
+
+    @contextlib.contextmanager
+    def open_target(self, _options: object, _say: object) -> Iterator[object]:
+        self.seen.append("open")
+        if self.target_fault is not None:
+            raise self.target_fault
+        try:
+            yield types.SimpleNamespace(fingerprint=lambda: Fingerprint(postgres={"version": "18.6"}))
+        finally:
+            self.seen.append("close")
+
+    def engine(self) -> type:
+        stage = self
+
+        class FakeEngine:
+            def __init__(self, plans: Sequence[Plan]) -> None:
+                stage.seen.append(f"fork for {len(plans)}")
+
+            def __enter__(self) -> Self:
+                return self
+
+            def __exit__(self, *_: object) -> None:
+                stage.seen.append("reap")
+
+            def measure(
+                self, plan: Plan, _target: object, record: Callable[[Recording], None], watch: Any
+            ) -> Measurement:
+                stage.seen.append(f"measure {plan.scenario}")
+                watch.phase("process", plan.scenario, 0)
+                repetitions, endings = stage.behave(plan)
+                for repetition in repetitions:
+                    record(build_recording(repetition.index, repetition.warmup))
+                parameters = {**plan.parameters(), "isolation": "clone"}
+                return Measurement(plan, tuple(repetitions), tuple(endings), parameters, (100, 100))
+
+        return FakeEngine
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stage:
+    made = Stage()
+    engine, opening = types.ModuleType("engine"), types.ModuleType("opening")
+    engine.Engine = made.engine()  # type: ignore[attr-defined]
+    opening.open_target = made.open_target  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pgflow_stress.engine.engine", engine)
+    monkeypatch.setitem(sys.modules, "pgflow_stress.target.opening", opening)
+    monkeypatch.chdir(tmp_path)
+    return made
+
+
+def run(*arguments: str) -> int:
+    return run_command_line(["run", *arguments])
+
+
+def test_one_scenario_ends_in_a_directory_and_nothing_on_standard_output(
+    stage: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run("single-flow", "--output", "out")
+
+    shown = capsys.readouterr()
+    document = json.loads((tmp_path / "out/result.json").read_text())
+    assert code == 0
+    assert stage.seen == ["fork for 1", "open", "measure single-flow", "close", "reap"]
+    assert shown.out == ""
+    assert "phase process single-flow 0\n" in shown.err
+    assert document["scenario"]["parameters"]["steps"] == 800
+    assert document["scenario"]["parameters"]["pgflow"] == "0.8.1"
+    assert document["environment"]["host"]["memory_bytes"] > 0
+    assert document["hosts"][0]["tasks"] == 200
+    assert document["outcome"]["exit_code"] == 0
+
+
+def test_the_stock_job_is_two_folders_and_an_index(stage: Stage, tmp_path: Path) -> None:
+    assert run() == 0
+
+    (made,) = (tmp_path / "pgflow-stress-results").iterdir()
+    index = json.loads((made / "index.json").read_text())
+    assert made.name.endswith("Z-single-flow+concurrent-flows")
+    assert [entry["path"] for entry in index["results"]] == ["01-single-flow", "02-concurrent-flows"]
+    assert stage.seen == ["fork for 2", "open", "measure single-flow", "measure concurrent-flows", "close", "reap"]
+
+
+def test_json_alone_writes_no_directory_and_standard_output_is_nothing_but_data(
+    stage: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("single-flow", "--json", "-") == 0
+    assert json.loads(capsys.readouterr().out)["schema"] == "pgflow-stress/result/1"
+
+    assert run("--json", "-") == 0
+    assert [one["scenario"]["name"] for one in json.loads(capsys.readouterr().out)] == [
+        "single-flow",
+        "concurrent-flows",
+    ]
+
+    assert run("single-flow", "--json", "r.json", "--output", "out") == 0
+    assert json.loads((tmp_path / "r.json").read_text()) == json.loads((tmp_path / "out/result.json").read_text())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "r.json"]
+
+
+def test_the_json_document_may_lie_in_the_result_directory(stage: Stage, tmp_path: Path) -> None:
+    assert run("single-flow", "--output", "out", "--json", "out/all.json") == 0
+    assert (tmp_path / "out/all.json").is_file()
+
+    assert run("single-flow", "--output", "other", "--json", "absent/all.json") == 2
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_json_path_that_is_a_device_is_written_to_and_not_replaced(stage: Stage) -> None:
+    assert run("single-flow", "--json", "/dev/null") == 0
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_link_goes_on_naming_the_file_that_is_written(stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "link.json").symlink_to("real.json")
+
+    assert run("single-flow", "--json", "link.json") == 0
+    assert (tmp_path / "link.json").is_symlink()
+    assert json.loads((tmp_path / "real.json").read_text())["scenario"]["name"] == "single-flow"
+
+
+@pytest.mark.parametrize("arguments", [("--output", "/proc/nowhere"), ("--json", "absent/r.json"), ("--json", ".")])
+def test_output_that_cannot_be_written_is_refused_before_anything_is_touched(
+    stage: Stage, arguments: tuple[str, str]
+) -> None:
+    assert run("single-flow", *arguments) == 2
+    assert stage.seen == []
+
+
+def test_a_directory_that_holds_a_result_is_not_written_over(stage: Stage) -> None:
+    assert run("single-flow", "--output", "out") == 0
+    assert run("single-flow", "--output", "out") == 2
+    assert stage.seen.count("open") == 1
+
+
+def test_a_threshold_that_does_not_hold_is_6_and_is_in_the_result(
+    stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run(
+        "single-flow", "--json", "-", "--threshold", "process.per_second>1e9", "--threshold", "create.per_second>1"
+    )
+
+    shown = capsys.readouterr()
+    outcome = json.loads(shown.out)["outcome"]
+    assert code == 6
+    assert outcome["codes"] == [6]
+    assert [gate["held"] for gate in outcome["gates"]] == [False, True]
+    assert "process.per_second>1e9" in shown.err
+
+
+def test_a_bad_threshold_is_refused_before_anything_is_touched(stage: Stage, tmp_path: Path) -> None:
+    assert run("single-flow", "--threshold", "nonsense>1") == 2
+    assert stage.seen == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_strict_makes_an_invalid_measurement_5_and_without_it_is_0(stage: Stage) -> None:
+    def short(_plan: Plan) -> tuple[Sequence[Repetition], Sequence[Ending]]:
+        return [build_repetition(index, process_seconds=0.2) for index in range(3)], []
+
+    stage.behave = short
+
+    assert run("single-flow", "--json", "r.json") == 0
+    assert run("single-flow", "--json", "r.json", "--strict") == 5
+
+
+def test_the_worst_code_of_all_scenarios_is_the_one_to_end_with(stage: Stage) -> None:
+    def uneven(plan: Plan) -> tuple[Sequence[Repetition], Sequence[Ending]]:
+        code = ExitCode.TIMED_OUT if plan.scenario == "single-flow" else ExitCode.CHECK_FAILED
+        return [build_repetition(1)], [Ending(code, f"{plan.scenario} went wrong")]
+
+    stage.behave = uneven
+
+    assert run() == 4
+    assert "measure concurrent-flows" in stage.seen
+
+
+@pytest.mark.parametrize("code", [ExitCode.INTERRUPTED, ExitCode.RUN_FAILED])
+def test_after_an_interrupt_or_a_failure_no_other_scenario_is_begun_and_what_was_measured_is_written(
+    stage: Stage, capsys: pytest.CaptureFixture[str], code: ExitCode
+) -> None:
+    stage.behave = lambda _plan: ([build_repetition(1, interrupted=True, completed=10)], [Ending(code, "so it ended")])
+
+    assert run("--json", "-") == code
+    assert stage.seen == ["fork for 2", "open", "measure single-flow", "close", "reap"]
+    shown = capsys.readouterr()
+    assert [one["repetitions"][0]["interrupted"] for one in json.loads(shown.out)] == [True]
+    assert "so it ended" in shown.err
+
+
+def test_with_nothing_measured_nothing_is_written_but_the_reason(
+    stage: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage.behave = lambda _plan: ([], [Ending(ExitCode.INTERRUPTED, "interrupted before the first repetition")])
+
+    assert run("single-flow", "--output", "deep/out") == 130
+    assert run() == 130
+    assert run("single-flow", "--json", "r.json") == 130
+    assert list(tmp_path.iterdir()) == []
+    assert "pgflow-stress: interrupted before the first repetition\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("fault", "code"), [(SetUpFault("cannot connect"), 3), (Interrupted("interrupted"), 130)])
+def test_a_fault_of_the_target_is_one_line_with_its_code(
+    stage: Stage, capsys: pytest.CaptureFixture[str], fault: Exception, code: int
+) -> None:
+    stage.target_fault = fault
+
+    assert run("single-flow") == code
+    assert stage.seen == ["fork for 1", "open", "reap"]
+    assert capsys.readouterr().err == f"pgflow-stress: {fault}\n"
+
+
+def test_a_bug_in_the_second_scenario_does_not_cost_the_first_ones_result(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def buggy(plan: Plan) -> tuple[Sequence[Repetition], Sequence[Ending]]:
+        if plan.scenario == "concurrent-flows":
+            raise ZeroDivisionError
+        return two_good_repetitions(plan)
+
+    stage.behave = buggy
+    monkeypatch.setenv("PGFLOW_STRESS_CACHE", str(tmp_path / "cache"))
+
+    assert run("--json", "-") == 1
+    shown = capsys.readouterr()
+    assert len(json.loads(shown.out)) == 1
+    assert "Traceback" not in shown.err
+
+
+def test_quiet_leaves_only_what_went_wrong(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("single-flow", "--quiet", "--json", "r.json") == 0
+    assert capsys.readouterr() == ("", "")
+
+    assert run("single-flow", "--quiet", "--json", "r.json", "--threshold", "process.per_second>1e9") == 6
+    assert capsys.readouterr().err.startswith("pgflow-stress: threshold process.per_second>1e9 did not hold")
+
+
+def test_a_full_disk_is_1_with_one_line(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+
+    assert run("single-flow", "--quiet", "--json", "r.json") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("pgflow-stress: ")
+    assert said.endswith("r.json could not be written: No space left on device\n")
