@@ -46,23 +46,15 @@ class EmbeddedTarget:
     def __init__(self, instance: Instance, lease: Lease, recipe: Recipe, *, purpose: str, say: Say) -> None:
         """Drop what dead users left and see to the template."""
         self._lease = lease
-        self._socket_folder = instance.socket_folder
+        self._instance = instance
         self._purpose = purpose
         self._recipe = recipe
-        self._drop_dead_databases(instance)
+        drop_dead_databases(instance)
         self._template, self._facts = ensure_template(self.conninfo("postgres"), WHAT, recipe, say, locale=_LOCALE)
 
     def conninfo(self, database: str) -> str:
-        """A complete connection string; empty values keep the caller's PGHOSTADDR and PGOPTIONS from interfering."""
-        return connect.compose(
-            host=str(self._socket_folder),
-            hostaddr="",
-            port="5432",
-            user="postgres",
-            dbname=database,
-            options="",
-            sslmode="disable",
-        )
+        """A complete connection string to one of the server's databases."""
+        return embedded_conninfo(self._instance, database)
 
     def acquire(self, nonce: int) -> Database:
         """Clone the template.
@@ -110,13 +102,34 @@ class EmbeddedTarget:
                 if lease_id == self._lease.lease_id:
                     drop_database(maintenance, name)
 
-    def _drop_dead_databases(self, instance: Instance) -> None:
-        with connect.connected(self.conninfo("postgres"), WHAT) as maintenance:
-            found = repetition_databases(maintenance)  # before the leases: each is older than its databases
-            living = live_leases(instance.leases)
-            for name, lease_id in found.items():
-                if lease_id.startswith(FILE_LEASE) and lease_id not in living:
-                    drop_database(maintenance, name)
+
+def embedded_conninfo(instance: Instance, database: str) -> str:
+    """A complete connection string; empty values keep the caller's PGHOSTADDR and PGOPTIONS from interfering."""
+    return connect.compose(
+        host=str(instance.socket_folder),
+        hostaddr="",
+        port="5432",
+        user="postgres",
+        dbname=database,
+        options="",
+        sslmode="disable",
+    )
+
+
+def drop_dead_databases(instance: Instance) -> list[str]:
+    """Drop what users left that were killed; names of what was dropped.
+
+    Raises:
+        SetUpFault: the server can't be reached.
+    """
+    dropped: list[str] = []
+    with connect.connected(embedded_conninfo(instance, "postgres"), WHAT) as maintenance:
+        found = repetition_databases(maintenance)  # before the leases: each is older than its databases
+        living = live_leases(instance.leases)
+        for name, lease_id in found.items():
+            if lease_id.startswith(FILE_LEASE) and lease_id not in living and not drop_database(maintenance, name):
+                dropped.append(name)
+    return dropped
 
 
 def plan_instance(options: TargetOptions) -> tuple[Instance, InstancePlan]:

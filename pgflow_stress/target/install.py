@@ -71,9 +71,9 @@ def packaged_pgmq() -> Pgmq:
     Raises:
         SetUpFault: it is absent, or of another version than pinned.
     """
-    from pgflow_stress.target import assets  # noqa: PLC0415
+    from pgflow_stress.target.assets import pgmq_sql  # noqa: PLC0415
 
-    version, path = assets.pgmq_sql()
+    version, path = pgmq_sql()
     return Pgmq(version, path.read_text(encoding="utf-8"))
 
 

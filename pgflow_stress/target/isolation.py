@@ -206,14 +206,22 @@ class PrefixTarget(GivenTarget):
             for nonce in cleanup.dead_nonces(control):
                 for left in cleanup.clean_prefix(control, nonce):
                     self._say(f"left by an earlier run in {what}: {left}")
-        if self._reached.found.events:
+        if self._reached.found.events and not self._may_partition:
             self._say(f"{what}: {self._reached.found.events}: its events will be missing")
 
+    @property
+    def _may_partition(self) -> bool:
+        """In a database of ours, with the realtime that we installed: its partitions are ours to make."""
+        found = self._reached.found
+        return found.marked and found.facts.get("realtime_send", {}).get("mode") in realtime.SEND_MODES
+
     def acquire(self, nonce: int) -> Database:
-        """Reserve the prefix; the database itself stays as it is."""
+        """Reserve the prefix; the database itself stays as it is, but for partitions where they are ours to make."""
         with self._control() as control:
             control.execute("SELECT pg_advisory_lock(%s, %s)", (PREFIX_LOCK, lock_key(nonce)))
             self._nonces.add(nonce)
+            if self._may_partition:
+                connect.run_script(control, realtime.partitions_sql())
         return Database(self._reached.conninfo, self._reached.found.database, self.isolation, flow_slug_prefix(nonce))
 
     def release(self, database: Database) -> CleanUp:
@@ -237,7 +245,8 @@ class PrefixTarget(GivenTarget):
 
     def _pgflow_facts(self) -> dict[str, Any]:
         found = self._reached.found
-        return dict(found.facts) | ({"events_not_stored": found.events} if found.events else {})
+        lost = {"events_not_stored": found.events} if found.events and not self._may_partition else {}
+        return dict(found.facts) | lost
 
 
 @contextlib.contextmanager

@@ -38,9 +38,10 @@ def find_migrations(pgflow: str, say: Say) -> Migrations:
         SetUpFault: a version that can't be fetched.
     """
     if _VERSION.match(pgflow) and not Path(pgflow).is_dir():
-        from pgflow_stress.target import assets  # noqa: PLC0415  its imports are paid only where a version is asked for
+        # Its imports are paid only where a version is asked for.
+        from pgflow_stress.target.assets import pgflow_migrations  # noqa: PLC0415
 
-        return _read(sorted(assets.pgflow_migrations(pgflow, say).glob("*.sql")), pgflow, pgflow)
+        return _read(sorted(pgflow_migrations(pgflow, say).glob("*.sql")), pgflow, pgflow)
     return directory_migrations(Path(pgflow))
 
 

@@ -7,7 +7,7 @@ does while measuring needs it.
     <state>/instances/<key>/lock          the instance's lock
                             leases/       a file a user, held locked while he lives
                             keep          `db up` was given
-                            booted        it was ready once with these settings
+                            booted        it was ready once with these --pg-settings (JSON)
                             server/       the server user's: data, run (socket), extensions, server.log
 """
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import stat
@@ -77,6 +78,13 @@ class Instance:
     def kept(self) -> bool:
         """Whether it outlives its last user."""
         return self._keep.exists()
+
+    def user_settings(self) -> Settings:
+        """What --pg-setting made it an instance of its own; empty where it was never up."""
+        try:
+            return tuple((str(name), str(value)) for name, value in json.loads(self._booted.read_text()))
+        except (OSError, ValueError):
+            return ()
 
     def running(self) -> postmaster.Postmaster | None:
         """Its postmaster, whatever its state; None where it is down."""
@@ -173,7 +181,7 @@ class Instance:
         meanwhile()
         if not postmaster.wait_until_ready(self.data, pid, _READY_TIMEOUT_SECONDS):
             self._retry_or_tell(plan, log_from_bytes)
-        self._booted.touch()
+        self._booted.write_text(json.dumps(plan.users))
 
     def _start(self, plan: InstancePlan) -> int:
         postmaster.remove_false_pid_files(self.data, self.socket_folder)
