@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from types import FrameType
 from typing import NoReturn
 
+from pgflow_stress.cli.signals import answer_signals
 from pgflow_stress.core.errors import Interrupted
-
-_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
-    raise Interrupted(f"interrupted by {signal.Signals(number).name}")
-
-
-def _answer_signals() -> None:
-    for number in _ENDING_SIGNALS:
-        # Ignored by whoever started us (nohup, a background job of a script): that is to stay so.
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _interrupt)
 
 
 def main() -> NoReturn:
     """Run the command line of this process and exit with the contract's code."""
     try:
-        _answer_signals()
+        answer_signals()
         code = run_command_line(sys.argv[1:])
     except (Interrupted, KeyboardInterrupt):  # between two lines of ours, where nobody else takes it
         code = 130

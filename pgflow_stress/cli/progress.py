@@ -155,16 +155,20 @@ def _bar(progress: Progress, per_second: float) -> RenderableType:
     from rich.table import Table  # noqa: PLC0415
 
     kind = "warm-up" if progress.warmup else "repetition"
-    line = Table.grid(padding=(0, 2))
-    line.add_row(
-        f"{progress.scenario}  {kind} {progress.repetition + 1} of {progress.repetitions}  {progress.phase}",
-        ProgressBar(total=max(progress.total, 1), completed=progress.done, width=20),
+    cells: list[RenderableType] = [
+        f"{progress.scenario}, {kind} {progress.repetition + 1} of {progress.repetitions}, {progress.phase}",
+        ProgressBar(total=max(progress.total, 1), completed=progress.done),
         f"{progress.done:,}/{progress.total:,}",
         f"{per_second:,.0f}/s",
         f"{progress.elapsed_seconds:.1f} s",
         f"backlog {progress.backlog:,}",
-        f"errors {progress.errors:,}",
-    )
+        *([f"errors {progress.errors:,}"] if progress.errors else []),
+    ]
+    line = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    for position in range(len(cells)):
+        # The bar alone gives way: one line that stays one.
+        line.add_column(no_wrap=True, overflow="ellipsis", ratio=1 if position == 1 else None)
+    line.add_row(*cells)
     return line
 
 

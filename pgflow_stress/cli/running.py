@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from pgflow_stress.cli.assemble import Gates, assemble, environment, tool
 from pgflow_stress.cli.output import STANDARD_OUTPUT, Destination
 from pgflow_stress.cli.progress import QuietWatch, make_watch
 from pgflow_stress.cli.request import RunRequest
+from pgflow_stress.cli.signals import Patience
 from pgflow_stress.cli.streams import complain
 from pgflow_stress.core.errors import StressError
 from pgflow_stress.core.exit_codes import ExitCode, worst
@@ -83,18 +84,30 @@ class _Session:
         if not measurement.repetitions:
             self._untold += measurement.endings
             return
-        gates = Gates(self._request.thresholds, self._request.strict)
-        result, endings = assemble(measurement, self._about, self._surroundings, self._request.target, gates)
-        self._results.append(result)
-        self._directories.append(directory)
-        self._told += endings
-        if directory is not None:
-            directory.finish(result)
+        with self._patience(measurement.endings) as patience:
+            gates = Gates(self._request.thresholds, self._request.strict)
+            result, endings = assemble(measurement, self._about, self._surroundings, self._request.target, gates)
+            self._results.append(result)
+            self._directories.append(directory)
+            self._told += endings
+            if directory is not None:
+                directory.finish(result)
+        self._note_signal(patience)
+
+    def _patience(self, endings: Iterable[Ending] = ()) -> Patience:
+        codes = {*self._codes(), *(ending.code for ending in endings)}
+        return Patience(already=ExitCode.INTERRUPTED in codes)
+
+    def _note_signal(self, patience: Patience) -> None:
+        if patience.came and ExitCode.INTERRUPTED not in self._codes():
+            self._untold.append(Ending(ExitCode.INTERRUPTED, "interrupted while results were written"))
 
     def deliver(self) -> None:
         """Write what is written of all scenarios together, then show the summaries."""
         try:
-            self._destination.finish(self._results)
+            with self._patience() as patience:
+                self._destination.finish(self._results)
+            self._note_signal(patience)
         except StressError as fault:
             self._untold.append(Ending(fault.exit_code, str(fault)))
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import signal
 import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
@@ -264,6 +265,23 @@ def test_a_bug_in_the_second_scenario_does_not_cost_the_first_ones_result(
     shown = capsys.readouterr()
     assert len(json.loads(shown.out)) == 1
     assert "Traceback" not in shown.err
+
+
+@pytest.mark.parametrize(("signals", "written"), [(1, True), (2, False)])
+def test_the_first_signal_while_results_are_written_waits_and_the_second_does_not(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signals: int, written: bool
+) -> None:
+    def struck(*_arguments: object) -> None:
+        for _ in range(signals):
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("os.fsync", struck)
+
+    code = run("concurrent-flows", "single-flow", "--output", "out", "--quiet")
+
+    assert code == 130
+    assert "measure single-flow" not in stage.seen
+    assert (tmp_path / "out/01-concurrent-flows/result.json").is_file() is written
 
 
 def test_quiet_leaves_only_what_went_wrong(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:

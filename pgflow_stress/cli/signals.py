@@ -1,0 +1,54 @@
+"""Signals while results are written: the first waits until they are, the second does not."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import Any, NoReturn, Self
+
+from pgflow_stress.core.errors import Interrupted
+
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
+    """A handler: end where it strikes."""
+    raise Interrupted(f"interrupted by {signal.Signals(number).name}")
+
+
+def answer_signals() -> None:
+    """Let each ending signal raise Interrupted."""
+    for number in ENDING_SIGNALS:
+        # Ignored by whoever started us (nohup, a background job of a script): that is to stay so.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
+
+
+class Patience:
+    """A block that outlasts one signal; `came` says afterwards whether one did."""
+
+    def __init__(self, already: bool = False) -> None:
+        """`already`: one came before, so that the next one is the second."""
+        self.came = False
+        self._left = 0 if already else 1
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        """Take the handlers over."""
+        for number in ENDING_SIGNALS:
+            handler = signal.getsignal(number)
+            if callable(handler):  # neither ignored nor set outside Python
+                self._before[number] = handler
+                signal.signal(number, self._wait)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give them back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _wait(self, number: int, frame: FrameType | None) -> None:
+        self.came = True
+        self._left -= 1
+        if self._left < 0:
+            interrupt(number, frame)
