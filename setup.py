@@ -53,13 +53,13 @@ class BuildModules(build_ext):
 
 
 def modules() -> list[Extension]:
-    """One a .pyx; all of them link libpq, which the loader maps once."""
+    """One a .pyx. Only those that call libpq link it: importing any other must not settle which libpq is loaded."""
     folder = Path("ext", PACKAGE)
     return [
         Extension(
             f"{PACKAGE}.{source.stem}",
             [source.as_posix()],
-            libraries=["pq"],
+            libraries=["pq"] if "libpq.PQ" in source.read_text(encoding="utf-8") else [],
             include_dirs=[folder.as_posix()],
             extra_compile_args=FLAGS + WARNINGS,
             depends=[header.as_posix() for header in sorted(folder.glob("*.h"))],

@@ -6,7 +6,7 @@ from libc.string cimport memcmp, memcpy, memset
 from pgflow_stress_hot.clock cimport now_ns
 from pgflow_stress_hot.histogram cimport Histogram, bucket_of, histogram_record
 from pgflow_stress_hot.layout cimport (
-    ERROR_SLOTS, ERROR_TEXT, ErrorSlot, EventRow, HS_STATS, OP_COUNT, OP_TASK, W_COUNT, W_ROWS, W_ROWS_LEFT_OUT,
+    ERROR_SLOTS, ERROR_TEXT, ErrorSlot, EventRow, HS_STATS, OP_COUNT, OP_START_FLOW, OP_TASK, ST_OK, W_COUNT, W_ROWS, W_ROWS_LEFT_OUT,
     W_ERRORS_FAILED, W_ERRORS_RETRIED,
 )
 
@@ -28,8 +28,10 @@ cdef void row_written(Recorder *r) noexcept nogil:
 
 cdef void record_statement(Recorder *r, int operation, int status, int64_t sent_ns, int64_t done_ns, int64_t items,
                            int32_t flow_index, int32_t batch) noexcept nogil:
+    # Latencies are a statement's; only a start counts the runs that it carried. A refused one has no latency.
     cdef EventRow *row
-    histogram_record(&r.histograms[operation], done_ns - sent_ns, items)
+    if status == ST_OK:
+        histogram_record(&r.histograms[operation], done_ns - sent_ns, items if operation == OP_START_FLOW else 1)
     row = next_row(r)
     if row == NULL:
         return

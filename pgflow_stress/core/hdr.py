@@ -7,7 +7,6 @@ tools as they are: values below 2,048 have a bucket each, above that each doubli
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,8 @@ SUB_BUCKET_COUNT = 2048
 SUB_BUCKET_HALF = 1024
 SUB_BUCKET_BITS = 11
 _DOUBLINGS = np.left_shift(np.int64(1), np.arange(SUB_BUCKET_BITS, 63, dtype=np.int64))
+_RANK_TOLERANCE = 1e-9
+_DOUBLE_ERROR = 2.0**-50  # twice what fraction and product may be off by, relative
 
 Counts = npt.NDArray[np.int64]
 
@@ -69,7 +70,8 @@ def percentile(counts: Counts, fraction: float) -> int:
 def percentiles(counts: Counts, fractions: Sequence[float]) -> list[int]:
     """As `percentile`, for several fractions in one pass over the counts.
 
-    A fraction means its shortest decimal form: 0.9 of 10 values is the 9th, although the double 0.9 lies above 9/10.
+    The product with the count is rounded away from its last bits: 0.9 of 10 values is the 9th, although the double 0.9
+    lies above 9/10.
 
     Raises:
         ValueError: nothing was recorded, or a fraction outside 0..1.
@@ -78,5 +80,5 @@ def percentiles(counts: Counts, fractions: Sequence[float]) -> list[int]:
     total = int(cumulative[-1]) if cumulative.size else 0
     if total == 0 or not all(0 <= fraction <= 1 for fraction in fractions):
         raise ValueError(f"no percentiles {list(fractions)} of {total} values")
-    ranks = [max(1, -((-Fraction(repr(float(fraction))) * total) // 1)) for fraction in fractions]
+    ranks = np.maximum(1, np.ceil(np.asarray(fractions) * total - (_RANK_TOLERANCE + total * _DOUBLE_ERROR)))
     return [int(value) for value in highest_of(np.searchsorted(cumulative, ranks))]

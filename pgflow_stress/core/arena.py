@@ -1,0 +1,269 @@
+"""The arena: one anonymous shared mapping in which every process writes what it did, laid out here and nowhere else.
+
+    header          int64[64]                       the coordinator alone
+    words           int64[processes][64]            each row one process alone (ProcessWord), cache lines of its own
+    errors          ERROR_DTYPE[processes][16]      likewise
+    stats, counts   int64[processes][operations][4] and [buckets]    likewise: HDR counts
+    started, done   int64[processes][flows]         likewise: tasks of runs started, tasks completed
+    steps_created   int64[flows]                    the worker that creates the flow
+    runs            int64[runs][8]                  RunWord; shared, by atomic operations
+    ledger          uint8[tasks]                    LedgerBit; shared, by atomic operations
+    rows            EVENT_DTYPE[processes][capacity]   one process alone, in order of time
+
+It is a memfd made before the first fork: no crash can leave it, and a container's small /dev/shm does not matter. Pages
+that nobody touches cost nothing, so regions are sized for the worst case. A region of rows that fills stops recording
+rows and counts what it left out; histograms and ledger go on.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pgflow_stress.core.errors import UsageFault
+from pgflow_stress.core.hdr import bucket_count
+from pgflow_stress.core.operations import Operation
+from pgflow_stress.core.recording import EVENT_DTYPE
+from pgflow_stress.core.units import BYTES_PER_MIB, NS_PER_SECOND
+
+Int64s = npt.NDArray[np.int64]
+
+PROCESS_WORDS = 64
+RUN_WORDS = 8
+ERROR_SLOTS = 16
+STATS = 4
+LONGEST_NS = 3600 * NS_PER_SECOND  # of a histogram; above it values count in its last bucket
+BUCKETS = bucket_count(LONGEST_NS)
+MOST_ROWS = 4_000_000  # of one process
+PART_ROWS = 262_144  # read at once
+_PAGE = mmap.PAGESIZE
+
+ERROR_DTYPE = np.dtype(
+    [
+        ("count", "<i8"),
+        ("first_ns", "<i8"),
+        ("operation", "<i4"),
+        ("retried", "<i4"),
+        ("sqlstate", "S8"),
+        ("text", "S224"),
+    ]
+)
+
+
+class Header(IntEnum):
+    """Words that the coordinator writes and everybody reads."""
+
+    STOP = 0
+    PHASE = 1
+    STARTS_DONE = 2
+    VT_SECONDS = 3
+
+
+class Stop(IntEnum):
+    """The stop word."""
+
+    RUN = 0
+    DRAIN = 1  # claimed tasks are completed, nothing more is polled or started
+    NOW = 2  # nothing more is waited for
+
+
+class Word(IntEnum):
+    """Words of one process."""
+
+    STATE = 0
+    PID = 1
+    BACKEND_PID = 2
+    ROWS = 3
+    ROWS_LEFT_OUT = 4
+    CLAIMED = 5
+    POLLS = 6
+    EMPTY_POLLS = 7
+    MESSAGES_READ = 8
+    TASKS_CLAIMED = 9
+    TASKS_COMPLETED = 10
+    STATEMENTS = 11
+    ERRORS_RETRIED = 12
+    ERRORS_FAILED = 13
+    CPU_FROM_NS = 14
+    CPU_TO_NS = 15
+    CREATE_FROM_NS = 16
+    CREATE_TO_NS = 17
+    START_FROM_NS = 18
+    START_TO_NS = 19
+    PROCESS_FROM_NS = 20
+    PROCESS_TO_NS = 21
+    STEPS_CREATED = 22
+    FLOWS_CREATED = 23
+    RUNS_STARTED = 24
+    CYCLES = 25
+    RESIDENCE_NS = 26
+    IDLE_NS = 27
+    COMPLETED_TWICE = 28
+    NOT_OURS = 29
+    UNCLAIMED = 30
+    LONGEST_CYCLE_NS = 31
+    RSS_PEAK_BYTES = 32
+    PRIMED_TASK_NS = 33
+    FIRST_IDLE_NS = 34
+    NOTICES = 35
+    BIRTH_NS = 36
+    REPLACES = 37  # 1 + the region of the worker that this one replaces
+
+
+class RunWord(IntEnum):
+    """Words of one run."""
+
+    INTENDED_NS = 0
+    SENT_NS = 1
+    STARTED_NS = 2
+    LAST_DONE_NS = 3
+    COMPLETED = 4
+
+
+class LedgerBit(IntEnum):
+    """What the ledger knows of a task."""
+
+    CLAIMED = 1
+    COMPLETED = 2
+    SETTLED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ArenaSize:
+    """What the arena must hold."""
+
+    processes: int  # workers and spare regions for their replacements
+    flows: int
+    runs: int
+    tasks: int
+    rows: int  # most rows of one process
+
+
+def rows_for(tasks: int, steps: int, flows: int, runs: int) -> int:
+    """Rows that one process needs if it does everything alone: per task its own, its completion's and a poll's."""
+    return min(MOST_ROWS, 4 * tasks + steps + flows + runs + 4096)
+
+
+class Arena:
+    """The mapping and its views. Made by the coordinator before the nursery is forked; children inherit it."""
+
+    def __init__(self, largest: ArenaSize) -> None:
+        """Map room for the largest of the sizes that will be laid out in it.
+
+        Raises:
+            UsageFault: it would not fit into this machine's (or container's) memory.
+        """
+        self._bytes = _layout(largest)[1]
+        _refuse_beyond_memory(largest)
+        self._fd = os.memfd_create("pgflow-stress-arena")
+        os.ftruncate(self._fd, self._bytes)
+        self._map = mmap.mmap(self._fd, self._bytes, mmap.MAP_SHARED)
+        self.lay_out(largest)
+
+    def lay_out(self, size: ArenaSize) -> None:
+        """Point the views at the places that this size gives; in every process alike."""
+        places, total = _layout(size)
+        if total > self._bytes:
+            raise ValueError("larger than what was mapped")
+        self.size = size
+        self._places = places
+
+        def view(name: str, kind: Any, *shape: int) -> Any:
+            count = int(np.prod(shape))
+            return np.frombuffer(self._map, dtype=kind, count=count, offset=places[name]).reshape(shape)
+
+        processes, operations = size.processes, len(Operation)
+        self.header: Int64s = view("header", np.int64, PROCESS_WORDS)
+        self.words: Int64s = view("words", np.int64, processes, PROCESS_WORDS)
+        self.errors: npt.NDArray[np.void] = view("errors", ERROR_DTYPE, processes, ERROR_SLOTS)
+        self.stats: Int64s = view("stats", np.int64, processes, operations, STATS)
+        self.counts: Int64s = view("counts", np.int64, processes, operations, BUCKETS)
+        self.started: Int64s = view("started", np.int64, processes, size.flows)
+        self.done: Int64s = view("done", np.int64, processes, size.flows)
+        self.steps_created: Int64s = view("steps_created", np.int64, size.flows)
+        self.runs: Int64s = view("runs", np.int64, size.runs, RUN_WORDS)
+        self.ledger: npt.NDArray[np.uint8] = view("ledger", np.uint8, size.tasks)
+
+    def row_bytes(self, process: int) -> npt.NDArray[np.uint8]:
+        """The rows of one process as uint8[rows * 64], to be written."""
+        length = self.size.rows * EVENT_DTYPE.itemsize
+        offset = self._places["rows"] + process * _up(length)
+        return np.frombuffer(self._map, dtype=np.uint8, count=length, offset=offset)
+
+    def read_rows(self, process: int) -> Iterator[npt.NDArray[np.void]]:
+        """The rows that one process wrote, in parts; read through the file, so that no page of ours is mapped."""
+        count = int(self.words[process, Word.ROWS])
+        length = self.size.rows * EVENT_DTYPE.itemsize
+        offset = self._places["rows"] + process * _up(length)
+        for first in range(0, count, PART_ROWS):
+            part = min(PART_ROWS, count - first)
+            begin = offset + first * EVENT_DTYPE.itemsize
+            yield np.frombuffer(os.pread(self._fd, part * EVENT_DTYPE.itemsize, begin), dtype=EVENT_DTYPE)
+
+    def clear(self) -> None:
+        """All zero, and its memory given back; only while no child writes."""
+        os.ftruncate(self._fd, 0)
+        os.ftruncate(self._fd, self._bytes)
+
+    def close(self) -> None:
+        """Give the memory back. Views that still exist keep the mapping until they are gone."""
+        os.ftruncate(self._fd, 0)
+        os.close(self._fd)
+
+
+def _up(value: int) -> int:
+    return -(-value // _PAGE) * _PAGE
+
+
+def _layout(size: ArenaSize) -> tuple[dict[str, int], int]:
+    operations = len(Operation)
+    lengths = {
+        "header": PROCESS_WORDS * 8,
+        "words": size.processes * PROCESS_WORDS * 8,
+        "errors": size.processes * ERROR_SLOTS * ERROR_DTYPE.itemsize,
+        "stats": size.processes * operations * STATS * 8,
+        "counts": size.processes * operations * BUCKETS * 8,
+        "started": size.processes * size.flows * 8,
+        "done": size.processes * size.flows * 8,
+        "steps_created": size.flows * 8,
+        "runs": size.runs * RUN_WORDS * 8,
+        "ledger": size.tasks,
+        "rows": size.processes * _up(size.rows * EVENT_DTYPE.itemsize),
+    }
+    places = {}
+    total = 0
+    for name, length in lengths.items():
+        places[name] = total
+        total += _up(length)
+    return places, total
+
+
+def _refuse_beyond_memory(size: ArenaSize) -> None:
+    # What is really touched: the shared parts, and as many rows as all processes together can write.
+    touched = size.tasks + size.runs * RUN_WORDS * 8 + min(size.rows * 2, size.processes * size.rows) * 64
+    limit = _memory_limit_bytes()
+    if touched > limit // 2:
+        raise UsageFault(
+            f"recording this run would take {touched // BYTES_PER_MIB:,} MiB of memory and this machine allows "
+            f"{limit // BYTES_PER_MIB:,} MiB; lower --steps, --runs or --scale"
+        )
+
+
+def _memory_limit_bytes() -> int:
+    limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            text = Path(name).read_text().strip()
+        except OSError:
+            continue
+        if text.isdigit():
+            limit = min(limit, int(text))
+    return limit

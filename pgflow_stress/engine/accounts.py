@@ -1,0 +1,192 @@
+"""Reads the arena of a finished repetition: phases, outcomes, client cost, errors. Columns, never row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pgflow_stress.analysis.latency import empty_histogram, histogram_of, latency_of, merge
+from pgflow_stress.analysis.phase import nothing, phase
+from pgflow_stress.core.arena import Arena, LedgerBit, RunWord, Word
+from pgflow_stress.core.operations import OPERATION_NAMES, Operation
+from pgflow_stress.core.recording import Histogram
+from pgflow_stress.core.result import Json, Latency, Phase
+from pgflow_stress.core.units import NS_PER_SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Statements that the server refused, by SQLSTATE and operation."""
+
+    sqlstate: str
+    operation: str
+    count: int
+    retried: int
+    first_ns: int  # CLOCK_MONOTONIC
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """What the arena says of one repetition; stamps are CLOCK_MONOTONIC ns."""
+
+    phases: dict[str, Phase]
+    window_seconds: float
+    window_from_ns: int
+    window_to_ns: int
+    runs_started: int
+    tasks_completed: int
+    tasks_claimed_open: int  # claimed and not known to be completed
+    histograms: dict[str, Histogram]
+
+
+def histograms(arena: Arena) -> dict[str, Histogram]:
+    """Each operation's histogram over all processes, and "execute": a completed run's response time."""
+    stats, counts = arena.stats, arena.counts
+    found = {}
+    for operation in Operation:
+        used = [p for p in range(arena.size.processes) if stats[p, operation, 0]]
+        found[OPERATION_NAMES[operation]] = merge(
+            Histogram(
+                counts=counts[p, operation].copy(),
+                count=int(stats[p, operation, 0]),
+                samples=int(stats[p, operation, 1]),
+                total_ns=int(stats[p, operation, 2]),
+                max_ns=int(stats[p, operation, 3]),
+            )
+            for p in used
+        )
+    found["execute"] = _execute(arena)
+    return found
+
+
+def _execute(arena: Arena) -> Histogram:
+    runs = arena.runs
+    per_run = arena.size.tasks // arena.size.runs
+    whole = runs[runs[:, RunWord.COMPLETED] >= per_run]
+    if not len(whole):
+        return empty_histogram()
+    due = np.where(whole[:, RunWord.INTENDED_NS] > 0, whole[:, RunWord.INTENDED_NS], whole[:, RunWord.SENT_NS])
+    return histogram_of(whole[:, RunWord.LAST_DONE_NS] - due)
+
+
+def take_accounts(arena: Arena, origin_ns: int) -> Accounts:
+    """Phases on one common window, and the counts of the ledger."""
+    words = arena.words
+    found = histograms(arena)
+    completed = int(np.count_nonzero(arena.ledger & LedgerBit.COMPLETED))
+    open_claims = int(np.count_nonzero((arena.ledger & (LedgerBit.CLAIMED | LedgerBit.COMPLETED)) == LedgerBit.CLAIMED))
+    run_words = arena.runs[arena.runs[:, RunWord.STARTED_NS] > 0]
+    last_done = int(run_words[:, RunWord.LAST_DONE_NS].max(initial=0))
+    create = _span(words, Word.CREATE_FROM_NS, Word.CREATE_TO_NS)
+    start = _span(words, Word.START_FROM_NS, Word.START_TO_NS)
+    process = _span(words, Word.PROCESS_FROM_NS, Word.PROCESS_TO_NS)
+    first = min((span[0] for span in (create, start) if span), default=0)
+    last = max([span[1] for span in (create, start) if span] + [last_done])
+    seconds = (last - first) / NS_PER_SECOND
+
+    def of(span: tuple[int, int] | None, count: int, latency: Latency) -> Phase:
+        if span is None or not count or span[1] <= span[0]:
+            return nothing()
+        return phase(span[0] - origin_ns, span[1] - origin_ns, count, seconds, latency)
+
+    execute = latency_of(found["execute"])
+    done = (start[0], last_done) if start and completed else None
+    phases = {
+        "create": of(
+            create,
+            int(words[:, Word.STEPS_CREATED].sum()),
+            latency_of(merge([found["create_flow"], found["add_step"]])),
+        ),
+        "start": of(start, int(words[:, Word.RUNS_STARTED].sum()), latency_of(found["start_flow"])),
+        "process": of((process[0], last_done) if process and completed else None, completed, latency_of(found["task"])),
+        "execute": of(done, completed, execute),
+        "deliver": nothing(),
+        "end_to_end": of((first, last) if completed else None, completed, execute),
+    }
+    return Accounts(phases, seconds, first, last, len(run_words), completed, open_claims, found)
+
+
+def _span(words: npt.NDArray[np.int64], begin: Word, end: Word) -> tuple[int, int] | None:
+    begins = words[:, begin][words[:, begin] > 0]
+    ends = words[:, end][words[:, end] > 0]
+    return (int(begins.min()), int(ends.max())) if len(begins) and len(ends) else None
+
+
+def refusals(arena: Arena) -> list[Refusal]:
+    """Every refused statement, merged over the processes."""
+    merged: dict[tuple[str, str, str], list[Any]] = {}
+    for slot in arena.errors[arena.errors["count"] > 0]:
+        state = slot["sqlstate"].decode(errors="replace")
+        name = OPERATION_NAMES[int(slot["operation"])]
+        text = slot["text"].decode(errors="replace")
+        entry = merged.setdefault((state, name, text), [0, 0, int(slot["first_ns"])])
+        entry[0] += int(slot["count"])
+        entry[1] += int(slot["retried"])
+        entry[2] = min(entry[2], int(slot["first_ns"]))
+    return [
+        Refusal(state, name, count, retried, first_ns, text)
+        for (state, name, text), (count, retried, first_ns) in merged.items()
+    ]
+
+
+def client_cost(arena: Arena, workers: int, taken: Accounts) -> Json:
+    """What the workers used, polled and sent."""
+    words = arena.words
+    cpu = words[:, Word.CPU_TO_NS] - words[:, Word.CPU_FROM_NS]
+    cpu_ns = int(cpu[words[:, Word.CPU_TO_NS] > 0].sum())
+    process = taken.phases["process"]
+    polls = int(words[:, Word.POLLS].sum())
+    empty = int(words[:, Word.EMPTY_POLLS].sum())
+    messages = int(words[:, Word.MESSAGES_READ].sum())
+    peaks = words[:, Word.RSS_PEAK_BYTES]
+    return {
+        "cpu_ns_per_task": cpu_ns / taken.tasks_completed if taken.tasks_completed else None,
+        "utilization": cpu_ns / (process.seconds * NS_PER_SECOND * workers) if process.seconds else None,
+        "rss_peak_bytes": int(peaks.max()),
+        "rss_peak_total_bytes": int(peaks.sum()),
+        "statements": int(words[:, Word.STATEMENTS].sum()),
+        "idle_seconds": float(words[:, Word.IDLE_NS].sum() / NS_PER_SECOND),
+        "longest_cycle_ns": int(words[:, Word.LONGEST_CYCLE_NS].max()),
+        "polls": {
+            "count": polls,
+            "empty": empty,
+            "messages": messages,
+            "tasks_per_poll": messages / (polls - empty) if polls > empty else None,
+            "unclaimed": int(words[:, Word.UNCLAIMED].sum()),
+            "latency_ns": _json(latency_of(taken.histograms["read"])),
+        },
+        "start_tasks": {"latency_ns": _json(latency_of(taken.histograms["start_tasks"]))},
+        "complete": {"latency_ns": _json(latency_of(taken.histograms["complete"]))},
+        "round_trip_ns": _json(latency_of(taken.histograms["round_trip"])),
+        "round_trip_ns_by_connection": [
+            int(arena.stats[p, Operation.ROUND_TRIP, 2] // arena.stats[p, Operation.ROUND_TRIP, 1])
+            for p in range(arena.size.processes)
+            if arena.stats[p, Operation.ROUND_TRIP, 1]
+        ],
+        "notices": int(words[:, Word.NOTICES].sum()),
+        "rows_left_out": int(words[:, Word.ROWS_LEFT_OUT].sum()),
+        "errors": [
+            {"sqlstate": r.sqlstate, "operation": r.operation, "count": r.count, "retried": r.retried, "text": r.text}
+            for r in refusals(arena)
+        ],
+    }
+
+
+def _json(latency: Latency) -> Json:
+    return {name: getattr(latency, name) for name in Latency.__dataclass_fields__}
+
+
+def rows_of(arena: Arena, titles: dict[int, str]) -> Callable[[], Iterator[tuple[str, npt.NDArray[np.void]]]]:
+    """The event rows, process by process in parts, for whoever writes files."""
+
+    def read() -> Iterator[tuple[str, npt.NDArray[np.void]]]:
+        for region, title in titles.items():
+            for part in arena.read_rows(region):
+                yield title, part
+
+    return read

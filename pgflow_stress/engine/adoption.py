@@ -1,0 +1,63 @@
+"""Adoption: what a dead worker left is settled by its replacement, from what the database says.
+
+pgflow 0.8.1 leaves a dead worker's claimed tasks `started` for ever. The replacement is forked only after the dead one's
+backend has left pg_stat_activity, so that nothing of it can still commit; it touches only rows still `started` under the
+dead one's worker id, by one statement that reads them again.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from pgflow_stress.core.ids import split_run_id
+from pgflow_stress.engine.driver import payload
+from pgflow_stress.engine.orders import WorkerOrder
+from pgflow_stress.scenario.options import Orphans
+from pgflow_stress_hot.account import Account
+
+# Taken in the order of the run, as every completion is.
+_COMPLETE = """
+select k.run_id, k.step_slug, k.task_index
+from (select run_id, step_slug, task_index from pgflow.step_tasks
+      where last_worker_id = %(dead)s and status = 'started' order by run_id, step_slug, task_index) as k,
+     lateral pgflow.complete_task(k.run_id, k.step_slug, k.task_index, %(output)s::jsonb) as c
+where c.status = 'completed'
+"""
+_FAIL = """
+select k.run_id, k.step_slug, k.task_index
+from (select run_id, step_slug, task_index from pgflow.step_tasks
+      where last_worker_id = %(dead)s and status = 'started' order by run_id, step_slug, task_index) as k,
+     lateral pgflow.fail_task(k.run_id, k.step_slug, k.task_index, 'worker lost; failed by pgflow-stress') as c
+"""
+_DONE = """
+select run_id, step_slug, task_index from pgflow.step_tasks where last_worker_id = %(dead)s and status = 'completed'
+"""
+_STARTED_RUNS = "select run_id from pgflow.runs where run_id = any(%(runs)s)"
+
+
+def adopt(order: WorkerOrder, connection: Any, account: Account) -> None:
+    """Settle starts and completions in doubt, then the tasks that the dead worker had claimed."""
+    if order.replaces_worker_id is None:
+        return
+    dead = uuid.UUID(bytes=order.replaces_worker_id)
+    mine = list(range(order.slot, order.runs, order.options.workers))
+    ids = [uuid.UUID(bytes=account.run_id(run)) for run in mine]
+    for (found,) in connection.execute(_STARTED_RUNS, {"runs": ids}).fetchall():
+        place = split_run_id(found)
+        if place is not None:
+            account.settle_start(place[1], place[1] % order.flows)
+    parameters = {"dead": dead, "output": payload(order.options.payload_bytes)[1:].decode()}
+    _settle(order, account, connection.execute(_DONE, parameters).fetchall(), adopted=False)
+    if order.options.orphans is Orphans.COMPLETE:
+        _settle(order, account, connection.execute(_COMPLETE, parameters).fetchall(), adopted=True)
+    elif order.options.orphans is Orphans.FAIL:
+        connection.execute(_FAIL, parameters)  # queued again by pgflow, and completed like any other
+
+
+def _settle(order: WorkerOrder, account: Account, rows: list[tuple[uuid.UUID, str, int]], *, adopted: bool) -> None:
+    steps = {step.slug: index for index, step in enumerate(order.shape.steps)}
+    for run, step_slug, task_index in rows:
+        place = account.run_index(run.bytes)
+        if place >= 0 and step_slug in steps:  # else of the flow it was primed on
+            account.settle(place, steps[step_slug], task_index, place % order.flows, adopted)

@@ -1,0 +1,148 @@
+"""The coordinator's own connection to the database under test: settles it, and sees to its workers' backends.
+
+Idle while statements are being timed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from pgflow_stress.core.result import Json
+
+_MOST_STATEMENTS = 50
+
+_NOT_STALLED = """
+select exists (
+    select from pg_stat_activity
+    where pid = any(%(pids)s) and state = 'active' and wait_event_type is distinct from 'Lock'
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerReading:
+    """What the server had used so far; None where it cannot be read from here."""
+
+    wal_bytes: int | None
+    cpu_ns: int | None  # of the workers' backends
+
+
+class Control:
+    """One connection, opened again where it was lost."""
+
+    def __init__(self, conninfo: str) -> None:
+        """Connect.
+
+        Raises:
+            psycopg.Error: it cannot be reached.
+        """
+        self._conninfo = conninfo
+        self._connection = self._connect()
+
+    def _connect(self) -> psycopg.Connection:
+        name = "pgflow-stress: coordinator"
+        return psycopg.connect(self._conninfo, autocommit=True, application_name=name, connect_timeout=5)
+
+    def close(self) -> None:
+        """Close it, whatever its state."""
+        self._connection.close()
+
+    def _rows(self, query: Any, **parameters: Any) -> list[tuple[Any, ...]]:
+        if self._connection.closed or self._connection.broken:
+            self._connection = self._connect()
+        return self._connection.execute(query, parameters or None).fetchall()
+
+    @property
+    def connection(self) -> psycopg.Connection:
+        """For the audit, after the window."""
+        if self._connection.closed or self._connection.broken:
+            self._connection = self._connect()
+        return self._connection
+
+    def reachable(self) -> bool:
+        """Whether the database answers."""
+        try:
+            return bool(self._rows("select 1"))
+        except psycopg.Error:
+            return False
+
+    def settle(self) -> list[str]:
+        """Before each window, by a named rule: CHECKPOINT, and pg_stat_statements from zero where it is there.
+
+        Nothing is analysed: planner statistics of nearly empty tables would change plans once the tables fill.
+
+        Returns:
+            What could not be done, for the result.
+        """
+        left = []
+        try:
+            self._connection.execute("checkpoint")
+        except psycopg.errors.InsufficientPrivilege:
+            left.append("no CHECKPOINT before the window: missing privilege (pg_checkpoint)")
+        if self.has_statements():
+            self._connection.execute("select pg_stat_statements_reset()")
+        return left
+
+    def has_statements(self) -> bool:
+        """Whether pg_stat_statements can be read here."""
+        return bool(
+            self._rows(
+                "select from pg_extension where extname = 'pg_stat_statements' and "
+                "'pg_stat_statements' = any(string_to_array(replace(current_setting('shared_preload_libraries'), ' ', ''), ','))"
+            )
+        )
+
+    def statements(self) -> list[Json]:
+        """The statements of this database since `settle`, costliest first."""
+        rows = self._rows(
+            "select s.query, s.calls, s.total_exec_time, s.rows, s.toplevel from pg_stat_statements s "
+            "join pg_database d on d.oid = s.dbid where d.datname = current_database() "
+            "order by s.total_exec_time desc limit %(most)s",
+            most=_MOST_STATEMENTS,
+        )
+        return [
+            {"query": query, "calls": calls, "total_ns": round(total * 1e6), "rows": rows, "top_level": top_level}
+            for query, calls, total, rows, top_level in rows
+        ]
+
+    def read_server(self, backends: Sequence[int], local: bool) -> ServerReading:
+        """WAL written so far by the whole server, and CPU used so far by these backends."""
+        wal = self._rows("select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint")[0][0]
+        cpu = [_cpu_ns(pid) for pid in backends] if local else [None]
+        known = [value for value in cpu if value is not None]
+        return ServerReading(wal, sum(known) if len(known) == len(cpu) else None)
+
+    def alive(self, backend: int) -> bool:
+        """Whether a backend is still in pg_stat_activity."""
+        return bool(self._rows("select from pg_stat_activity where pid = %(pid)s", pid=backend))
+
+    def working(self, backends: Sequence[int]) -> bool:
+        """Whether one of these backends executes a statement without waiting for a lock."""
+        return bool(self._rows(_NOT_STALLED, pids=list(backends))[0][0])
+
+    def due_later(self, slug_prefix: str) -> bool:
+        """Whether a message of ours becomes visible only later: a retry, a start delay, a dead worker's poll."""
+        for (queue,) in self._rows(
+            "select queue_name from pgmq.meta where starts_with(queue_name, %(prefix)s)", prefix=slug_prefix + "f"
+        ):
+            table = psycopg.sql.Identifier("pgmq", f"q_{queue}")
+            if self._rows(psycopg.sql.SQL("select from {} where vt > clock_timestamp() limit 1").format(table)):
+                return True
+        return False
+
+    def terminate(self, backends: Sequence[int]) -> None:
+        """End what these backends are doing, and them."""
+        self._rows("select pg_terminate_backend(pid) from unnest(%(pids)s::int[]) as t(pid)", pids=list(backends))
+
+
+def _cpu_ns(pid: int) -> int | None:
+    # schedstat's first field: ns on a CPU; /proc/<pid>/stat would have ticks of 10 ms.
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return None

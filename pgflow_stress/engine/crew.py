@@ -1,0 +1,146 @@
+"""The workers of one repetition, as the coordinator sees them: who works in which region, who was lost, who replaces."""
+
+from __future__ import annotations
+
+import secrets
+import time
+import uuid
+from dataclasses import dataclass, replace
+
+from pgflow_stress.core.arena import Arena, Word
+from pgflow_stress.core.errors import RunFailed, SetUpFault
+from pgflow_stress.core.result import Incident
+from pgflow_stress.engine.accounts import refusals
+from pgflow_stress.engine.control import Control
+from pgflow_stress.engine.nursery import Nursery
+from pgflow_stress.engine.orders import Exited, State, WorkerExit, WorkerOrder
+from pgflow_stress_hot.clock import monotonic_ns
+
+_BACKEND_LEAVES_SECONDS = 5.0  # after that it is terminated: nothing of a dead worker may still commit
+
+
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """A worker that ended before its work did."""
+
+    order: WorkerOrder
+    ended: Exited
+    at: float  # time.monotonic()
+
+
+class Crew:
+    """Orders the workers and their replacements."""
+
+    def __init__(self, arena: Arena, nursery: Nursery, control: Control, orders: list[WorkerOrder]) -> None:
+        """Fork one worker an order; regions beyond theirs are spare."""
+        self._arena = arena
+        self._nursery = nursery
+        self._control = control
+        self._by_slot = {order.slot: order for order in orders}
+        self._next_region = len(orders)
+        self._lost: list[_Lost] = []
+        self._gone: set[int] = set()  # regions whose process has ended
+        self.titles = {order.region: f"worker {order.slot}" for order in orders}
+        self.incidents: list[Incident] = []
+        for order in orders:
+            nursery.fork(order)
+
+    @property
+    def regions(self) -> list[int]:
+        """Of the workers that are counted on now."""
+        return [order.region for order in self._by_slot.values()]
+
+    @property
+    def replaced(self) -> bool:
+        """Whether a worker was lost."""
+        return bool(self.incidents)
+
+    def all_at(self, state: State) -> bool:
+        """Whether every worker counted on stands at this state or beyond."""
+        return not self._lost and all(int(self._arena.words[r, Word.STATE]) >= state for r in self.regions)
+
+    def backends(self) -> list[int]:
+        """Backend pids of every worker that connected and was not seen to end."""
+        words = self._arena.words[:, Word.BACKEND_PID]
+        return [int(words[r]) for r in range(self._next_region) if words[r] and r not in self._gone]
+
+    def watch(self, origin_ns: int, *, stopping: bool) -> list[str]:
+        """Take note of ended workers and replace them; lines for the user.
+
+        Raises:
+            RunFailed: the server refused a statement for good, or a worker could not be replaced.
+            SetUpFault: the same while it was being prepared.
+        """
+        notes = []
+        for ended in self._nursery.ended():
+            self._gone.add(ended.region)
+            order = next((o for o in self._by_slot.values() if o.region == ended.region), None)
+            state = int(self._arena.words[ended.region, Word.STATE])
+            if order is None or stopping or (ended.exitcode == 0 and state >= State.PROCESSED):
+                continue
+            notes.append(self._note_loss(order, ended, state, origin_ns))
+        if not stopping:
+            for lost in list(self._lost):
+                self._replace(lost, origin_ns)
+        return notes
+
+    def _note_loss(self, order: WorkerOrder, ended: Exited, state: int, origin_ns: int) -> str:
+        said = self._refusal_of()
+        how = f"killed by signal {-ended.exitcode}" if ended.exitcode < 0 else f"ended with {ended.exitcode}"
+        if ended.exitcode == WorkerExit.REFUSED:
+            raise RunFailed(f"the server refused a statement of worker {order.slot}: {said}")
+        if ended.exitcode == WorkerExit.BROKEN:
+            raise RunFailed(f"worker {order.slot} broke: {said}; this is a defect of pgflow-stress")
+        if state < State.PRIMED and order.replaces_region is None:
+            raise SetUpFault(f"worker {order.slot} could not be prepared ({how}): {said or 'no reason given'}")
+        if ended.exitcode == WorkerExit.LOST_CONNECTION:
+            how = "lost its connection"
+        if self._next_region >= self._arena.size.processes:
+            raise RunFailed(f"worker {order.slot} {how} and no replacement is left: {said or 'no reason given'}")
+        self._arena.words[ended.region, Word.CLAIMED] = 0
+        self._lost.append(_Lost(order, ended, time.monotonic()))
+        self.incidents.append(Incident("worker lost", monotonic_ns() - origin_ns, f"worker {order.slot}", how))
+        return f"worker {order.slot} {how}; it is being replaced, and the repetition left out of the summary"
+
+    def _refusal_of(self) -> str:
+        last = sorted(refusals(self._arena), key=lambda r: r.first_ns)
+        return f"{last[-1].sqlstate} {last[-1].text} ({last[-1].operation})" if last else ""
+
+    def _replace(self, lost: _Lost, origin_ns: int) -> None:
+        region = lost.order.region
+        backend = int(self._arena.words[region, Word.BACKEND_PID])
+        if backend and self._control.alive(backend):
+            if time.monotonic() - lost.at > _BACKEND_LEAVES_SECONDS:
+                self._control.terminate([backend])
+            return
+        order = replace(
+            lost.order,
+            region=self._next_region,
+            worker_id=new_worker_id(),
+            replaces_region=region,
+            replaces_worker_id=lost.order.worker_id,
+        )
+        self._next_region += 1
+        self._lost.remove(lost)
+        self._by_slot[order.slot] = order
+        self.titles[order.region] = f"worker {order.slot} (replacement)"
+        self._nursery.fork(order)
+        self.incidents.append(
+            Incident("worker replaced", monotonic_ns() - origin_ns, f"worker {order.slot}", f"region {order.region}")
+        )
+
+    def wait_for_end(self, seconds: float) -> bool:
+        """Wait until every worker's process has ended; False where one has not."""
+        deadline = time.monotonic() + seconds
+        while len(self._gone) < self._next_region:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            for ended in self._nursery.ended(min(left, 0.1)):
+                self._gone.add(ended.region)
+        return True
+
+
+def new_worker_id() -> bytes:
+    """A random UUID, 16 bytes."""
+    return uuid.UUID(bytes=secrets.token_bytes(16), version=4).bytes

@@ -1,0 +1,150 @@
+"""A worker's hands: the work dealt to its slot, driven through the extension on its one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pgflow_stress.core.arena import Arena
+from pgflow_stress.core.units import NS_PER_MS
+from pgflow_stress.engine.orders import WorkerOrder
+from pgflow_stress.scenario.flow import FlowShape
+from pgflow_stress.scenario.options import Mode
+from pgflow_stress_hot.account import Account
+from pgflow_stress_hot.connection import BorrowedConnection
+from pgflow_stress_hot.creation import Creator
+from pgflow_stress_hot.cycle import Cycle
+from pgflow_stress_hot.recorder import Region
+from pgflow_stress_hot.slugs import SlugTable
+
+END_DONE, END_STOPPED, END_LOST, END_REFUSED = range(4)  # LoopEnd of ext/pgflow_stress_hot/flight.pxd
+
+# Sizes of one batched statement: a queue is two tables and their locks, a start of a run writes a row a step and task.
+FLOWS_PER_STATEMENT = 16
+STEPS_PER_STATEMENT = 1000
+TASKS_STARTED_PER_STATEMENT = 1000
+MOST_RUNS_PER_STATEMENT = 100
+BATCHES_IN_FLIGHT = 2  # so that the server never waits for the client
+BATCH_BYTES = 64 * 1024 * 1024  # most payload of one statement
+
+_IDLE_KINDS = {"spin": 0, "sleep": 1, "read-with-poll": 2}
+
+
+def payload(size_bytes: int) -> bytes:
+    """A jsonb value in binary (version byte 1, then text) whose text has this many bytes; at least 2, `{}`."""
+    if size_bytes < len('{"p":""}'):
+        return b"\x01{}"
+    return b'\x01{"p":"' + b"x" * (size_bytes - len('{"p":""}')) + b'"}'
+
+
+def window_of(mode: Mode, in_flight: int) -> int:
+    """Most statements in flight for a mode."""
+    return {Mode.SINGLE: 1, Mode.PIPELINE: in_flight, Mode.BATCH: BATCHES_IN_FLIGHT}[mode]
+
+
+def deal_flows(slot: int, workers: int, flows: int) -> tuple[npt.NDArray[np.int64], int]:
+    """The queues of one worker: (all flow indexes, own ones first; how many are its own).
+
+    With fewer flows than workers several workers own one; with more, each owns every workers-th.
+    """
+    own = np.arange(slot, flows, workers) if flows >= workers else np.array([slot % flows])
+    rest = np.setdiff1d(np.arange(flows), own)
+    turn = np.roll(rest, -int(np.searchsorted(rest, own[0])))
+    return np.concatenate([own, turn]).astype(np.int64), len(own)
+
+
+def make_account(  # noqa: D417
+    arena: Arena, region: Region, row: int, first_run_id: bytes, flows: Sequence[bytes], shape: FlowShape
+) -> Account:
+    """The books of the process that writes `row` of started and done, in views of this arena (or one like it)."""
+    return Account(
+        region,
+        arena.header,
+        arena.runs,
+        arena.ledger,
+        np.array([step.tasks for step in shape.steps], dtype=np.int64),
+        np.array(shape.step_offsets(), dtype=np.int64),
+        arena.started,
+        arena.done,
+        arena.steps_created,
+        row,
+        first_run_id,
+        SlugTable(list(flows)),
+        SlugTable([step.slug.encode() for step in shape.steps]),
+    )
+
+
+class Driver:
+    """Creates, starts and processes what is dealt to a slot; each call returns a LoopEnd."""
+
+    def __init__(
+        self,
+        order: WorkerOrder,
+        account: Account,
+        connection: Any,
+        header: npt.NDArray[np.int64],
+        steps_per_statement: int = STEPS_PER_STATEMENT,
+    ) -> None:
+        """Allocate everything that the loops fill."""
+        options, shape = order.options, order.shape
+        self._connection = connection
+        self._header = header
+        self._creation_piped = options.creation is not Mode.SINGLE
+        self._completion_piped = options.completion is not Mode.SINGLE
+        self._flows = np.arange(order.slot, order.flows, options.workers, dtype=np.int64)
+        self._runs = np.arange(order.slot, order.runs, options.workers, dtype=np.int64)
+        self.notices = 0
+        body = payload(options.payload_bytes)
+        slugs = [step.slug for step in shape.steps]
+        self._creator = Creator(
+            account,
+            [("{" + ",".join(slugs[dep] for dep in step.deps) + "}").encode() for step in shape.steps],
+            [step.kind.encode() for step in shape.steps],
+            body,
+            options.creation is Mode.BATCH,
+            window_of(options.creation, options.in_flight_statements),
+            FLOWS_PER_STATEMENT,
+            steps_per_statement,
+            max(1, min(MOST_RUNS_PER_STATEMENT, TASKS_STARTED_PER_STATEMENT // shape.tasks_per_run)),
+        )
+        queues, own = deal_flows(order.slot, options.workers, order.flows)
+        self._cycle = Cycle(
+            account,
+            order.worker_id,
+            queues,
+            own,
+            options.poll_size,
+            max(1, min(options.completion_batch_size, BATCH_BYTES // len(body))),
+            window_of(options.completion, options.in_flight_statements),
+            options.completion is Mode.BATCH,
+            self._completion_piped,
+            body,
+            _IDLE_KINDS[options.empty_poll.kind],
+            int(options.empty_poll.sleep_ms * NS_PER_MS),
+            options.empty_poll.max_poll_seconds,
+            options.empty_poll.poll_interval_ms,
+        )
+
+    def create(self) -> int:
+        """Create the flows of this slot."""
+        with BorrowedConnection(self._connection, self._header, self._creation_piped) as borrowed:
+            end = self._creator.create(borrowed, self._flows)
+            self.notices += borrowed.notices
+        return end
+
+    def start(self) -> int:
+        """Start the runs of this slot."""
+        with BorrowedConnection(self._connection, self._header, self._creation_piped) as borrowed:
+            end = self._creator.start(borrowed, self._runs)
+            self.notices += borrowed.notices
+        return end
+
+    def process(self) -> int:
+        """Work until all started runs are done."""
+        with BorrowedConnection(self._connection, self._header, self._completion_piped) as borrowed:
+            end = self._cycle.run(borrowed)
+            self.notices += borrowed.notices
+        return end

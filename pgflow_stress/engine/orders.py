@@ -1,0 +1,72 @@
+"""What the coordinator asks of the nursery and of each worker: plain data, sent through a pipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from pgflow_stress.core.arena import ArenaSize
+from pgflow_stress.scenario.flow import FlowShape
+from pgflow_stress.scenario.options import RunOptions
+
+
+class State(IntEnum):
+    """Where a worker stands: its state word. It waits for the phase of the same value before it goes on."""
+
+    BORN = 0
+    CONNECTED = 1
+    PRIMED = 2
+    CREATED = 3
+    STARTED = 4
+    PROCESSED = 5
+    ENDED = 6
+
+
+class WorkerExit(IntEnum):
+    """How a worker's process ends; the reason for 3 and 4 is in its errors in the arena."""
+
+    DONE = 0
+    LOST_CONNECTION = 3
+    REFUSED = 4  # by the server, for good
+    BROKEN = 5  # a defect of ours
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOrder:
+    """Everything that one worker needs to know."""
+
+    region: int  # of the arena: its own from birth to death
+    slot: int  # its part of the work: flows, runs and queues are dealt by slot
+    size: ArenaSize
+    conninfo: str
+    embedded: bool  # which libpq fits: the embedded server's own, or the system's
+    worker_id: bytes  # 16 bytes
+    first_run_id: bytes  # 16 bytes: the id of run 0
+    slug_prefix: str
+    shape: FlowShape
+    flows: int
+    runs: int
+    options: RunOptions
+    cpus: tuple[int, ...]
+    replaces_region: int | None = None
+    replaces_worker_id: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """The nursery says that a worker's process has ended. exitcode < 0: by that signal."""
+
+    region: int
+    pid: int
+    exitcode: int
+
+
+def flow_slugs(prefix: str, flows: int) -> list[bytes]:
+    """Slugs of the measured flows: of one length, in the order of their indexes."""
+    width = len(str(flows - 1))
+    return [f"{prefix}f{index:0{width}d}".encode() for index in range(flows)]
+
+
+def prime_slug(prefix: str, region: int) -> bytes:
+    """The slug of the flow that a worker primes on."""
+    return f"{prefix}p{region}".encode()

@@ -1,0 +1,89 @@
+"""The statements of the hot path: the names, types and SQL that ext/pgflow_stress_hot expects of a connection.
+
+Function calls name their arguments and results name their columns, so that one text fits every supported version.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pgflow_stress.scenario.options import EmptyPoll, Mode
+
+TEXT, INT4, INT8, UUID, JSONB = 25, 23, 20, 2950, 3802
+TEXTS, INT4S, INT8S, UUIDS, JSONBS = 1009, 1007, 1016, 2951, 3807
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One prepared statement."""
+
+    name: bytes
+    sql: bytes
+    types: tuple[int, ...]
+
+
+PING = Statement(b"ping", b"select 1", ())
+
+_CREATE_FLOW_ONE = Statement(b"create_flow", b"select from pgflow.create_flow(flow_slug => $1)", (TEXT,))
+_CREATE_FLOW_MANY = Statement(
+    b"create_flow",
+    b"select count(c.flow_slug) from unnest($1) as u(f), lateral pgflow.create_flow(flow_slug => u.f) as c",
+    (TEXTS,),
+)
+_ADD_STEP_ONE = Statement(
+    b"add_step",
+    b"select from pgflow.add_step(flow_slug => $1, step_slug => $2, deps_slugs => $3::text[], step_type => $4)",
+    (TEXT, TEXT, TEXT, TEXT),
+)
+_ADD_STEP_MANY = Statement(
+    b"add_step",
+    b"select count(c.step_index) from unnest($1, $2, $3, $4) as u(f, s, d, k), lateral pgflow.add_step("
+    b"flow_slug => u.f, step_slug => u.s, deps_slugs => u.d::text[], step_type => u.k) as c",
+    (TEXTS, TEXTS, TEXTS, TEXTS),
+)
+_START_FLOW_ONE = Statement(
+    b"start_flow",
+    b"select from pgflow.start_flow(flow_slug => $1, run_id => $2, input => $3)",
+    (TEXT, UUID, JSONB),
+)
+_START_FLOW_MANY = Statement(
+    b"start_flow",
+    b"select count(c.run_id) from unnest($1, $2) as u(f, r), "
+    b"lateral pgflow.start_flow(flow_slug => u.f, run_id => u.r, input => $3) as c",
+    (TEXTS, UUIDS, JSONB),
+)
+_READ = Statement(b"read", b"select msg_id from pgmq.read($1, $2, $3)", (TEXT, INT4, INT4))
+_READ_WITH_POLL = Statement(
+    b"read", b"select msg_id from pgmq.read_with_poll($1, $2, $3, $4, $5)", (TEXT, INT4, INT4, INT4, INT4)
+)
+_START_TASKS = Statement(
+    b"start_tasks",
+    b"select run_id, step_slug, task_index, msg_id, input from pgflow.start_tasks("
+    b"flow_slug => $1, msg_ids => $2, worker_id => $3)",
+    (TEXT, INT8S, UUID),
+)
+_COMPLETE_ONE = Statement(
+    b"complete",
+    b"select status from pgflow.complete_task(run_id => $1, step_slug => $2, task_index => $3, output => $4)",
+    (UUID, TEXT, INT4, JSONB),
+)
+_COMPLETE_MANY = Statement(
+    b"complete",
+    b"select u.n, c.status from unnest($1, $2, $3, $4) with ordinality as u(r, s, i, o, n), "
+    b"lateral pgflow.complete_task(run_id => u.r, step_slug => u.s, task_index => u.i, output => u.o) as c",
+    (UUIDS, TEXTS, INT4S, JSONBS),
+)
+
+
+def statements(creation: Mode, completion: Mode, empty_poll: EmptyPoll) -> tuple[Statement, ...]:
+    """Every statement that a worker prepares for these modes."""
+    many = creation is Mode.BATCH
+    return (
+        PING,
+        _CREATE_FLOW_MANY if many else _CREATE_FLOW_ONE,
+        _ADD_STEP_MANY if many else _ADD_STEP_ONE,
+        _START_FLOW_MANY if many else _START_FLOW_ONE,
+        _READ_WITH_POLL if empty_poll.kind == "read-with-poll" else _READ,
+        _START_TASKS,
+        _COMPLETE_MANY if completion is Mode.BATCH else _COMPLETE_ONE,
+    )

@@ -1,0 +1,161 @@
+"""A worker process: connect, prepare, prime, then obey the phase word; it reports through the arena alone."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import time
+import traceback
+
+import numpy as np
+import psycopg
+
+from pgflow_stress.core.arena import Arena, Header, Stop, Word
+from pgflow_stress.core.operations import Operation
+from pgflow_stress.core.units import NS_PER_SECOND
+from pgflow_stress.engine.adoption import adopt
+from pgflow_stress.engine.driver import END_DONE, END_LOST, END_STOPPED, Driver, make_account
+from pgflow_stress.engine.orders import State, WorkerExit, WorkerOrder, flow_slugs
+from pgflow_stress.engine.priming import prime
+from pgflow_stress.engine.process import leave_signals_to_the_coordinator, pin, rss_peak_bytes, title
+from pgflow_stress.engine.statements import PING, statements
+from pgflow_stress_hot.clock import monotonic_ns
+from pgflow_stress_hot.connection import BorrowedConnection, round_trips
+from pgflow_stress_hot.recorder import Region
+
+_CONNECT_SECONDS = 10.0  # a server that recovers from a crash refuses for a while
+_ROUND_TRIPS = 200
+_BARRIER_SLEEP_SECONDS = 0.0005
+
+
+class _Ended(Exception):
+    """The worker has nothing more to do, for this reason."""
+
+    def __init__(self, code: WorkerExit) -> None:
+        self.code = code
+
+
+def work(arena: Arena, order: WorkerOrder) -> int:
+    """The whole life of a worker; its exit code. Runs in the forked child."""
+    leave_signals_to_the_coordinator()
+    title(f"worker {order.slot}")
+    pin(order.cpus)
+    arena.lay_out(order.size)
+    words = arena.words[order.region]
+    words[Word.BIRTH_NS] = monotonic_ns()
+    words[Word.REPLACES] = 0 if order.replaces_region is None else 1 + order.replaces_region
+    words[Word.PID] = os.getpid()
+    region = Region(
+        words,
+        arena.row_bytes(order.region),
+        arena.counts[order.region],
+        arena.stats[order.region],
+        arena.errors[order.region].view(np.uint8),
+    )
+    try:
+        _live(arena, order, region)
+    except _Ended as ended:
+        return int(ended.code)
+    except psycopg.Error as error:
+        _tell(region, error)
+        lost = error.sqlstate is None or error.sqlstate[:2] in ("08", "57")
+        return int(WorkerExit.LOST_CONNECTION if lost else WorkerExit.REFUSED)
+    except Exception as error:
+        if os.environ.get("PGFLOW_STRESS_TRACEBACK"):
+            traceback.print_exc(file=sys.stderr)
+        region.error(Operation.ROUND_TRIP, False, b"?????", f"{type(error).__name__}: {error}".encode())
+        return int(WorkerExit.BROKEN)
+    return int(WorkerExit.DONE)
+
+
+def _live(arena: Arena, order: WorkerOrder, region: Region) -> None:
+    words = arena.words[order.region]
+    connection = _connect(arena, order)
+    words[Word.BACKEND_PID] = connection.info.backend_pid
+    connection.execute(
+        "insert into pgflow.workers (worker_id, queue_name, function_name) values (%s, %s, 'pgflow-stress')",
+        (order.worker_id.hex(), order.slug_prefix),
+    )
+    options = order.options
+    for statement in statements(options.creation, options.completion, options.empty_poll):
+        connection.pgconn.prepare(statement.name, statement.sql, statement.types)
+    words[Word.STATE] = State.CONNECTED
+
+    account = make_account(
+        arena, region, order.region, order.first_run_id, flow_slugs(order.slug_prefix, order.flows), order.shape
+    )
+    driver = Driver(order, account, connection, arena.header)
+    if order.replaces_region is None:
+        _measure_round_trips(arena, region, connection)
+        words[Word.PRIMED_TASK_NS] = prime(order, connection)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    words[Word.STATE] = State.PRIMED
+    if order.replaces_region is not None:
+        _wait_for(arena, State.CREATED)
+        adopt(order, connection, account)
+
+    for state, phase in (
+        (State.CREATED, driver.create),
+        (State.STARTED, driver.start),
+        (State.PROCESSED, driver.process),
+    ):
+        _wait_for(arena, state)
+        end = phase()
+        words[Word.NOTICES] = driver.notices
+        if end not in (END_DONE, END_STOPPED):
+            _leave(arena, order, WorkerExit.LOST_CONNECTION if end == END_LOST else WorkerExit.REFUSED)
+        if arena.header[Header.STOP] >= Stop.NOW:
+            _leave(arena, order, WorkerExit.DONE)
+        words[Word.STATE] = state
+    words[Word.RSS_PEAK_BYTES] = rss_peak_bytes()
+    _wait_for(arena, State.ENDED)  # the backend stays while the coordinator reads what it cost
+    connection.close()
+    words[Word.STATE] = State.ENDED
+
+
+def _connect(arena: Arena, order: WorkerOrder) -> psycopg.Connection:
+    deadline = time.monotonic() + _CONNECT_SECONDS
+    name = f"pgflow-stress: worker {order.slot}"
+    while True:
+        try:
+            return psycopg.connect(order.conninfo, autocommit=True, application_name=name, connect_timeout=10)
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline or arena.header[Header.STOP] != Stop.RUN:
+                raise
+            time.sleep(0.2)
+
+
+def _measure_round_trips(arena: Arena, region: Region, connection: psycopg.Connection) -> None:
+    # Outside any window, on the connection that will be measured on.
+    out_ns = np.zeros(_ROUND_TRIPS, dtype=np.int64)
+    with BorrowedConnection(connection, arena.header, piped=False) as borrowed:
+        round_trips(borrowed, PING.name, out_ns)
+    for round_trip_ns in out_ns[_ROUND_TRIPS // 10 :]:
+        region.record(Operation.ROUND_TRIP, 0, 0, int(round_trip_ns))
+
+
+def _wait_for(arena: Arena, phase: State) -> None:
+    """Wait at the barrier until the phase word says so."""
+    while arena.header[Header.PHASE] < phase:
+        if arena.header[Header.STOP] >= Stop.NOW:
+            raise _Ended(WorkerExit.DONE)
+        time.sleep(_BARRIER_SLEEP_SECONDS)
+
+
+def _leave(arena: Arena, order: WorkerOrder, code: WorkerExit) -> None:
+    arena.words[order.region, Word.RSS_PEAK_BYTES] = rss_peak_bytes()
+    raise _Ended(code)
+
+
+def _tell(region: Region, error: psycopg.Error) -> None:
+    state = (error.sqlstate or "08000").encode()
+    text = str(error).strip().splitlines()
+    region.error(Operation.ROUND_TRIP, False, state, (text[0] if text else type(error).__name__).encode())
+
+
+def seconds(value_ns: int) -> float:
+    """Nanoseconds as seconds."""
+    return value_ns / NS_PER_SECOND
