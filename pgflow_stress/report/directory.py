@@ -152,7 +152,7 @@ def _remove_empty(folders: list[Path]) -> None:
     for folder in reversed(folders):
         try:
             folder.rmdir()
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):
             continue
         except OSError:
             return

@@ -29,8 +29,9 @@ def render(saved: Sequence[Saved]) -> str:
 
 def _section(result: Result) -> str:
     lines = [f"## {_cell(result.scenario['name'])}: {words.headline(result)}", "", _cell(words.setting(result)), ""]
-    lines += [f"- {_cell(reason)}" for reason in result.verdict.reasons]
-    lines += ["", *_table(("metric", "mean", "95 %"), _rates(result), numbers=2), ""]
+    if result.verdict.reasons:
+        lines += [*(f"- {_cell(reason)}" for reason in result.verdict.reasons), ""]
+    lines += [*_table(("metric", "mean", "95 %"), _rates(result), numbers=2), ""]
     lines += [*_table(("latency", *_PERCENTILES.values()), _latencies(result), numbers=len(_PERCENTILES)), ""]
     told = {
         "Limited by": [words.limited_by(result)],

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree as ET
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pgflow_stress.analysis.latency import histogram_of
+from pgflow_stress.core.result import Incident
+from pgflow_stress.report.html import flat, render_html, reproduce
+from pgflow_stress.report.svg import Bar, bars, percentile_plot
+from tests.fixtures.results import build_recording, build_repetition, build_result, quick_look
+
+VOID = {"meta", "br", "link", "img", "input", "hr"}
+
+
+class Outline(HTMLParser):
+    """Tags balanced, headings, captions of tables."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.headings: list[int] = []
+        self.tables = self.captions = 0
+        self.urls: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+        self.urls += [value or "" for name, value in attrs if name in ("src", "href")]
+        self.tables += tag == "table"
+        self.captions += tag == "caption"
+        if re.fullmatch(r"h\d", tag):
+            self.headings.append(int(tag[1]))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """A tag closed at once: nothing stays open."""
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_offline_and_has_no_script() -> None:
+    page = render_html([(build_result(), build_recording().histograms)])
+
+    outline = Outline(page)
+    assert outline.open == []
+    assert outline.urls == []
+    assert "<script" not in page
+    assert not re.search(r"(https?:)?//[a-z]", page)
+    assert "@import" not in page
+    assert "url(" not in page
+
+
+def test_headings_descend_one_by_one_and_every_table_has_a_caption() -> None:
+    outline = Outline(render_html([(quick_look(), {})]))
+
+    assert outline.headings[0] == 1
+    assert all(b - a <= 1 for a, b in zip(outline.headings, outline.headings[1:], strict=False))
+    assert outline.tables == outline.captions > 5
+
+
+def test_it_shows_verdict_intervals_plots_and_every_parameter() -> None:
+    result = build_result()
+
+    page = render_html([(result, build_recording().histograms)])
+
+    assert ">valid</strong>" in page
+    assert "± 2 %" in page
+    assert page.count('<svg role="img" aria-label="') == 3
+    assert all(f">{name}</th>" in page for name in result.scenario["parameters"])
+    assert "settings.wal_level" in page
+
+
+def test_without_histograms_there_are_figures_and_no_plots() -> None:
+    page = render_html([(build_result(), {})])
+
+    assert page.count("<svg") == 1
+
+
+def test_several_results_are_one_page_with_a_way_to_each() -> None:
+    outline = Outline(render_html([(build_result(), {}), (quick_look(), {})]))
+
+    assert outline.urls == ["#result-1", "#result-2"]
+
+
+def test_text_of_others_is_escaped() -> None:
+    incident = Incident("server said", 5, "<script>alert(1)</script>", '"><b>')
+
+    page = render_html([(build_result([build_repetition(1, incidents=[incident])], name="<b>x</b>"), {})])
+
+    assert "<script>alert" not in page
+    assert "<b>" not in page
+
+
+def test_the_command_to_reproduce_names_sizes_and_modes_once_scaled() -> None:
+    command = reproduce(build_result(parameters={"scale": 5.0, "vt": None}))
+
+    assert command.startswith("pgflow-stress run concurrent-flows --workers 2 --steps 5 --flows 100 --runs 100 ")
+    assert "--empty-poll sleep:1" in command
+    assert "--pgflow 0.8.1" in command
+    assert "--scale" not in command
+    assert "--vt" not in command
+
+
+def test_every_leaf_of_a_nested_value_is_named() -> None:
+    value = {"a": {"b": 1, "c": [1, 2]}, "d": [{"e": None}], "f": True, "g": {}}
+
+    assert flat(value) == [("a.b", "1"), ("a.c", "1, 2"), ("d.0.e", "-"), ("f", "yes"), ("g", "-")]
+
+
+@given(values=st.lists(st.integers(0, 10**12), min_size=1, max_size=50))
+def test_a_percentile_plot_stays_within_its_picture(values: list[int]) -> None:
+    picture = ET.fromstring(str(percentile_plot(histogram_of(values), len(values), "cycle time")))
+
+    width, height = (float(part) for part in picture.attrib["viewBox"].split()[2:])
+    curves = [line.attrib["points"].split() for line in picture.iter("polyline")]
+    points = np.array([[float(part) for part in point.split(",")] for curve in curves for point in curve])
+    assert np.isfinite(points).all()
+    assert (points >= 0).all()
+    assert (points[:, 0] <= width).all()
+    assert (points[:, 1] <= height).all()
+
+
+def test_bars_start_at_zero_and_hollow_ones_do_not_count() -> None:
+    picture = ET.fromstring(str(bars([Bar("0 <warm-up>", 50.0, "50", False), Bar("1", 100.0, "100", True)], "rates")))
+
+    first, second = picture.iter("rect")
+    assert float(second.attrib["width"]) == 2 * float(first.attrib["width"])
+    assert (first.attrib["class"], second.attrib["class"]) == ("bar hollow", "bar")

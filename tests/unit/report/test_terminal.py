@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from pgflow_stress.core.result import Check, Incident, Result
+from pgflow_stress.report.terminal import render_summary
+from tests.fixtures.results import build_repetition, build_result, quick_look, with_outcome
+
+
+def shown(result: Result, encoding: str = "utf-8", where: str | None = None) -> str:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding=encoding)
+    render_summary(result, Console(file=stream, width=80), where)
+    stream.flush()
+    return raw.getvalue().decode(encoding)
+
+
+def one_run() -> Result:
+    failed = Check("every message is archived", False, 0, 3, tuple(f"run 0 step {i}" for i in range(5)))
+    lost = Incident("worker lost", 10**9, "worker 2", "killed by signal 9, replaced")
+    repetition = build_repetition(1, tasks=500, completed=480, runs=1, failed_check=failed, incidents=[lost])
+    result = build_result([repetition], name="single-flow", parameters={"runs": 1, "flows": 1, "steps": 500})
+    return with_outcome(result, 4, "3 messages left", codes=[4, 124])
+
+
+@pytest.mark.parametrize("result", [build_result(), quick_look(), one_run()], ids=["valid", "quick look", "failed"])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
+def test_every_summary_fits_eighty_columns_and_a_screen(result: Result, encoding: str) -> None:
+    lines = shown(result, encoding).splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert len(lines) <= 42
+
+
+def test_a_valid_result_says_so_first_then_how_fast_with_its_interval() -> None:
+    text = shown(build_result(), where="./here")
+
+    order = [
+        "valid",
+        "how fast",
+        "execute",
+        "cycle time",
+        "limited by",
+        "accounted for",
+        "read it as",
+        "ended",
+        "./here",
+    ]
+    assert [text.index(word) for word in order] == sorted(text.index(word) for word in order)
+    assert "± 2 %" in text
+    assert "80,000 of 80,000 tasks completed" in text
+    assert "audit ok: 8 checks in 4 repetitions" in text
+
+
+def test_short_windows_are_called_a_quick_look_with_reasons_and_what_to_do() -> None:
+    text = shown(quick_look())
+
+    assert "quick look" in text
+    assert "under 10 s: process 0.8 s" in text
+    assert "pgflow-stress run concurrent-flows --scale 15" in text
+    assert "* not to be relied on" in text
+
+
+def test_labels_say_what_the_numbers_do_not_carry_to() -> None:
+    text = " ".join(shown(build_result()).split())
+
+    assert "fresh database: expect less in production" in text
+    assert "not what pgflow's own worker does" in text
+    assert "co-located" in text
+    assert "time in a drained backlog" in text
+
+
+def test_a_database_in_use_and_single_completions_have_no_such_labels() -> None:
+    text = shown(build_result(parameters={"isolation": "prefix", "completion": "single"}))
+
+    assert "fresh database" not in text
+    assert "own worker" not in text
+
+
+def test_what_was_lost_is_shown_with_the_first_offenders_and_every_exit_code() -> None:
+    text = " ".join(shown(one_run()).split())
+
+    assert "not valid" in text
+    assert "480 of 500 tasks completed, 20 unfinished" in text
+    assert "audit FAILED: 1 of 3 checks" in text
+    assert "run 0 step 0, run 0 step 1, run 0 step 2, …" in text
+    assert "worker lost worker 2 killed by signal 9" in text
+    assert "exit code 4 (a check failed); also 124 (a time-out or stall, work unfinished)" in text
+
+
+def test_one_run_explains_why_workers_do_not_help() -> None:
+    assert "its tasks serialise on its pgflow.runs row" in " ".join(shown(one_run()).split())
+
+
+def test_a_busy_client_is_named_as_what_limits() -> None:
+    repetitions = [build_repetition(i, process_seconds=12) for i in (1, 2, 3)]
+    busy = [replace(r, client={**r.client, "utilization": 0.97}) for r in repetitions]
+
+    assert "limited by     the client: its workers spent 97 %" in shown(build_result(busy))
+
+
+def test_outcomes_that_do_not_add_up_are_shouted() -> None:
+    repetition = build_repetition(1)
+    torn = replace(repetition, tasks=replace(repetition.tasks, completed=19_999))
+
+    assert "DOES NOT ADD UP" in shown(build_result([torn]))
+
+
+def test_nothing_counted_is_said_and_not_a_table_of_dashes() -> None:
+    text = shown(build_result([build_repetition(0, warmup=True)]))
+
+    assert "nothing was completed in a counted repetition" in text
+
+
+def test_thresholds_say_what_became_of_them() -> None:
+    result = build_result()
+    gates = [{"text": "process.per_second>1", "held": True}, {"text": "process.per_second>1G", "held": None}]
+
+    text = shown(replace(result, outcome={**result.outcome, "gates": gates}))
+
+    assert "process.per_second>1: held" in text
+    assert "process.per_second>1G: undecided" in text
+
+
+def test_ascii_streams_get_ascii_and_no_question_marks() -> None:
+    text = shown(one_run(), "ascii") + shown(build_result(), "ascii")
+
+    assert "+/- 2 %" in text
+    assert "?" not in text
+
+
+def test_no_color_and_a_file_get_no_escape_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    assert "\x1b" not in shown(one_run())
+
+
+def test_text_of_others_is_never_read_as_markup() -> None:
+    incident = Incident("server said", 5, "[bold red]x[/]", "[/nonsense]")
+
+    assert "[bold red]x[/] [/nonsense]" in " ".join(
+        shown(build_result([build_repetition(1, incidents=[incident])])).split()
+    )
