@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import NoReturn
 
@@ -11,6 +12,8 @@ from pgflow_stress.core.errors import Interrupted
 
 def main() -> NoReturn:
     """Run the command line of this process and exit with the contract's code."""
+    # numpy's and scipy's BLAS would start a thread a core, of no use here, and a process with threads must not fork.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     try:
         answer_signals()
         code = run_command_line(sys.argv[1:])

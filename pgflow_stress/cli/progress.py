@@ -154,9 +154,8 @@ def _bar(progress: Progress, per_second: float) -> RenderableType:
     from rich.progress_bar import ProgressBar  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    kind = "warm-up" if progress.warmup else "repetition"
     cells: list[RenderableType] = [
-        f"{progress.scenario}, {kind} {progress.repetition + 1} of {progress.repetitions}, {progress.phase}",
+        f"{progress.scenario} {progress.repetition + 1}/{progress.repetitions} {progress.phase}",
         ProgressBar(total=max(progress.total, 1), completed=progress.done),
         f"{progress.done:,}/{progress.total:,}",
         f"{per_second:,.0f}/s",

@@ -11,7 +11,7 @@ from pgflow_stress.cli.output import STANDARD_OUTPUT, Destination
 from pgflow_stress.cli.progress import QuietWatch, make_watch
 from pgflow_stress.cli.request import RunRequest
 from pgflow_stress.cli.signals import Patience
-from pgflow_stress.cli.streams import complain
+from pgflow_stress.cli.streams import complain, say
 from pgflow_stress.core.errors import StressError
 from pgflow_stress.core.exit_codes import ExitCode, worst
 from pgflow_stress.core.recording import Recording
@@ -115,6 +115,9 @@ class _Session:
                 self._show()
             for ending in (*(self._told if self._request.quiet else ()), *self._untold):
                 complain(ending.reason)
+            if len(self._results) > 1 and not self._request.quiet:
+                codes = (f"{one.scenario['name']} {one.outcome['exit_code']}" for one in self._results)
+                say(f"\nexit code {int(self.code())} over all: {', '.join(codes)}")
 
     def _show(self) -> None:
         if not self._results or sys.stderr is None:

@@ -135,7 +135,7 @@ def test_data_for_a_closed_standard_output_is_refused() -> None:
 def test_a_signal_where_nothing_is_measured_is_130_and_one_line(number: signal.Signals, tmp_path: Path) -> None:
     waits = "from pgflow_stress.cli import app\nimport time, sys\nfrom pgflow_stress.cli.main import main\n"
     waits += "def wait(*_):\n    print('here', flush=True)\n    time.sleep(30)\n"
-    waits += "app.app.commands['scenarios'] = None\napp.load_command = wait\nsys.argv = ['x', 'scenarios']\nmain()\n"
+    waits += "app.load_command = wait\nsys.argv = ['x', 'scenarios']\nmain()\n"
     process = subprocess.Popen([sys.executable, "-c", waits], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     process.stdout.readline()
@@ -145,6 +145,18 @@ def test_a_signal_where_nothing_is_measured_is_130_and_one_line(number: signal.S
 
     assert process.returncode == 130
     assert said == f"pgflow-stress: interrupted by {number.name}\n"
+
+
+def test_the_program_has_one_thread_when_it_forks() -> None:
+    asks = (
+        "import os, sys; from pgflow_stress.cli import app, main\n"
+        "def count(*_):\n    import numpy, scipy.special\n    print(len(os.listdir('/proc/self/task')))\n"
+        "    sys.exit(0)\n"
+        "app.load_command = count\nsys.argv = ['x', 'run']\nmain.main()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=False)
+
+    assert (ended.stdout, ended.stderr) == ("1\n", "")
 
 
 def test_completion_of_the_shell_knows_commands() -> None:

@@ -203,7 +203,9 @@ def test_strict_makes_an_invalid_measurement_5_and_without_it_is_0(stage: Stage)
     assert run("single-flow", "--json", "r.json", "--strict") == 5
 
 
-def test_the_worst_code_of_all_scenarios_is_the_one_to_end_with(stage: Stage) -> None:
+def test_the_worst_code_of_all_scenarios_is_the_one_to_end_with(
+    stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
     def uneven(plan: Plan) -> tuple[Sequence[Repetition], Sequence[Ending]]:
         code = ExitCode.TIMED_OUT if plan.scenario == "single-flow" else ExitCode.CHECK_FAILED
         return [build_repetition(1)], [Ending(code, f"{plan.scenario} went wrong")]
@@ -211,6 +213,7 @@ def test_the_worst_code_of_all_scenarios_is_the_one_to_end_with(stage: Stage) ->
     stage.behave = uneven
 
     assert run() == 4
+    assert "exit code 4 over all: single-flow 124, concurrent-flows 4" in capsys.readouterr().err
     assert "measure concurrent-flows" in stage.seen
 
 
