@@ -16,7 +16,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from _system import SetUpError, ensure_certificates, ensure_compiler, make_environment, run, say
+from _system import (
+    SetUpError,
+    clean_environment,
+    ensure_certificates,
+    ensure_packages,
+    make_environment,
+    run,
+    say,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -24,6 +32,7 @@ PYTHON = VENV / "bin" / "python"
 NOTES = VENV / ".set-up"  # what has been done: a key a step, a stamp a profile
 WORK = ROOT / ".setup"  # the lock and the log: they outlive a .venv that is made anew
 LOG = WORK / "log"
+RELEASE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 BUILT_FROM_SOURCE = "psycopg-c"
 EXIT_SET_UP = 3
 EXIT_INTERRUPTED = 130
@@ -79,9 +88,13 @@ def _stamp(fingerprint: str) -> str:
 
 
 def _set_up(profile: str, fingerprint: str) -> None:
-    ensure_compiler(LOG)
+    usable = _is_usable()
+    ensure_packages(LOG, environment=not usable)
     ensure_certificates(LOG)
-    _environment()
+    if not usable:
+        _make_environment()
+    NOTES.mkdir(exist_ok=True)
+    _write(NOTES / "root", str(ROOT))
     for stamp in ("stress", "test"):
         if profile in (stamp, "build"):
             (NOTES / stamp).unlink(missing_ok=True)
@@ -94,22 +107,21 @@ def _set_up(profile: str, fingerprint: str) -> None:
         _write(NOTES / stamp, _stamp(fingerprint))
 
 
-def _environment() -> None:
-    """An environment at this path, by a Python that is still the same release, and not half filled."""
-    usable = _answer([str(PYTHON), "-m", "pip", "--version"]) is not None
+def _is_usable() -> bool:
+    """An environment at this path, by a Python that is still the same release, with pip, and not half filled."""
+    told = _answer([str(PYTHON), "-m", "pip", "--version"]) or ""
     moved = (NOTES / "root").exists() and (NOTES / "root").read_text() != str(ROOT)
-    release = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    other = usable and f"python {release})" not in (_answer([str(PYTHON), "-m", "pip", "--version"]) or "")
-    if not usable or moved or other or (NOTES / "working").exists():
-        if VENV.is_symlink():
-            VENV.unlink()
-        elif VENV.exists():
-            say("starting again from an empty .venv")
-            shutil.rmtree(VENV)
-        say(f"making .venv with Python {release}")
-        make_environment(VENV, LOG)
-    NOTES.mkdir(exist_ok=True)
-    _write(NOTES / "root", str(ROOT))
+    return f"python {RELEASE})" in told and not moved and not (NOTES / "working").exists()
+
+
+def _make_environment() -> None:
+    if VENV.is_symlink():
+        VENV.unlink()
+    elif VENV.exists():
+        say("starting again from an empty .venv")
+        shutil.rmtree(VENV)
+    say(f"making .venv with Python {RELEASE}")
+    make_environment(VENV, LOG)
 
 
 def _packages(profile: str) -> list[str]:
@@ -150,7 +162,7 @@ def _pip(requirements: str, *options: str, first_on_path: str | None = None) -> 
     listed = NOTES / "requirements.txt"
     _write(listed, requirements)
     command = [str(PYTHON), "-m", "pip", "install", "--no-deps", "--require-hashes", "--no-build-isolation", *options]
-    run([*command, "-r", str(listed)], LOG, "pip could not install the pinned packages", _clean(first_on_path))
+    run([*command, "-r", str(listed)], LOG, "pip could not install the pinned packages", first_on_path)
 
 
 def _extension(libpq: list[str], *, forced: bool) -> None:
@@ -180,7 +192,7 @@ def _build(command: list[str], *, shown: bool = False) -> None:
     os.chdir(ROOT)  # setup.py and setuptools go by it
     start = LOG.stat().st_size
     try:
-        run(command, LOG, "the extension does not build", _clean())
+        run(command, LOG, "the extension does not build")
     finally:
         said = LOG.read_bytes()[start:].decode(errors="replace").split("Traceback (most recent", 1)[0]
         if shown and ("error" in said.lower() or "warning" in said):
@@ -222,33 +234,10 @@ def _step(name: str, content: str, line: str, do: Callable[[], None]) -> None:
     _write(note, key)
 
 
-def _clean(first_on_path: str | None = None) -> dict[str, str]:
-    """The user's environment, less what would send pip or Python elsewhere than into .venv."""
-    dropped = {
-        "PYTHONPATH",
-        "PYTHONHOME",
-        "PIP_TARGET",
-        "PIP_PREFIX",
-        "PIP_ROOT",
-        "PIP_REQUIRE_VIRTUALENV",
-        "VIRTUAL_ENV",
-    }
-    kept = {name: value for name, value in os.environ.items() if name not in dropped}
-    kept |= {
-        "PIP_USER": "0",
-        "PIP_NO_INPUT": "1",
-        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        "PIP_ROOT_USER_ACTION": "ignore",
-    }
-    if first_on_path:
-        kept["PATH"] = f"{first_on_path}{os.pathsep}{kept.get('PATH', os.defpath)}"
-    return kept
-
-
 def _answer(command: list[str]) -> str | None:
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=_clean()
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=clean_environment()
         )
     except OSError:
         return None

@@ -14,8 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "ext"))
 from libpq_build import compiler
 
-_APT_OPTIONS = ("-o", "DPkg::Lock::Timeout=300")
-_PROGRAM = "#include <Python.h>\nint main(void) { return Py_IsInitialized(); }\n"
+_APT_PATIENCE = "DPkg::Lock::Timeout=300"  # seconds that another apt may take
 
 
 class SetUpError(Exception):
@@ -27,22 +26,23 @@ def say(line: str) -> None:
     print(f"set-up: {line}", file=sys.stderr, flush=True)
 
 
-def ensure_compiler(log: Path) -> None:
-    """A C compiler that finds Python's headers.
+def ensure_packages(log: Path, *, environment: bool) -> None:
+    """A C compiler, Python's headers, and what an environment is made with if one is to be, all by one installation.
 
     Raises:
-        SetUpError: there is none, and it may not be installed without a question.
+        SetUpError: something is missing, and it may not be installed without a question.
     """
-    if _compiles():
-        return
     missing: list[str] = []
-    if shutil.which(compiler()[0]) is None or not _compiles("int main(void) { return 0; }\n"):
+    if not _compiles("#include <stdio.h>\nint main(void) { return 0; }\n"):
         missing += ["gcc", "libc6-dev"]
     if not Path(sysconfig.get_path("include"), "Python.h").exists():
         missing.append(_python_package("dev"))
-    _install("a C compiler and Python's headers", missing or ["gcc", "libc6-dev", _python_package("dev")], log)
-    if not _compiles():
-        raise SetUpError(f"no C program with Python's headers compiles with {compiler()[0]!r}; see {log}")
+    if environment and not any(_has(module) for module in ("ensurepip", "pip", "virtualenv")):
+        missing.append(_python_package("venv"))
+    if missing:
+        _install(missing, log)
+    if not _compiles("#include <Python.h>\nint main(void) { return Py_IsInitialized(); }\n"):
+        raise SetUpError(f"no C program with Python's headers compiles with {compiler()[0]!r}")
 
 
 def ensure_certificates(log: Path) -> None:
@@ -53,7 +53,7 @@ def ensure_certificates(log: Path) -> None:
     if os.environ.get("SSL_CERT_FILE") or any(Path("/etc/ssl/certs").glob("*")) or Path("/etc/pki").exists():
         return
     try:
-        _install("the certificate authorities", ["ca-certificates"], log)
+        _install(["ca-certificates"], log)
     except SetUpError as fault:
         say(str(fault))
 
@@ -62,10 +62,8 @@ def make_environment(venv: Path, log: Path) -> None:
     """A virtual environment with pip in it, by whatever this Python has.
 
     Raises:
-        SetUpError: nothing here can make one, and python3-venv may not be installed without a question.
+        SetUpError: it failed.
     """
-    if not _has("ensurepip") and not _has("pip") and not _has("virtualenv"):
-        _install("Python's venv", [_python_package("venv")], log)
     if _asks([sys.executable, "-c", "import ensurepip, venv"]):
         run([sys.executable, "-m", "venv", str(venv)], log, "the virtual environment cannot be made")
     elif _has("pip"):  # Debian without python3-venv: that pip installs another one into the new environment
@@ -76,7 +74,30 @@ def make_environment(venv: Path, log: Path) -> None:
         run([sys.executable, "-m", "virtualenv", str(venv)], log, "the virtual environment cannot be made")
 
 
-def run(command: list[str], log: Path, failure: str, environment: dict[str, str] | None = None) -> str:
+def clean_environment(first_on_path: str | None = None) -> dict[str, str]:
+    """The user's environment, less what would send pip or Python elsewhere than into .venv."""
+    dropped = {
+        "PYTHONPATH",
+        "PYTHONHOME",
+        "PIP_TARGET",
+        "PIP_PREFIX",
+        "PIP_ROOT",
+        "PIP_REQUIRE_VIRTUALENV",
+        "VIRTUAL_ENV",
+    }
+    kept = {name: value for name, value in os.environ.items() if name not in dropped}
+    kept |= {
+        "PIP_USER": "0",
+        "PIP_NO_INPUT": "1",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_ROOT_USER_ACTION": "ignore",
+    }
+    if first_on_path:
+        kept["PATH"] = f"{first_on_path}{os.pathsep}{kept.get('PATH', os.defpath)}"
+    return kept
+
+
+def run(command: list[str], log: Path, failure: str, first_on_path: str | None = None) -> str:
     """Run a command with its output in the log and nothing to read from; what it said.
 
     Raises:
@@ -91,7 +112,7 @@ def run(command: list[str], log: Path, failure: str, environment: dict[str, str]
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env=environment,
+            env=clean_environment(first_on_path),
             close_fds=False,
             check=False,
         ).returncode
@@ -109,29 +130,29 @@ def _reason(text: str, code: int) -> str:
     return (placed or called or said[-1:] or [f"exit code {code}"])[0]
 
 
-def _install(what: str, packages: list[str], log: Path) -> None:
+def _install(packages: list[str], log: Path) -> None:
     """Install system packages, or say what to type.
 
     Raises:
         SetUpError: there is no apt, or it would need a password.
     """
+    named = " ".join(packages)
     if shutil.which("apt-get") is None:
-        raise SetUpError(f"{what}: missing; install your system's packages for {' '.join(packages)}")
-    command = ["apt-get", *_APT_OPTIONS, "install", "-y", "--no-install-recommends", *packages]
-    typed = f"apt-get install -y {' '.join(packages)}"
+        raise SetUpError(f"needs what Debian calls {named}; install your system's packages for it")
     if os.geteuid() == 0:
         first = ["env"]
     elif shutil.which("sudo") and _asks(["sudo", "-n", "true"]):
         first = ["sudo", "-n", "env"]
     else:
-        raise SetUpError(f"{what}: missing; type: sudo {typed}")
-    say(f"installing {' '.join(packages)} with apt")
-    first += ["DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1"]
+        raise SetUpError(f"needs {named}; type: sudo apt-get install -y {named}")
+    say(f"installing {named} with apt")
+    apt = [*first, "DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1", "apt-get", "-o", _APT_PATIENCE]
     try:
-        run([*first, "apt-get", *_APT_OPTIONS, "update"], log, "apt-get update failed")
+        run([*apt, "update"], log, "apt-get update failed")
     except SetUpError as fault:
         say(f"{fault}; going on with the lists that are there")
-    run([*first, *command], log, f"{what}: missing, and '{typed}' failed")
+    failure = f"'apt-get install -y {named}' failed"
+    run([*apt, "install", "-y", "--no-install-recommends", *packages], log, failure)
 
 
 def _python_package(part: str) -> str:
@@ -147,7 +168,7 @@ def _python_package(part: str) -> str:
     return f"python{sys.version_info[0]}.{sys.version_info[1]}-{part}"
 
 
-def _compiles(program: str = _PROGRAM) -> bool:
+def _compiles(program: str) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "probe.c")
         source.write_text(program)
