@@ -122,7 +122,7 @@ def first_line(error: BaseException) -> str:
     if diag is not None and diag.message_primary:
         hint = f" ({diag.message_hint})" if diag.message_hint else ""
         return f"{diag.message_primary}{hint}"
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip().removeprefix("connection failed: ") for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
 
 

@@ -18,6 +18,7 @@ from pgflow_stress.target.pginstall import ServerUser
 
 _PID_LINE, _STATUS_LINE = 0, 7
 _POLL_SECONDS = 0.002
+_ORPHANS_PATIENCE_SECONDS = 10.0
 _LOG_LIMIT_BYTES = 4 * BYTES_PER_MIB
 # The server gets none of the caller's variables: PGOPTIONS, PGDATA or a locale of his would change what is measured.
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
@@ -47,8 +48,6 @@ def _is_postmaster_of(pid: int, data: Path) -> bool:
     """A postmaster works in its data directory: that tells it from a process that got the pid of a dead one."""
     try:
         return alive(pid) and (Path("/proc") / str(pid) / "cwd").readlink() == data.resolve()
-    except PermissionError:
-        return True  # someone else's process: safer to take it for the server than to start a second one
     except OSError:
         return False
 
@@ -63,15 +62,28 @@ def alive(pid: int) -> bool:
 
 
 def remove_false_pid_files(data: Path, socket_folder: Path) -> None:
-    """Unlink pid files whose pid was given to a process that is no postmaster: PostgreSQL would refuse to start.
+    """Unlink pid files that PostgreSQL would refuse to start over though no postmaster lives.
 
-    A file of a dead pid stays: PostgreSQL reads it to see that no orphan still uses the old shared memory.
+    It takes any process of that pid for the postmaster, be it a stranger that got the pid later, or the zombie of the
+    dead one where init (in a container) reaps nobody. What it looks for with that file, orphaned backends that still
+    use the shared memory, is waited for here. The file of a pid that is gone is left to it.
     """
     for path in (data / "postmaster.pid", socket_folder / ".s.PGSQL.5432.lock"):
         with contextlib.suppress(OSError, ValueError, IndexError):
             pid = int(path.read_text().splitlines()[_PID_LINE])
-            if alive(pid) and not _is_postmaster_of(pid, data):
+            reap(pid)
+            if (Path("/proc") / str(pid)).exists() and not _is_postmaster_of(pid, data):
+                _wait_for_orphans(data)
                 path.unlink()
+
+
+def _wait_for_orphans(data: Path) -> None:
+    """Backends end by themselves when their postmaster is dead; each works in the data directory."""
+    deadline = time.monotonic() + _ORPHANS_PATIENCE_SECONDS
+    while any(_is_postmaster_of(int(entry.name), data) for entry in Path("/proc").glob("[0-9]*")):
+        if time.monotonic() > deadline:
+            raise SetUpFault(f"processes of a killed embedded server still use {data.parent.parent.name}: end them")
+        time.sleep(_POLL_SECONDS)
 
 
 def start(postgres: Path, data: Path, log: Path, options: Sequence[str], user: ServerUser | None) -> int:

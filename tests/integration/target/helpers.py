@@ -1,0 +1,191 @@
+"""What the target's tests share: a state directory that root's server can enter, tools in processes of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pgflow_stress
+from pgflow_stress.core.libpq import choose
+from pgflow_stress.target import postmaster
+from pgflow_stress.target.base import Target, TargetOptions
+from pgflow_stress.target.opening import open_target
+from pgflow_stress.target.pginstall import server_user, usable_tree
+from pgflow_stress.target.server_life import Instance, instances
+
+ROOT = Path(pgflow_stress.__file__).parents[1]
+LATER_PGFLOW = ROOT.parent / "shared" / "pgflow-0.14.1"
+
+_TOOL = """
+import sys
+from pgflow_stress.core.ids import new_nonce
+from pgflow_stress.target.base import TargetOptions
+from pgflow_stress.target.opening import open_target
+dsn, isolation = (sys.argv + ["", ""])[1:3]
+options = TargetOptions(dsn=dsn or None, dsn_typed=True, isolation=isolation or None)
+with open_target(options, lambda line: None, {}) as target:
+    database = target.acquire(new_nonce())
+    print(database.name, database.slug_prefix, database.conninfo, sep="\\t", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@contextmanager
+def state_directory(name: str = "") -> Iterator[Path]:
+    """A state directory that others may pass, as the server's system user must; its servers end with it."""
+    outer = Path(tempfile.mkdtemp(prefix="pgflow-stress-test-"))
+    outer.chmod(0o755)
+    state = outer / name if name else outer
+    before = os.environ.get("PGFLOW_STRESS_STATE")
+    os.environ["PGFLOW_STRESS_STATE"] = str(state)
+    try:
+        yield state
+    finally:
+        if before is None:
+            del os.environ["PGFLOW_STRESS_STATE"]
+        else:
+            os.environ["PGFLOW_STRESS_STATE"] = before
+        for instance in instances(state):
+            postmaster.stop(instance.data)
+            shutil.rmtree(instance.socket_folder, ignore_errors=True)
+        shutil.rmtree(outer, ignore_errors=True)
+
+
+def quiet(_line: str) -> None:
+    """Nobody listens."""
+
+
+@contextmanager
+def opened(**options: Any) -> Iterator[Target]:
+    """An open target; nothing of the environment counts."""
+    with open_target(TargetOptions(**options), quiet, {}) as target:
+        yield target
+
+
+@contextmanager
+def given(dsn: str, said: list[str] | None = None, **options: Any) -> Iterator[Target]:
+    """A given target whose dsn was typed."""
+    say = quiet if said is None else said.append
+    with open_target(TargetOptions(dsn=dsn, dsn_typed=True, **options), say, {}) as target:
+        yield target
+
+
+def rows(conninfo: str, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """The rows of a query on a connection of its own."""
+    import psycopg  # noqa: PLC0415  after the libpq is chosen
+
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        cursor = connection.execute(query.encode(), parameters or None)
+        return cursor.fetchall() if cursor.description else []
+
+
+def value(conninfo: str, query: str, *parameters: object) -> Any:
+    """The one value of a query."""
+    return rows(conninfo, query, *parameters)[0][0]
+
+
+def databases(conninfo: str) -> list[str]:
+    """Repetition databases on the server."""
+    found = rows(conninfo, "SELECT datname FROM pg_database WHERE datname ~ '^pgflow_stress_[fs]' ORDER BY 1")
+    return [name for (name,) in found]
+
+
+class Tool:
+    """A tool in a process of its own, holding one database until it is told to go on."""
+
+    def __init__(self, dsn: str = "", isolation: str = "") -> None:
+        """Start it; returns at once."""
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _TOOL, dsn, isolation],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+
+    def ready(self) -> tuple[str, str, str]:
+        """Wait for its database: name, slug prefix, conninfo."""
+        assert self.process.stdout
+        line = self.process.stdout.readline().strip()
+        assert line, self.process.communicate()[1]
+        name, prefix, conninfo = line.split("\t")
+        return name, prefix, conninfo
+
+    def __enter__(self) -> Tool:
+        """For a block at whose end it is dead in any case."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it where the test didn't."""
+        self.kill()
+
+    def finish(self) -> str:
+        """Let it go on to its end; what it said on standard error."""
+        error = self.process.communicate("\n", timeout=60)[1]
+        assert self.process.returncode == 0, error
+        return error
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+    def interrupt(self) -> None:
+        """SIGINT, and wait."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.communicate(timeout=60)
+
+
+def until(condition: Callable[[], bool], seconds: float = 10) -> bool:
+    """Whether a condition comes true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def only_instance(state: Path) -> Instance:
+    """The one instance under a state directory."""
+    found = instances(state)
+    assert len(found) == 1
+    return found[0]
+
+
+@contextmanager
+def plain_server() -> Iterator[str]:
+    """A server of nobody's, without pgmq's extension: the conninfo of its maintenance database."""
+    with state_directory() as folder:
+        user = server_user()
+        tree = usable_tree(folder, user)
+        data, run = folder / "data", folder / "run"
+        for made in (data, run):
+            made.mkdir(mode=0o700)
+            if user is not None:
+                os.chown(made, user.uid, user.gid)
+        postmaster.run_initdb(tree / "bin" / "initdb", data, user)
+        options = ["-c", "listen_addresses=", "-k", str(run), "-c", "fsync=off", "-c", "wal_level=logical"]
+        pid = postmaster.start(tree / "bin" / "postgres", data, folder / "log", options, user)
+        try:
+            assert postmaster.wait_until_ready(data, pid, 60)
+            choose(embedded=True, wants_tls=False)
+            yield f"host={run} user=postgres dbname=postgres"
+        finally:
+            postmaster.stop(data)

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from pgflow_stress.target import connect, realtime
+from pgflow_stress.target.fingerprint import SPOILERS, is_private
+from pgflow_stress.target.inspection import _covers
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://u:hunter2@h/d is bad",
+        "bad: password=hunter2 host=h",
+        "password = 'hunter2 with space' host=h",
+    ],
+)
+def test_no_password_is_shown(text: str) -> None:
+    assert "hunter2" not in connect.clean(text)
+    assert "***" in connect.clean(text)
+
+
+@pytest.mark.parametrize(
+    "name", ["data_directory", "hba_file", "archive_command", "primary_conninfo", "ssl_key_file", "listen_addresses"]
+)
+def test_paths_commands_and_connection_strings_stay_out_of_a_result(name: str) -> None:
+    assert is_private(name)
+
+
+def test_no_spoiler_is_kept_out_of_a_result() -> None:
+    assert not any(is_private(name) for name in SPOILERS)
+
+
+def test_every_body_of_send_is_a_file_of_its_own() -> None:
+    assert len({realtime.send_sql(mode) for mode in realtime.SEND_MODES}) == len(realtime.SEND_MODES)
+    assert "ErrorSendingBroadcastMessage: %" in realtime.send_sql("supabase")
+
+
+def test_a_partitions_bounds_hold_the_moments_between_them() -> None:
+    bound = "FOR VALUES FROM ('2026-03-01 00:00:00') TO ('2026-03-02 00:00:00')"
+
+    assert _covers(bound, "2026-03-01 00:00:00")
+    assert _covers(bound, "2026-03-01 23:59:59.999")
+    assert not _covers(bound, "2026-03-02 00:00:00")
+    assert _covers("DEFAULT", "2026-03-02 00:00:00")
