@@ -54,8 +54,8 @@ def size(value: float, _unit: str = "bytes", digits: int = 3) -> str:
 
 
 def share(value: float, _unit: str = "", _digits: int = 3) -> str:
-    """0.4213 -> "42 %"."""
-    return f"{100 * value:.0f} %"
+    """0.4213 -> "42 %", 0.00123 -> "0.12 %"."""
+    return f"{significant(100 * value, 2)} %"
 
 
 def count(value: float, unit: str = "", digits: int = 3) -> str:

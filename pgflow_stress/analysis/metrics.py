@@ -96,8 +96,8 @@ METRICS: dict[str, MetricInfo] = {
     for info in (
         *(metric for phase in PHASES for metric in _phase_metrics(phase)),
         MetricInfo("client.cpu_ns_per_task", "ns", "cost", "lower", "CPU time of the workers a completed task"),
-        MetricInfo("client.utilization", "", "share", None, "CPU time of the busiest worker over the process phase"),
-        MetricInfo("client.rss_peak_bytes", "bytes", "size", "lower", "most memory resident, all our processes"),
+        MetricInfo("client.utilization", "", "share", None, "share of the process phase that a worker spent on CPU"),
+        MetricInfo("client.rss_peak_bytes", "bytes", "size", "lower", "most memory resident of the largest worker"),
         MetricInfo("server.cpu_ns_per_task", "ns", "cost", "lower", "CPU time of the server a completed task"),
         MetricInfo("server.wal_bytes_per_task", "bytes", "size", "lower", "WAL written a completed task"),
     )
@@ -113,6 +113,8 @@ REQUIRED = (
 
 
 _BY_ENDING: tuple[tuple[tuple[str, ...], str, Kind, Better | None], ...] = (  # first match wins
+    ((".count", ".samples"), "", "count", None),
+    (tuple(f"_ns.{leaf}" for leaf in LATENCY_LEAVES), "ns", "latency", "lower"),
     (("_per_second",), "/s", "rate", None),
     (("_ns", "_ns_per_task"), "ns", "cost", "lower"),
     (("_bytes", "_bytes_per_task"), "bytes", "size", "lower"),
@@ -127,4 +129,4 @@ def describe(name: str) -> MetricInfo:
     if name in METRICS:
         return METRICS[name]
     _, unit, kind, better = next(entry for entry in _BY_ENDING if name.endswith(entry[0]))
-    return MetricInfo(name, unit, kind, better, name.rpartition(".")[2].replace("_", " "))
+    return MetricInfo(name, unit, kind, better, name.partition(".")[2].replace("_", " ").replace(".", ": "))

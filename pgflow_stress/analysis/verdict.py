@@ -25,6 +25,7 @@ class Limits:
     min_phase_seconds: float = 10.0
     min_cycles_per_worker: int = 200  # samples of the process latency
     littles_law_tolerance: float = 0.05
+    min_littles_law_samples: int = 200  # fewer say nothing within the tolerance
     max_stdev_of_mean: float = 0.10  # pyperf's check
     min_repetitions: int = 3
 
@@ -115,8 +116,9 @@ def littles_law_holds(evidence: Evidence) -> Iterator[Finding]:
 
     Reads client["littles_law"]: {"ratio": float | None, "samples": int}.
     """
-    tolerance = evidence.limits.littles_law_tolerance
-    ratios = [(r.client.get("littles_law") or {}).get("ratio") for r in evidence.counted]
+    tolerance, least = evidence.limits.littles_law_tolerance, evidence.limits.min_littles_law_samples
+    found = [r.client.get("littles_law") or {} for r in evidence.counted]
+    ratios = [law.get("ratio") for law in found if law.get("samples", 0) >= least]
     off = [ratio for ratio in ratios if ratio is not None and abs(ratio - 1) > tolerance]
     if off:
         worst = max(off, key=lambda ratio: abs(ratio - 1))
@@ -149,7 +151,7 @@ def enough_repetitions(evidence: Evidence) -> Iterator[Finding]:
     n, least = len(evidence.counted), evidence.limits.min_repetitions
     if 0 < n < least:
         many = "s" if n > 1 else ""
-        yield Finding(f"{n} counted repetition{many}: too few for an interval worth the name, {least} give one")
+        yield Finding(f"{n} counted repetition{many}: an interval worth the name takes {least}")
 
 
 def rows_were_kept(evidence: Evidence) -> Iterator[Finding]:
@@ -182,8 +184,8 @@ RULES: tuple[Rule, ...] = (  # in the order in which a reader should meet their 
 def co_located(parameters: Mapping[str, Any], environment: Mapping[str, Any]) -> bool:
     """Whether workers and server run on shared cores.
 
-    `environment["co_located"]` says it where it is known. Else a server on this host (`environment["postgres"]` has
-    `embedded` or `same_host` true) shares cores unless --pin gives `worker` and `postgres` CPUs apart.
+    `environment["co_located"]` says it where it is known. Else a server on this host
+    (`environment["postgres"]["server_is_local"]`) shares cores unless --pin gives `worker` and `postgres` CPUs apart.
     """
     known = environment.get("co_located")
     if isinstance(known, bool):
@@ -192,7 +194,7 @@ def co_located(parameters: Mapping[str, Any], environment: Mapping[str, Any]) ->
     pin = parameters.get("pin") or {}
     workers, server = set(pin.get("worker", ())), set(pin.get("postgres", ()))
     apart = bool(workers and server and not workers & server)
-    return bool(postgres.get("embedded") or postgres.get("same_host")) and not apart
+    return bool(postgres.get("server_is_local")) and not apart
 
 
 def judge(

@@ -27,7 +27,7 @@ _KEY_FIGURES = (
 )
 _PLOTTED = {"task": "process", "execute": "execute"}  # histogram -> the phase whose latency it is
 # Parameters that the command line takes by the same name; steps, flows and runs are already scaled.
-_NOT_OPTIONS = ("scale", "pin")
+_NOT_OPTIONS = ("scale",)
 _SUMMARY_LATENCIES = ("p50", "p90", "p95", "p99", "p999", "p9999", "max")
 
 
@@ -176,14 +176,15 @@ def flat(value: Any, path: str = "") -> list[tuple[str, str]]:
 
 
 def reproduce(result: Result) -> str:
-    """The command line that asks for the same again; settings of machine and server are not in it."""
-    words_of = ["pgflow-stress", "run", str(result.scenario["name"])]
+    """The command line that asks for the same again; the machine and a given server's own settings are not in it."""
+    parts = ["pgflow-stress", "run", str(result.scenario["name"])]
     for name, value in result.scenario["parameters"].items():
-        if name in _NOT_OPTIONS or value is None or isinstance(value, list | Mapping | bool):
-            continue
-        text = f"{value:g}" if isinstance(value, float) else str(value)
-        words_of += [f"--{name.replace('_', '-')}", text]
-    version = (result.environment.get("pgflow") or {}).get("version")
-    if isinstance(version, str) and version:
-        words_of += ["--pgflow", version]
-    return shlex.join(words_of)
+        option = f"--{name.replace('_', '-')}"
+        if name == "pin" and value:
+            parts += [option, ",".join(f"{role}={','.join(map(str, cpus))}" for role, cpus in value.items())]
+        elif isinstance(value, Mapping):
+            for key, item in value.items():
+                parts += [option, f"{key}={item}"]
+        elif name not in _NOT_OPTIONS and isinstance(value, str | int | float) and not isinstance(value, bool):
+            parts += [option, f"{value:g}" if isinstance(value, float) else str(value)]
+    return shlex.join(parts)

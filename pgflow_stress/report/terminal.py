@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 from rich.console import Console
@@ -35,13 +36,14 @@ class _Page:
         return text.translate(_ASCII).encode("ascii", "replace").decode()
 
     def lines(self, lead: str, lines: list[str], style: str = "") -> None:
-        """Each line wrapped beside the left column."""
-        grid = Table.grid(padding=(0, 0))
-        grid.add_column(width=_LEAD, no_wrap=True)
-        grid.add_column(overflow="fold")
-        for number, line in enumerate(lines):
-            grid.add_row(Text(lead if number == 0 else "", style="bold"), Text(self.text(line), style=style))
-        self.console.print(grid)
+        """Each line wrapped beside the left column; no option is broken at its dashes."""
+        room = max(20, self.console.width - _LEAD)
+        for line in lines:
+            for part in textwrap.wrap(self.text(line), room, break_on_hyphens=False):
+                self.console.print(
+                    Text(f"{lead:<{_LEAD}}", style="bold").append(part, f"not bold {style}"), soft_wrap=True
+                )
+                lead = ""
 
     def table(self, columns: list[str], rows: list[list[str]], numbers: int) -> None:
         """Columns without borders: the last `numbers` of them are set right."""
@@ -85,7 +87,7 @@ def render_summary(result: Result, console: Console, where_written: Path | str |
         page.lines("ended", words.endings(result.outcome), "red" if result.outcome.get("exit_code") else "")
     if where_written is not None:
         # Not in the grid: a path that was folded cannot be clicked or copied.
-        console.print(Text(f"{'result':<{_LEAD}}", style="bold").append(str(where_written), ""), soft_wrap=True)
+        console.print(Text(f"{'result':<{_LEAD}}", style="bold").append(str(where_written), "not bold"), soft_wrap=True)
 
 
 def _verdict(page: _Page, result: Result) -> None:

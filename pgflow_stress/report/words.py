@@ -11,6 +11,7 @@ from pgflow_stress.analysis import formats
 from pgflow_stress.analysis.metrics import describe
 from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.core.result import Metric, Result, Tasks
+from pgflow_stress.core.units import NS_PER_SECOND
 
 # How phases and their latencies are called; the contract's names stay in the files.
 PHASE_TITLES = {
@@ -32,8 +33,8 @@ CODE_WORDS = {
     ExitCode.TIMED_OUT: "a time-out or stall, work unfinished",
     ExitCode.INTERRUPTED: "interrupted",
 }
-_CLIENT_BOUND = 0.9
-_SERVER_BOUND = 0.6
+_BUSY = 0.9  # of a core: what is left is scheduling
+_MOSTLY_WAITING = 0.6
 _ENOUGH_SECONDS = 12.0  # the rule asks for 10; a round number above it leaves room for a faster repetition
 
 
@@ -113,31 +114,44 @@ def limited_by(result: Result) -> str:
     """What held the rate, as far as the result shows."""
     parameters = result.scenario["parameters"]
     runs, workers = parameters["runs"], parameters["workers"]
-    used = result.summary.get("client.utilization")
-    share = used.mean if used else None
-    if share is not None and share >= _CLIENT_BOUND:
-        return f"the client: its workers spent {formats.share(share)} of the process phase on CPU"
-    waited = (
-        f"; workers were on CPU {formats.share(share)} of the process phase, and waited the rest"
-        if share is not None
-        else ""
-    )
-    if runs == 1 and workers > 1:
-        return f"one run: its tasks serialise on its pgflow.runs row, {workers} workers take turns{waited}"
+    share, server_cores = _mean(result, "client.utilization"), _server_cores(result)
+    cores = len((result.environment.get("host") or {}).get("cpus_usable") or ())
+    busy = []
+    if share is not None:
+        busy.append(f"workers were on CPU {formats.share(share)} of the process phase")
+    if server_cores is not None:
+        busy.append(f"the server used {formats.significant(server_cores, 2)} cores")
+    seen = f" ({', '.join(busy)})" if busy else ""
+    if share is not None and share >= _BUSY:
+        return f"the client{seen}"
+    if server_cores is not None and cores and server_cores + (share or 0.0) * workers >= _BUSY * cores:
+        return f"the CPU of this host, {cores} cores{seen}"
     if runs == 1:
-        return f"one run: its tasks serialise on its pgflow.runs row{waited}"
+        turns = f", {workers} workers take turns" if workers > 1 else ""
+        return f"one run: its tasks serialise on its pgflow.runs row{turns}{seen}"
     if runs < workers:
-        return f"{runs} runs for {workers} workers: tasks of one run serialise on its pgflow.runs row{waited}"
-    if share is not None and share < _SERVER_BOUND:
-        return f"the server and the way to it{waited}"
-    return f"not decided: no side is known to be busy{waited}"
+        return f"{runs} runs for {workers} workers: tasks of one run serialise on its pgflow.runs row{seen}"
+    if share is not None and share < _MOSTLY_WAITING:
+        return f"the server and the way to it: locks, disk or round trips{seen}"
+    return f"not decided: no side is known to be busy{seen}"
+
+
+def _mean(result: Result, name: str) -> float | None:
+    metric = result.summary.get(name)
+    return metric.mean if metric else None
+
+
+def _server_cores(result: Result) -> float | None:
+    """Cores that the server kept busy while tasks were processed."""
+    cost_ns, rate = _mean(result, "server.cpu_ns_per_task"), _mean(result, "process.per_second")
+    return None if cost_ns is None or rate is None else cost_ns * rate / NS_PER_SECOND
 
 
 def next_steps(result: Result) -> list[str]:
     """What to try next, most useful first."""
     name, parameters = result.scenario["name"], result.scenario["parameters"]
     said = []
-    seconds = result.summary["process.seconds"].mean if "process.seconds" in result.summary else None
+    seconds = _mean(result, "process.seconds")
     if result.verdict.quick_look and seconds:
         factor = math.ceil(_ENOUGH_SECONDS / seconds) * parameters.get("scale", 1)
         said.append(f"long enough: pgflow-stress run {name} --scale {factor:g}")

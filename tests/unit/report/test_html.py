@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import re
+import shlex
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
@@ -9,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgflow_stress.analysis.latency import histogram_of
+from pgflow_stress.cli.commands.run import run
 from pgflow_stress.core.result import Incident
 from pgflow_stress.report.html import flat, render_html, reproduce
 from pgflow_stress.report.svg import Bar, bars, percentile_plot
@@ -97,14 +100,19 @@ def test_text_of_others_is_escaped() -> None:
     assert "<b>" not in page
 
 
-def test_the_command_to_reproduce_names_sizes_and_modes_once_scaled() -> None:
-    command = reproduce(build_result(parameters={"scale": 5.0, "vt": None}))
+def test_the_command_to_reproduce_is_one_that_run_takes_and_scales_nothing_twice() -> None:
+    cpus = sorted(os.sched_getaffinity(0))[:2]
+    pin = {"worker": cpus, "postgres": cpus[:1]}
+    parameters = {"scale": 5.0, "vt": None, "pin": pin, "pg_setting": {"jit": "on"}}
+    command = reproduce(build_result(parameters=parameters))
 
-    assert command.startswith("pgflow-stress run concurrent-flows --workers 2 --steps 5 --flows 100 --runs 100 ")
-    assert "--empty-poll sleep:1" in command
-    assert "--pgflow 0.8.1" in command
-    assert "--scale" not in command
-    assert "--vt" not in command
+    words = shlex.split(command)
+    taken = run.make_context("run", words[2:]).params
+
+    assert words[:3] == ["pgflow-stress", "run", "concurrent-flows"]
+    assert (taken["workers"], taken["steps"], taken["flows"], taken["runs"], taken["scale"]) == (2, 5, 100, 100, 1.0)
+    assert taken["pin"] == (("worker", tuple(cpus)), ("postgres", tuple(cpus[:1])))
+    assert (taken["pg_setting"], taken["pgflow"], taken["vt"]) == (("jit=on",), "0.8.1", None)
 
 
 def test_every_leaf_of_a_nested_value_is_named() -> None:

@@ -100,7 +100,7 @@ def test_a_busy_client_is_named_as_what_limits() -> None:
     repetitions = [build_repetition(i, process_seconds=12) for i in (1, 2, 3)]
     busy = [replace(r, client={**r.client, "utilization": 0.97}) for r in repetitions]
 
-    assert "limited by     the client: its workers spent 97 %" in shown(build_result(busy))
+    assert "limited by     the client (workers were on CPU 97 %" in shown(build_result(busy))
 
 
 def test_outcomes_that_do_not_add_up_are_shouted() -> None:
