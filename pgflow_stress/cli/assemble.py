@@ -94,7 +94,7 @@ def assemble(
         repetitions=measurement.repetitions,
         summary=summary,
         verdict=verdict,
-        outcome=outcome(endings, decided),
+        outcome={**outcome(endings), "gates": [_gate_json(gate) for gate in decided]},
     )
     return result, endings
 
@@ -108,18 +108,19 @@ def target_parameters(target: TargetOptions) -> Json:
     }
 
 
-def outcome(endings: Sequence[Ending], gates: Sequence[Gate] = ()) -> Json:
-    """The exit code with all that contributed to it, and what became of each threshold."""
+def outcome(endings: Sequence[Ending]) -> Json:
+    """The exit code with all that contributed to it."""
     codes = sorted({ending.code for ending in endings})
     return {
         "exit_code": int(worst(codes)),
         "codes": [int(code) for code in codes],
         "reasons": [ending.reason for ending in endings],
-        "gates": [
-            {"text": gate.text, "held": gate.held, "mean": gate.mean, "ci95": list(gate.ci95) if gate.ci95 else None}
-            for gate in gates
-        ],
     }
+
+
+def _gate_json(gate: Gate) -> Json:
+    ci95 = list(gate.ci95) if gate.ci95 else None
+    return {"text": gate.text, "held": gate.held, "mean": gate.mean, "ci95": ci95}
 
 
 def _gate_endings(gates: Iterable[Gate], verdict: Verdict, strict: bool) -> Iterable[Ending]:

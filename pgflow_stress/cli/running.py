@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pgflow_stress.cli.assemble import Gates, assemble, environment, tool
+from pgflow_stress.cli.assemble import Gates, assemble, environment, outcome, tool
 from pgflow_stress.cli.output import STANDARD_OUTPUT, Destination
 from pgflow_stress.cli.progress import QuietWatch, make_watch
 from pgflow_stress.cli.request import RunRequest
 from pgflow_stress.cli.signals import Patience
 from pgflow_stress.cli.streams import complain, say
-from pgflow_stress.core.errors import StressError
+from pgflow_stress.core.errors import RunFailed, StressError
 from pgflow_stress.core.exit_codes import ExitCode, worst
 from pgflow_stress.core.recording import Recording
 from pgflow_stress.core.result import Json, Result
@@ -90,8 +91,13 @@ class _Session:
             self._results.append(result)
             self._directories.append(directory)
             self._told += endings
-            if directory is not None:
-                directory.finish(result)
+            try:
+                if directory is not None:
+                    directory.finish(result)
+            except RunFailed as fault:
+                lost = Ending(fault.exit_code, str(fault))
+                self._told.append(lost)
+                self._results[-1] = replace(result, outcome={**result.outcome, **outcome((*endings, lost))})
         self._note_signal(patience)
 
     def _patience(self, endings: Iterable[Ending] = ()) -> Patience:
@@ -115,7 +121,8 @@ class _Session:
                 self._show()
             for ending in (*(self._told if self._request.quiet else ()), *self._untold):
                 complain(ending.reason)
-            if len(self._results) > 1 and not self._request.quiet:
+            told_by_summary = [one.outcome["exit_code"] for one in self._results]
+            if self._results and told_by_summary != [self.code()] and not self._request.quiet:
                 codes = (f"{one.scenario['name']} {one.outcome['exit_code']}" for one in self._results)
                 say(f"\nexit code {int(self.code())} over all: {', '.join(codes)}")
 

@@ -12,7 +12,7 @@ from pgflow_stress.core.errors import RunFailed, UsageFault
 PROGRAM = "pgflow-stress"
 
 
-class OutputClosed(Exception):  # noqa: N818  an ending, like those of core.errors
+class OutputClosed(Exception):
     """Whoever read our standard output has gone: nobody is left to tell."""
 
 

@@ -30,7 +30,7 @@ DEFAULT = RunOptions()
         ("", None, None, None, 800),
     ],
 )
-def test_steps_come_from_the_highest_source_that_is_given(  # noqa: PLR0917  a column of the table each
+def test_steps_come_from_the_highest_source_that_is_given(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     old: str | None,
@@ -62,7 +62,7 @@ def test_steps_come_from_the_highest_source_that_is_given(  # noqa: PLR0917  a c
         ("MAX_COMPLETION_TIME_MS", "2500", "timeout_seconds", 2.5),
     ],
 )
-def test_old_variables_of_every_scenario_are_below_a_file_and_above_defaults(  # noqa: PLR0917
+def test_old_variables_of_every_scenario_are_below_a_file_and_above_defaults(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, text: str, field: str, want: Any
 ) -> None:
     config = tmp_path / "c.toml"

@@ -15,7 +15,7 @@ from typing import Any, Self
 import pytest
 
 from pgflow_stress.cli.main import run_command_line
-from pgflow_stress.core.errors import Interrupted, SetUpFault
+from pgflow_stress.core.errors import Interrupted, RunFailed, SetUpFault
 from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.core.recording import Recording
 from pgflow_stress.core.result import Repetition
@@ -293,6 +293,21 @@ def test_quiet_leaves_only_what_went_wrong(stage: Stage, capsys: pytest.CaptureF
 
     assert run("single-flow", "--quiet", "--json", "r.json", "--threshold", "process.per_second>1e9") == 6
     assert capsys.readouterr().err.startswith("pgflow-stress: threshold process.per_second>1e9 did not hold")
+
+
+def test_a_result_directory_that_fills_up_is_1_and_the_summary_says_so(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise RunFailed("out/report.html could not be written: No space left on device")
+
+    monkeypatch.setattr("pgflow_stress.report.directory.ResultDirectory.finish", full)
+
+    assert run("single-flow", "--output", "out", "--json", "-") == 1
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["outcome"]["exit_code"] == 1
+    assert "exit code 1" in shown.err
+    assert "exit code 0" not in shown.err
 
 
 def test_a_full_disk_is_1_with_one_line(
