@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
 from pathlib import Path
@@ -40,7 +41,7 @@ class BuildModules(build_ext):
                 include_path=["ext"],
                 annotate=DEBUG,
                 force=self.force,
-                nthreads=os.cpu_count() or 1,
+                nthreads=_translators(),
                 compiler_directives=DIRECTIVES,
             )
             by_name = {module.name: module for module in translated}
@@ -50,6 +51,15 @@ class BuildModules(build_ext):
                 module.include_dirs.append(str(libpq.include_dir))
                 module.library_dirs.append(str(libpq.library_dir))
         super().run()
+
+
+def _translators() -> int:
+    """Processes for Cython; 0, itself alone, where no semaphore can be made (no writable shared memory)."""
+    try:
+        multiprocessing.Lock()
+    except (ImportError, OSError):
+        return 0
+    return os.cpu_count() or 1
 
 
 def modules() -> list[Extension]:
