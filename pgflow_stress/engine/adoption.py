@@ -1,8 +1,8 @@
 """Adoption: what a dead worker left is settled by its replacement, from what the database says.
 
-pgflow 0.8.1 leaves a dead worker's claimed tasks `started` for ever. The replacement is forked only after the dead one's
-backend has left pg_stat_activity, so that nothing of it can still commit; it touches only rows still `started` under the
-dead one's worker id, by one statement that reads them again.
+pgflow 0.8.1 leaves a dead worker's claimed tasks `started` for ever. The replacement is forked only after the dead
+one's backend has left pg_stat_activity, so that nothing of it can still commit; it touches only rows still `started`
+under the dead one's worker id, by one statement that reads them again.
 """
 
 from __future__ import annotations

@@ -23,6 +23,11 @@ select exists (
 )
 """
 
+_HAS_STATEMENTS = """
+select from pg_extension where extname = 'pg_stat_statements'
+and 'pg_stat_statements' = any(string_to_array(replace(current_setting('shared_preload_libraries'), ' ', ''), ','))
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class ServerReading:
@@ -71,7 +76,7 @@ class Control:
         except psycopg.Error:
             return False
 
-    def settle(self) -> list[str]:
+    def settle(self) -> tuple[str, ...]:
         """Before each window, by a named rule: CHECKPOINT, and pg_stat_statements from zero where it is there.
 
         Nothing is analysed: planner statistics of nearly empty tables would change plans once the tables fill.
@@ -86,16 +91,11 @@ class Control:
             left.append("no CHECKPOINT before the window: missing privilege (pg_checkpoint)")
         if self.has_statements():
             self._connection.execute("select pg_stat_statements_reset()")
-        return left
+        return tuple(left)
 
     def has_statements(self) -> bool:
         """Whether pg_stat_statements can be read here."""
-        return bool(
-            self._rows(
-                "select from pg_extension where extname = 'pg_stat_statements' and "
-                "'pg_stat_statements' = any(string_to_array(replace(current_setting('shared_preload_libraries'), ' ', ''), ','))"
-            )
-        )
+        return bool(self._rows(_HAS_STATEMENTS))
 
     def statements(self) -> list[Json]:
         """The statements of this database since `settle`, costliest first."""

@@ -1,4 +1,4 @@
-"""The workers of one repetition, as the coordinator sees them: who works in which region, who was lost, who replaces."""
+"""The workers of one repetition, as the coordinator sees them: who works where, who was lost, who replaces."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ class Crew:
         self._next_region = len(orders)
         self._lost: list[_Lost] = []
         self._gone: set[int] = set()  # regions whose process has ended
+        self._slot_of = {order.region: order.slot for order in orders}
         self.titles = {order.region: f"worker {order.slot}" for order in orders}
         self.incidents: list[Incident] = []
         for order in orders:
@@ -49,6 +50,10 @@ class Crew:
     def regions(self) -> list[int]:
         """Of the workers that are counted on now."""
         return [order.region for order in self._by_slot.values()]
+
+    def regions_by_slot(self) -> list[list[int]]:
+        """For each slot the regions of all that worked in it, the lost ones too."""
+        return [[region for region, of in self._slot_of.items() if of == slot] for slot in sorted(self._by_slot)]
 
     @property
     def replaced(self) -> bool:
@@ -123,6 +128,7 @@ class Crew:
         self._next_region += 1
         self._lost.remove(lost)
         self._by_slot[order.slot] = order
+        self._slot_of[order.region] = order.slot
         self.titles[order.region] = f"worker {order.slot} (replacement)"
         self._nursery.fork(order)
         self.incidents.append(

@@ -56,7 +56,7 @@ def deal_flows(slot: int, workers: int, flows: int) -> tuple[npt.NDArray[np.int6
     return np.concatenate([own, turn]).astype(np.int64), len(own)
 
 
-def make_account(  # noqa: D417
+def make_account(
     arena: Arena, region: Region, row: int, first_run_id: bytes, flows: Sequence[bytes], shape: FlowShape
 ) -> Account:
     """The books of the process that writes `row` of started and done, in views of this arena (or one like it)."""

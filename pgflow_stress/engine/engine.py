@@ -59,9 +59,7 @@ class Engine:
             self._arena.close()
         self._interrupts.__exit__()
 
-    def measure(
-        self, plan: Plan, target: Target, record: Callable[[Recording], None], watch: Watch
-    ) -> Measurement:
+    def measure(self, plan: Plan, target: Target, record: Callable[[Recording], None], watch: Watch) -> Measurement:
         """All repetitions of a scenario, each on a database of its own.
 
         Faults become endings of the measurement, so that what was measured before them is kept.
@@ -94,7 +92,10 @@ class Engine:
             by_worker = [have + more for have, more in zip(by_worker, done.tasks_by_worker, strict=True)]
             if left.leftovers:
                 endings.append(
-                    Ending(ExitCode.CHECK_FAILED, f"{plan.scenario}, repetition {index}: left behind: {'; '.join(left.leftovers)}")
+                    Ending(
+                        ExitCode.CHECK_FAILED,
+                        f"{plan.scenario}, repetition {index}: left behind: {'; '.join(left.leftovers)}",
+                    )
                 )
             if not done.goes_on:
                 break

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: raised where nothing is measured, counted where something is."""
+"""SIGINT, SIGTERM and SIGHUP: raised where nothing is measured, counted where something is."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ class Interrupts:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
-        """Install the handlers."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._on_signal)
+        """Install the handlers, but for what whoever started us wants ignored (nohup, a background job)."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._on_signal)
         return self
 
     def __exit__(self, *_exception: object) -> None:

@@ -27,8 +27,8 @@ def die_with_parent(parent: int) -> None:
 
 def leave_signals_to_the_coordinator() -> None:
     """A Ctrl-C reaches the whole group: only the coordinator acts on it, the others obey the stop word."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def pin(cpus: Sequence[int]) -> None:

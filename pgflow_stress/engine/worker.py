@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import mmap
 import os
 import sys
 import time
@@ -13,19 +14,21 @@ import psycopg
 
 from pgflow_stress.core.arena import Arena, Header, Stop, Word
 from pgflow_stress.core.operations import Operation
-from pgflow_stress.core.units import NS_PER_SECOND
+from pgflow_stress.core.recording import EVENT_DTYPE
 from pgflow_stress.engine.adoption import adopt
 from pgflow_stress.engine.driver import END_DONE, END_LOST, END_STOPPED, Driver, make_account
 from pgflow_stress.engine.orders import State, WorkerExit, WorkerOrder, flow_slugs
 from pgflow_stress.engine.priming import prime
 from pgflow_stress.engine.process import leave_signals_to_the_coordinator, pin, rss_peak_bytes, title
 from pgflow_stress.engine.statements import PING, statements
+from pgflow_stress.scenario.options import Mode
 from pgflow_stress_hot.clock import monotonic_ns
 from pgflow_stress_hot.connection import BorrowedConnection, round_trips
 from pgflow_stress_hot.recorder import Region
 
 _CONNECT_SECONDS = 10.0  # a server that recovers from a crash refuses for a while
 _ROUND_TRIPS = 200
+_LEAST_ROWS_TOUCHED = 4096
 _BARRIER_SLEEP_SECONDS = 0.0005
 
 
@@ -89,6 +92,7 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> None:
     if order.replaces_region is None:
         _measure_round_trips(arena, region, connection)
         words[Word.PRIMED_TASK_NS] = prime(order, connection)
+        _touch(arena, order)
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -137,6 +141,18 @@ def _measure_round_trips(arena: Arena, region: Region, connection: psycopg.Conne
         region.record(Operation.ROUND_TRIP, 0, 0, int(round_trip_ns))
 
 
+def _touch(arena: Arena, order: WorkerOrder) -> None:
+    # The kernel gives a page when it is first touched: not inside the window, where it would be the client's time.
+    rows_per_task = 1.25 if order.options.completion is Mode.BATCH else 2.25
+    tasks = order.runs * order.shape.tasks_per_run
+    rows = min(order.size.rows, _LEAST_ROWS_TOUCHED + int(tasks * rows_per_task / order.options.workers))
+    arena.row_bytes(order.region)[: rows * EVENT_DTYPE.itemsize : mmap.PAGESIZE] = 0
+    arena.counts[order.region][:, :: mmap.PAGESIZE // 8] += 0
+    if order.slot == 0:
+        arena.ledger[:: mmap.PAGESIZE] |= 0
+        arena.runs[:: mmap.PAGESIZE // 64] |= 0
+
+
 def _wait_for(arena: Arena, phase: State) -> None:
     """Wait at the barrier until the phase word says so."""
     while arena.header[Header.PHASE] < phase:
@@ -154,8 +170,3 @@ def _tell(region: Region, error: psycopg.Error) -> None:
     state = (error.sqlstate or "08000").encode()
     text = str(error).strip().splitlines()
     region.error(Operation.ROUND_TRIP, False, state, (text[0] if text else type(error).__name__).encode())
-
-
-def seconds(value_ns: int) -> float:
-    """Nanoseconds as seconds."""
-    return value_ns / NS_PER_SECOND

@@ -1,0 +1,172 @@
+"""Puts a repetition's part of the result together: from the arena, the audit, and how the window went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import psycopg
+
+from pgflow_stress.core.arena import Arena, Word
+from pgflow_stress.core.exit_codes import ExitCode
+from pgflow_stress.core.result import Incident, Json, Repetition, Tasks
+from pgflow_stress.core.units import NS_PER_SECOND
+from pgflow_stress.engine import littles_law
+from pgflow_stress.engine.accounts import Accounts, client_cost, refusals
+from pgflow_stress.engine.audit import AuditInput, Found, audit, skipped
+from pgflow_stress.engine.control import Control, ServerReading
+from pgflow_stress.engine.crew import Crew
+from pgflow_stress.engine.measurement import Ending
+from pgflow_stress.engine.window import Stopped, Watched
+from pgflow_stress.scenario.options import Orphans
+from pgflow_stress.scenario.plan import Plan
+
+_FIRST_IDS = 3  # of a failed check, in the message; the result has them all
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What the server said around the window; None where it could not be asked."""
+
+    before: ServerReading | None
+    after: ServerReading | None
+    statements: list[Json] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The repetition that is concluded."""
+
+    plan: Plan
+    index: int
+    warmup: bool
+    nonce: int
+    slug_prefix: str
+    vt_seconds: int
+    cut_short: bool  # by a second signal: nothing more is asked of the database
+    notes: tuple[str, ...] = ()  # what could not be settled before the window
+
+
+def examine(subject: Subject, arena: Arena, control: Control, taken: Accounts, watched: Watched) -> Found:
+    """The audit, or why there is none."""
+    if subject.cut_short:
+        return skipped("interrupted twice: not audited")
+    orderly = watched.stopped is None and watched.failure is None
+    given = AuditInput(
+        slug_prefix=subject.slug_prefix,
+        nonce=subject.nonce,
+        shape=subject.plan.shape,
+        expected_tasks=taken.runs_started * subject.plan.shape.tasks_per_run,
+        ledger=arena.ledger,
+        whole=orderly and subject.plan.options.orphans is not Orphans.LEAVE,
+    )
+    try:
+        return audit(control.connection, given)
+    except psycopg.OperationalError:
+        return skipped("the database is unreachable: not audited")
+
+
+def conclude(
+    subject: Subject, arena: Arena, crew: Crew, taken: Accounts, watched: Watched, found: Found, readings: Readings
+) -> Repetition:
+    """The repetition as the result has it."""
+    client = client_cost(arena, subject.plan.options.workers, taken)
+    residence_ns = int(arena.words[:, Word.RESIDENCE_NS].sum())
+    client["littles_law"] = littles_law.check(watched.gauge, residence_ns, taken.phases["process"].seconds)
+    return Repetition(
+        index=subject.index,
+        warmup=subject.warmup,
+        interrupted=watched.stopped is Stopped.INTERRUPTED or watched.failure is not None,
+        window={"seconds": taken.window_seconds},
+        phases=taken.phases,
+        tasks=_tasks(subject.plan, taken, watched, found),
+        events={"transport": "none"},
+        audit=found.audit,
+        incidents=_incidents(subject, arena, crew, watched, client),
+        client=client,
+        server=_server(readings, taken, whole=not crew.replaced),
+        lost_worker=crew.replaced,
+    )
+
+
+def _tasks(plan: Plan, taken: Accounts, watched: Watched, found: Found) -> Tasks:
+    expected = taken.runs_started * plan.shape.tasks_per_run
+    left = max(0, expected - taken.tasks_completed)
+    failed = min(found.failed, left)
+    abandoned = min(found.abandoned, left - failed)
+    left -= failed + abandoned
+    in_doubt = 0 if found.reached else min(left, taken.tasks_claimed_open)
+    left -= in_doubt
+    late = watched.stopped in (Stopped.TIMED_OUT, Stopped.STALLED)
+    return Tasks(
+        expected=expected,
+        completed=taken.tasks_completed,
+        failed=failed,
+        timed_out=left if late else 0,
+        unfinished=0 if late else left,
+        abandoned=abandoned,
+        indeterminate=in_doubt,
+    )
+
+
+def _incidents(subject: Subject, arena: Arena, crew: Crew, watched: Watched, client: Json) -> tuple[Incident, ...]:
+    found = [*crew.incidents, *(Incident("not settled", 0, "database", note) for note in subject.notes)]
+    found += [
+        Incident(
+            "refused",
+            max(0, refusal.first_ns - watched.origin_ns),
+            refusal.operation,
+            f"{refusal.sqlstate} x {refusal.count} ({refusal.retried} retried): {refusal.text}",
+        )
+        for refusal in refusals(arena)
+    ]
+    longest_seconds = client["longest_cycle_ns"] / NS_PER_SECOND
+    if longest_seconds > subject.vt_seconds:
+        found.append(
+            Incident(
+                "vt exceeded",
+                0,
+                "cycle",
+                f"the longest cycle took {longest_seconds:.1f} s, and messages became visible again after "
+                f"{subject.vt_seconds} s: give a larger --vt or a smaller --poll-size",
+            )
+        )
+    if watched.stopped is not None:
+        found.append(Incident(str(watched.stopped), watched.stopped_at_ns - watched.origin_ns, "repetition"))
+    return tuple(sorted(found, key=lambda incident: incident.at_ns))
+
+
+def _server(readings: Readings, taken: Accounts, *, whole: bool) -> Json:
+    server: Json = {"cpu_ns_per_task": None, "wal_bytes_per_task": None}
+    before, after = readings.before, readings.after
+    if before is not None and after is not None and taken.tasks_completed:
+        if before.wal_bytes is not None and after.wal_bytes is not None:
+            server["wal_bytes_per_task"] = (after.wal_bytes - before.wal_bytes) / taken.tasks_completed
+        if before.cpu_ns is not None and after.cpu_ns is not None and whole:
+            server["cpu_ns_per_task"] = (after.cpu_ns - before.cpu_ns) / taken.tasks_completed
+    if readings.statements is not None:
+        server["statements"] = readings.statements
+    return server
+
+
+def endings(subject: Subject, repetition: Repetition, watched: Watched) -> tuple[Ending, ...]:
+    """Every reason why the run does not end with 0."""
+    which = f"{subject.plan.scenario}, repetition {subject.index}"
+    found = []
+    if watched.failure is not None:
+        found.append(Ending(ExitCode.RUN_FAILED, f"{which}: {watched.failure}"))
+    if watched.stopped is Stopped.INTERRUPTED:
+        found.append(Ending(ExitCode.INTERRUPTED, f"{which}: interrupted, {repetition.tasks.unfinished:,} tasks left"))
+    elif watched.stopped is not None:
+        left = repetition.tasks.timed_out
+        found.append(Ending(ExitCode.TIMED_OUT, f"{which}: {watched.stopped}, {left:,} tasks left"))
+    if not repetition.audit.ok and watched.failure is None and not subject.cut_short:
+        bad = next(check for check in repetition.audit.checks if not check.ok)
+        first = ", ".join(bad.ids[:_FIRST_IDS]) + (", …" if len(bad.ids) > _FIRST_IDS else "")
+        found.append(
+            Ending(
+                ExitCode.CHECK_FAILED,
+                f"{which}: audit failed: {bad.name}: expected {bad.expected}, found {bad.found}"
+                + (f" ({first})" if first else ""),
+            )
+        )
+    return tuple(found)

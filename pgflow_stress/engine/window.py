@@ -1,0 +1,197 @@
+"""The window: the coordinator steps the phase word, looks at the arena, and sees to losses, limits and signals."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+
+import psycopg
+
+from pgflow_stress.core.arena import Arena, Header, LedgerBit, Stop, Word
+from pgflow_stress.core.errors import RunFailed, SetUpFault
+from pgflow_stress.core.progress import Progress, Watch
+from pgflow_stress.core.units import NS_PER_SECOND
+from pgflow_stress.engine import littles_law
+from pgflow_stress.engine.control import Control
+from pgflow_stress.engine.crew import Crew
+from pgflow_stress.engine.interrupts import Interrupts
+from pgflow_stress.engine.orders import State
+from pgflow_stress.scenario.plan import Plan
+from pgflow_stress_hot.clock import monotonic_ns
+
+ABORT_SECONDS = 3.0  # how long workers that are told to end at once are waited for
+_TICK_SECONDS = 0.1
+_HOUSEKEEPING_SECONDS = 0.02
+_STALL_CHECK_SECONDS = 1.0
+_PHASES = (("create", State.CREATED), ("start", State.STARTED), ("process", State.PROCESSED))
+
+
+class Stopped(StrEnum):
+    """Why a repetition ended before its work did."""
+
+    INTERRUPTED = "interrupted"
+    TIMED_OUT = "timed out"
+    STALLED = "stalled"
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """How the window went; stamps are CLOCK_MONOTONIC ns."""
+
+    origin_ns: int
+    stopped: Stopped | None
+    stopped_at_ns: int
+    failure: RunFailed | None
+    gauge: littles_law.Gauge
+
+
+class Window:
+    """Runs the phases of one repetition over its crew."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        index: int,
+        warmup: bool,
+        slug_prefix: str,
+        arena: Arena,
+        crew: Crew,
+        control: Control,
+        interrupts: Interrupts,
+        watch: Watch,
+    ) -> None:
+        """Nothing is sent before `run`."""
+        self._plan = plan
+        self._options = plan.options
+        self._index = index
+        self._warmup = warmup
+        self._slug_prefix = slug_prefix
+        self._arena = arena
+        self._crew = crew
+        self._control = control
+        self._interrupts = interrupts
+        self._watch = watch
+        self._origin_ns = 0
+        self._stopped: Stopped | None = None
+        self._stopped_at_ns = 0
+        self._gauge = littles_law.Gauge()
+        self._random = random.Random(f"{plan.options.seed} {index}")
+        self._next_tick = 0.0
+        self._next_housekeeping = 0.0
+        self._answered = -1
+        self._answered_at = 0.0
+
+    def run(self) -> Watched:
+        """Step through create, start and process; a failure is kept, so that what was measured is not lost."""
+        self._origin_ns = monotonic_ns()
+        failure = None
+        try:
+            for name, state in _PHASES:
+                self._phase(name, state)
+        except RunFailed as fault:
+            failure = fault
+            self._arena.header[Header.STOP] = Stop.NOW
+        return Watched(self._origin_ns, self._stopped, self._stopped_at_ns, failure, self._gauge)
+
+    def _phase(self, name: str, state: State) -> None:
+        if self._stopped is None:
+            self._watch.phase(name, self._plan.scenario, self._index)
+        if state is State.PROCESSED:
+            self._arena.header[Header.STARTS_DONE] = 1
+        began = time.monotonic()
+        self._arena.header[Header.PHASE] = state
+        while not self._crew.all_at(state):
+            now = time.monotonic()
+            if state is State.PROCESSED and self._arena.words[:, Word.PROCESS_FROM_NS].any():
+                self._gauge.add(int(self._arena.words[:, Word.CLAIMED].sum()))
+            if now >= self._next_housekeeping:
+                self._next_housekeeping = now + _HOUSEKEEPING_SECONDS
+                self._keep_house(now)
+            if now >= self._next_tick:
+                self._next_tick = now + _TICK_SECONDS
+                self._watch.tick(self._progress(name, now - began))
+            if self._arena.header[Header.STOP] >= Stop.NOW and self._since_stop() > ABORT_SECONDS:
+                return
+            time.sleep(littles_law.pause_seconds(self._random))
+
+    def _since_stop(self) -> float:
+        return (monotonic_ns() - self._stopped_at_ns) / NS_PER_SECOND
+
+    def _keep_house(self, now: float) -> None:
+        self._see_to_losses()
+        if self._crew.replaced and bool((self._arena.ledger & LedgerBit.COMPLETED).all()):
+            # A worker can die between a task's place in the ledger and its count: the ledger decides.
+            self._arena.header[Header.STOP] = max(int(self._arena.header[Header.STOP]), Stop.DRAIN)
+        if self._interrupts.count:
+            self._stop(Stopped.INTERRUPTED, Stop.NOW if self._interrupts.count > 1 else Stop.DRAIN)
+        elif monotonic_ns() - self._origin_ns > self._options.timeout_seconds * NS_PER_SECOND:
+            self._stop(Stopped.TIMED_OUT, Stop.DRAIN)
+        elif self._stalled(now):
+            self._stop(Stopped.STALLED, Stop.DRAIN)
+        if self._stopped and self._since_stop() > self._options.drain_timeout_seconds:
+            self._stop(self._stopped, Stop.NOW)
+
+    def _see_to_losses(self) -> None:
+        stopping = bool(self._arena.header[Header.STOP] >= Stop.NOW)
+        try:
+            for note in self._crew.watch(self._origin_ns, stopping=stopping):
+                self._watch.note(note)
+        except psycopg.Error:
+            raise RunFailed("the database went away while a lost worker was to be replaced") from None
+        except SetUpFault as fault:
+            raise RunFailed(str(fault)) from None
+
+    def _stop(self, why: Stopped, how: Stop) -> None:
+        if self._arena.header[Header.STOP] >= how:
+            return
+        self._stopped = self._stopped or why
+        self._stopped_at_ns = monotonic_ns()
+        self._arena.header[Header.STOP] = how
+        if how is Stop.NOW:
+            terminate(self._control, self._crew)
+
+    def _stalled(self, now: float) -> bool:
+        words = self._arena.words
+        answered = int(words[:, Word.STATEMENTS].sum() - words[:, Word.EMPTY_POLLS].sum())
+        if answered != self._answered:
+            self._answered, self._answered_at = answered, now
+            return False
+        if now - self._answered_at < self._options.stall_timeout_seconds:
+            return False
+        try:
+            excused = self._control.working(self._crew.backends()) or self._control.due_later(self._slug_prefix)
+        except psycopg.Error:
+            raise RunFailed("the database went away: it no longer answers") from None
+        if excused:
+            self._answered_at = now - self._options.stall_timeout_seconds + _STALL_CHECK_SECONDS
+        return not excused
+
+    def _progress(self, phase: str, elapsed_seconds: float) -> Progress:
+        words, plan = self._arena.words, self._plan
+        started = int(words[:, Word.RUNS_STARTED].sum())
+        completed = int(words[:, Word.TASKS_COMPLETED].sum())
+        done, total = {
+            "create": (int(words[:, Word.STEPS_CREATED].sum()), plan.steps_created),
+            "start": (started, plan.runs),
+        }.get(phase, (completed, plan.expected_tasks))
+        return Progress(
+            scenario=plan.scenario,
+            repetition=self._index,
+            repetitions=self._options.repetitions + self._options.warmup,
+            warmup=self._warmup,
+            phase=phase,
+            done=done,
+            total=total,
+            elapsed_seconds=elapsed_seconds,
+            backlog=started * plan.shape.tasks_per_run - completed,
+            errors=int(words[:, Word.ERRORS_RETRIED].sum() + words[:, Word.ERRORS_FAILED].sum()),
+        )
+
+
+def terminate(control: Control, crew: Crew) -> None:
+    """End the workers' backends and what they execute, where the database still answers."""
+    with contextlib.suppress(psycopg.Error):
+        control.terminate(crew.backends())

@@ -1,0 +1,53 @@
+"""One embedded server for this folder's tests, and runs of the tool on it as a user types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pgflow_stress.target.base import Target
+from tests.integration.target.helpers import opened, state_directory
+
+Run = Callable[..., tuple[int, Any, str]]
+
+
+@pytest.fixture(scope="module")
+def state() -> Iterator[Path]:
+    """A state directory of this module's own."""
+    with state_directory() as path:
+        yield path
+
+
+@pytest.fixture(scope="module")
+def target(state: Path) -> Iterator[Target]:
+    """The embedded server, open for the whole module."""
+    with opened() as target:
+        yield target
+
+
+@pytest.fixture(scope="module")
+def run(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """`run ARGS --json …`: (exit code, the document or None, standard error)."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name == "PGFLOW_STRESS_STATE" or not name.startswith("PGFLOW_STRESS_")
+    }
+
+    def call(*arguments: object) -> tuple[int, Any, str]:
+        path = tmp_path_factory.mktemp("run") / "r.json"
+        done = subprocess.run(
+            [sys.executable, "-m", "pgflow_stress.cli.main", "run", *map(str, arguments), "--json", str(path)],
+            capture_output=True, text=True, env=environment, timeout=150, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        document = json.loads(path.read_text()) if path.exists() else None
+        return done.returncode, document, done.stderr
+
+    return call

@@ -1,0 +1,149 @@
+"""The audit finds what is planted, names it, and finds nothing where nothing is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
+import pytest
+
+from pgflow_stress.core.ids import run_id
+from pgflow_stress.engine.audit import AuditInput, Found, audit
+from pgflow_stress.engine.driver import END_DONE
+from pgflow_stress.scenario.options import RunOptions
+from pgflow_stress.target.base import Target
+from tests.fixtures.regions import Books
+from tests.integration.engine.driving import bench
+
+STEPS, FLOWS, RUNS = 4, 2, 6
+
+
+@dataclass(frozen=True)
+class Driven:
+    """A database in which every task was completed, and what it is held against."""
+
+    connection: psycopg.Connection[Any]
+    nonce: int
+    books: Books
+    given: AuditInput
+
+    def audit(self) -> Found:
+        return audit(self.connection, self.given)
+
+    def broken(self) -> dict[str, tuple[str, ...]]:
+        return {check.name: check.ids for check in self.audit().audit.checks if not check.ok}
+
+
+@pytest.fixture
+def driven(target: Target) -> Iterator[Driven]:
+    options = RunOptions(workers=1, steps=STEPS, flows=FLOWS, runs=RUNS)
+    with bench(target, "concurrent-flows", options) as made:
+        driver = made.driver
+        assert [driver.create(), driver.start(), driver.process()] == [END_DONE] * 3
+        given = AuditInput(
+            made.slug_prefix, made.nonce, made.plan.shape, made.plan.expected_tasks, made.books.ledger, True
+        )
+        yield Driven(made.connection, made.nonce, made.books, given)
+
+
+def test_a_good_run_has_nothing_to_find(driven: Driven) -> None:
+    found = driven.audit()
+
+    assert found.audit.ok, driven.broken()
+    assert (found.completed, found.failed, found.abandoned) == (STEPS * RUNS, 0, 0)
+
+
+def test_a_lost_completion_is_found_with_its_id(driven: Driven) -> None:
+    run = run_id(driven.nonce, 3)
+    driven.connection.execute(
+        "update pgflow.step_tasks set status = 'started', completed_at = null, output = null where run_id = %s and step_slug = 's2'",
+        (run,),
+    )
+
+    broken = driven.broken()
+
+    assert broken["tasks acknowledged as completed are completed"] == (f"{run} s2 0",)
+    assert broken["every expected task is completed"] == (f"{run} s2 0",)
+    assert broken["messages: one a task, archived when it is finished"] == (f"{run} s2 0",)
+
+
+def test_a_completion_that_nobody_was_told_of_is_found(driven: Driven) -> None:
+    driven.books.ledger[STEPS * 2 + 1] = 0
+
+    broken = driven.broken()
+
+    assert broken == {"tasks completed were acknowledged to a worker": (f"{run_id(driven.nonce, 2)} s1 0",)}
+
+
+def test_a_leaked_message_is_found_with_its_id(driven: Driven) -> None:
+    flow = f"{driven.given.slug_prefix}f1"
+    sent = driven.connection.execute("select pgmq.send(%s, '{}'::jsonb)", (flow,)).fetchone()
+
+    assert sent is not None
+    assert driven.broken() == {"messages: none without a task": (f"{flow} message {sent[0]}",)}
+
+
+def test_a_message_that_was_not_archived_is_found(driven: Driven) -> None:
+    flow = f"{driven.given.slug_prefix}f0"
+    driven.connection.execute(
+        f"with gone as (delete from pgmq.a_{flow} where msg_id = 1 returning msg_id, enqueued_at, vt, message) "  # type: ignore[arg-type]
+        f"insert into pgmq.q_{flow} (msg_id, enqueued_at, vt, message) overriding system value select * from gone"
+    )
+
+    assert list(driven.broken()) == ["messages: one a task, archived when it is finished"]
+
+
+@pytest.mark.parametrize(
+    ("plant", "check"),
+    [
+        ("update pgflow.runs set remaining_steps = 2 where run_id = %s", "runs: steps and remaining_steps"),
+        (
+            "update pgflow.step_states set remaining_deps = 1 where run_id = %s and step_slug = 's0'",
+            "steps: dependencies and remaining_deps",
+        ),
+        (
+            "update pgflow.step_states set remaining_tasks = 1, status = 'started', completed_at = null "
+            "where run_id = %s and step_slug = 's0'",
+            "steps: tasks and remaining_tasks",
+        ),
+        (
+            "update pgflow.step_tasks set attempts_count = 9 where run_id = %s and step_slug = 's0'",
+            "tasks: attempts and completed_at",
+        ),
+        ("update pgflow.runs set output = '{\"s0\": 1}' where run_id = %s", "runs: output is that of the leaf steps"),
+        (
+            "update pgflow.runs set status = 'started', completed_at = null, remaining_steps = 1, output = null "
+            "where run_id = %s",
+            "runs: whose every step is completed are completed",
+        ),
+    ],
+)
+def test_a_wrong_counter_or_state_is_found_with_the_run(driven: Driven, plant: Any, check: str) -> None:
+    run = run_id(driven.nonce, 5)
+    driven.connection.execute(plant, (run,))
+
+    broken = driven.broken()
+
+    assert check in broken
+    assert broken[check][0].startswith(str(run))
+
+
+def test_a_strange_run_in_our_flow_is_found(driven: Driven) -> None:
+    row = driven.connection.execute(
+        "select run_id::text from pgflow.start_flow(%s, '{}'::jsonb)", (f"{driven.given.slug_prefix}f0",)
+    ).fetchone()
+
+    assert row is not None
+    assert driven.broken()["run ids are ours"] == (row[0],)
+
+
+def test_a_half_done_run_is_no_offence_where_it_was_cut_short(driven: Driven) -> None:
+    driven.connection.execute(
+        "select pgflow.start_flow(flow_slug => %s, run_id => %s, input => '{}')",
+        (f"{driven.given.slug_prefix}f0", run_id(driven.nonce, RUNS)),
+    )
+    cut_short = replace(driven.given, whole=False)
+
+    assert audit(driven.connection, cut_short).audit.ok
