@@ -18,6 +18,9 @@ from pgflow_stress.report.histograms import Interval, SparseHistogram, percentil
 from pgflow_stress.report.layout import HISTOGRAMS, INDEX_FILE, LOG_FILE, REPORT_FILE, RESULT_FILE, TIMINGS
 from pgflow_stress.report.result_file import write_atomically, write_index, write_result
 
+_RESERVE = ".reserve"  # room that timings cannot fill, given back for result.json
+_RESERVE_BYTES = 1024 * 1024
+
 
 class ResultDirectory:
     """One scenario's directory, and the histograms of its repetitions until the result is there."""
@@ -30,6 +33,7 @@ class ResultDirectory:
         """
         self.path = path
         self._made = _make(path)
+        _reserve(path / _RESERVE)
         self._intervals: dict[int, list[Interval]] = {}
         self._warmups: set[int] = set()
 
@@ -63,6 +67,7 @@ class ResultDirectory:
             RunFailed: disk full or another I/O error; what was written is kept.
             ValueError: the result holds NaN or an infinity.
         """
+        (self.path / _RESERVE).unlink(missing_ok=True)
         write_result(self.path / RESULT_FILE, result)
         intervals = self._counted_intervals(result)
         merged = merge_by_operation(intervals)
@@ -80,6 +85,7 @@ class ResultDirectory:
 
     def discard_if_empty(self) -> None:
         """Remove the directories that were made, where nothing was measured."""
+        (self.path / _RESERVE).unlink(missing_ok=True)
         _remove_empty(self._made)
 
     def _counted_intervals(self, result: Result) -> list[Interval]:
@@ -145,6 +151,15 @@ def _make(path: Path) -> list[Path]:
         _remove_empty(missing)
         raise UsageFault(f"{path} is not writable: {getattr(error, 'strerror', None) or error}") from None
     return missing
+
+
+def _reserve(path: Path) -> None:
+    """Keep room for the result. Where the file system cannot, the result takes its chance."""
+    try:
+        with path.open("wb") as stream:
+            os.posix_fallocate(stream.fileno(), 0, _RESERVE_BYTES)
+    except OSError:
+        path.unlink(missing_ok=True)
 
 
 def _remove_empty(folders: list[Path]) -> None:

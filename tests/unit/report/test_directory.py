@@ -163,14 +163,26 @@ def test_an_io_error_midway_is_a_failed_run_that_keeps_whole_parts_only(
     assert len(timings_of(tmp_path)) == 400
 
 
+def test_room_for_the_result_is_kept_until_it_is_written(tmp_path: Path) -> None:
+    directory = ResultDirectory(tmp_path / "r")
+    kept = [file.stat().st_size for file in (tmp_path / "r").iterdir()]
+
+    directory.finish(build_result())
+
+    assert kept == [1 << 20]
+    assert "result.json" in {file.name for file in (tmp_path / "r").iterdir()}
+    assert ".reserve" not in {file.name for file in (tmp_path / "r").iterdir()}
+
+
 def test_several_scenarios_have_a_folder_each_and_an_index_of_those_that_ended(tmp_path: Path) -> None:
     index = IndexDirectory(tmp_path / "all")
     results = [build_result(name=name) for name in ("single-flow", "concurrent-flows")]
     for result in results:
         index.folder(result.scenario["name"]).finish(result)
-    index.folder("never-ended")
+    never_ended = index.folder("never-ended")
 
     index.finish()
+    never_ended.discard_if_empty()
 
     assert read_result(tmp_path / "all") == results
     assert (tmp_path / "all" / "02-concurrent-flows" / "result.json").is_file()
