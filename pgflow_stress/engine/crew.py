@@ -93,6 +93,8 @@ class Crew:
         said = self._refusal_of()
         how = f"killed by signal {-ended.exitcode}" if ended.exitcode < 0 else f"ended with {ended.exitcode}"
         if ended.exitcode == WorkerExit.REFUSED:
+            if state < State.PRIMED:
+                raise SetUpFault(f"worker {order.slot} could not be prepared: {said}")
             raise RunFailed(f"the server refused a statement of worker {order.slot}: {said}")
         if ended.exitcode == WorkerExit.BROKEN:
             raise RunFailed(f"worker {order.slot} broke: {said}; this is a defect of pgflow-stress")

@@ -14,7 +14,8 @@ from pgflow_stress.core.result import Json, Repetition
 from pgflow_stress.engine.interrupts import Interrupts
 from pgflow_stress.engine.measurement import Ending, Measurement
 from pgflow_stress.engine.nursery import Nursery
-from pgflow_stress.engine.process import pin, title
+from pgflow_stress.engine.pinning import pin
+from pgflow_stress.engine.process import title
 from pgflow_stress.engine.sizing import arena_size
 from pgflow_stress.scenario.plan import Plan
 from pgflow_stress.target.base import Target

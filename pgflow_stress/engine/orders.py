@@ -47,7 +47,8 @@ class WorkerOrder:
     flows: int
     runs: int
     options: RunOptions
-    cpus: tuple[int, ...]
+    cpus: tuple[int, ...] = ()  # that the worker runs on; any, where none is named
+    backend_cpus: tuple[int, ...] = ()  # that its backend runs on
     replaces_region: int | None = None
     replaces_worker_id: bytes | None = None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-from collections.abc import Sequence
 
 import setproctitle
 
@@ -29,12 +28,6 @@ def leave_signals_to_the_coordinator() -> None:
     """A Ctrl-C reaches the whole group: only the coordinator acts on it, the others obey the stop word."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-
-
-def pin(cpus: Sequence[int]) -> None:
-    """Run on these CPUs only; on any, where none is named."""
-    if cpus:
-        os.sched_setaffinity(0, cpus)
 
 
 def rss_peak_bytes() -> int:

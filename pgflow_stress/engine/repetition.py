@@ -138,6 +138,7 @@ def _orders(around: Surroundings, database: Database, size: ArenaSize, nonce: in
             runs=plan.runs,
             options=plan.options,
             cpus=dict(plan.options.pin).get("worker", ()),
+            backend_cpus=dict(plan.options.pin).get("postgres", ()),
         )
         for slot in range(plan.options.workers)
     ]

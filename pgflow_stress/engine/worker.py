@@ -13,13 +13,15 @@ import numpy as np
 import psycopg
 
 from pgflow_stress.core.arena import Arena, Header, Stop, Word
+from pgflow_stress.core.errors import StressError
 from pgflow_stress.core.operations import Operation
 from pgflow_stress.core.recording import EVENT_DTYPE
 from pgflow_stress.engine.adoption import adopt
 from pgflow_stress.engine.driver import END_DONE, END_LOST, END_STOPPED, Driver, make_account
 from pgflow_stress.engine.orders import State, WorkerExit, WorkerOrder, flow_slugs
+from pgflow_stress.engine.pinning import pin, pin_backend
 from pgflow_stress.engine.priming import prime
-from pgflow_stress.engine.process import leave_signals_to_the_coordinator, pin, rss_peak_bytes, title
+from pgflow_stress.engine.process import leave_signals_to_the_coordinator, rss_peak_bytes, title
 from pgflow_stress.engine.statements import PING, statements
 from pgflow_stress.scenario.options import Mode
 from pgflow_stress_hot.clock import monotonic_ns
@@ -60,6 +62,9 @@ def work(arena: Arena, order: WorkerOrder) -> int:
         _live(arena, order, region)
     except _Ended as ended:
         return int(ended.code)
+    except StressError as error:
+        region.error(Operation.ROUND_TRIP, False, b"?????", str(error).encode())
+        return int(WorkerExit.REFUSED)
     except psycopg.Error as error:
         _tell(region, error)
         lost = error.sqlstate is None or error.sqlstate[:2] in ("08", "57")
@@ -76,6 +81,7 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> None:
     words = arena.words[order.region]
     connection = _connect(arena, order)
     words[Word.BACKEND_PID] = connection.info.backend_pid
+    pin_backend(connection.info.backend_pid, order.backend_cpus)
     connection.execute(
         "insert into pgflow.workers (worker_id, queue_name, function_name) values (%s, %s, 'pgflow-stress')",
         (order.worker_id.hex(), order.slug_prefix),

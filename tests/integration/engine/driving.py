@@ -43,7 +43,7 @@ def bench(target: Target, scenario: str, options: RunOptions) -> Iterator[Bench]
     books = new_books(plan.shape, flow_slugs(database.slug_prefix, plan.flows), plan.runs, nonce)
     order = WorkerOrder(
         0, 0, arena_size(plan), database.conninfo, True, os.urandom(16), run_id(nonce, 0).bytes,
-        database.slug_prefix, plan.shape, plan.flows, plan.runs, options, (),
+        database.slug_prefix, plan.shape, plan.flows, plan.runs, options,
     )  # fmt: skip
     connection = psycopg.connect(database.conninfo, autocommit=True)
     try:

@@ -88,7 +88,7 @@ def test_a_leaked_message_is_found_with_its_id(driven: Driven) -> None:
 def test_a_message_that_was_not_archived_is_found(driven: Driven) -> None:
     flow = f"{driven.given.slug_prefix}f0"
     driven.connection.execute(
-        f"with gone as (delete from pgmq.a_{flow} where msg_id = 1 returning msg_id, enqueued_at, vt, message) "  # type: ignore[arg-type]
+        f"with gone as (delete from pgmq.a_{flow} where msg_id = 1 returning msg_id, enqueued_at, vt, message) "
         f"insert into pgmq.q_{flow} (msg_id, enqueued_at, vt, message) overriding system value select * from gone"
     )
 
