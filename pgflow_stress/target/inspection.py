@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, LiteralString
 
 from pgflow_stress.core.errors import SetUpFault
 from pgflow_stress.target import connect
@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 # Of schema_sha256(), by which a pgflow that we didn't install is known.
 KNOWN_SCHEMAS = {"a8f8779aee559c2df4cfc892be714d820632fd44070c33ad62064c96fab24950": "0.8.1"}
+
+# Somebody else's schema of that name need not have our table.
+_MAY_READ_MARK: LiteralString = """
+    SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace
+    WHERE nspname = %s AND obj_description(oid, 'pg_namespace') = %s
+"""
 
 # What the tool calls, by the names and types of all arguments that it gives.
 _NEEDED = {
@@ -147,9 +153,11 @@ def _covers(bound: str, moment: str) -> bool:
 def _facts(connection: Connection) -> dict[str, Any]:
     sha256 = schema_sha256(connection)
     pgmq = connect.value(connection, "SELECT extversion FROM pg_extension WHERE extname = 'pgmq'")
-    recorded = connect.value(
-        connection, "SELECT to_regclass('pgflow_stress.installation') IS NOT NULL"
-    ) and connect.value(connection, "SELECT facts FROM pgflow_stress.installation ORDER BY installed_at DESC LIMIT 1")
+    recorded = None
+    if connect.value(connection, _MAY_READ_MARK, MARK_SCHEMA, MARK_COMMENT):
+        recorded = connect.value(
+            connection, "SELECT facts FROM pgflow_stress.installation ORDER BY installed_at DESC LIMIT 1"
+        )
     facts: dict[str, Any] = (
         recorded
         if isinstance(recorded, dict) and recorded.get("schema_sha256") == sha256

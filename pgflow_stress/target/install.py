@@ -21,7 +21,7 @@ STANDINS = ("pg_net", "pg_cron", "supabase_vault")
 _STANDIN_VERSION = "0.1"
 _CREATE_EXTENSION = re.compile(r'^[ \t]*create\s+extension\s+(?:if\s+not\s+exists\s+)?"?(\w+)"?[^;]*;', re.I | re.M)
 _LOWEST_PGMQ = (1, 5)
-RECIPE = 1  # changed by hand when what is installed changes otherwise than by the texts below
+RECIPE = 2  # changed by hand when what is installed changes otherwise than by the texts below
 
 
 @dataclass(frozen=True, slots=True)

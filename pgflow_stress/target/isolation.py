@@ -24,7 +24,7 @@ from pgflow_stress.target.naming import (
     lock_key,
     new_lease_id,
 )
-from pgflow_stress.target.template import checkpoint_if_allowed, clone, ensure_template, fill_new_database
+from pgflow_stress.target.template import clone, ensure_template, fill_new_database
 
 if TYPE_CHECKING:
     from pgflow_stress.target.connect import Connection
@@ -129,7 +129,6 @@ class _OwnDatabases(GivenTarget):
             except BaseException:
                 drop_database(control, name)
                 raise
-            checkpoint_if_allowed(control)
         return Database(conninfo, name, self.isolation, flow_slug_prefix(nonce))
 
     def release(self, database: Database) -> CleanUp:

@@ -209,7 +209,20 @@ def run_initdb(initdb: Path, data: Path, user: ServerUser | None) -> None:
     Raises:
         SetUpFault: it failed; quotes its complaint.
     """
-    arguments = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-instructions", "-D", str(data)]
+    # One syncfs instead of a thousand fsyncs: seconds on a busy disk, and as durable.
+    arguments = [
+        "--sync-method=syncfs",
+        "-U",
+        "postgres",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "--locale=C",
+        "--no-instructions",
+        "-D",
+        str(data),
+    ]
     try:
         done = subprocess.run(
             [str(initdb), *arguments],

@@ -5,3 +5,6 @@ CREATE TABLE IF NOT EXISTS pgflow_stress.installation (
     installed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     facts jsonb NOT NULL
 );
+-- Whoever may use the database may know what was installed.
+GRANT USAGE ON SCHEMA pgflow_stress TO PUBLIC;
+GRANT SELECT ON pgflow_stress.installation TO PUBLIC;

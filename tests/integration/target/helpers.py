@@ -41,11 +41,16 @@ with open_target(options, lambda line: None, {}) as target:
 
 
 @contextmanager
-def state_directory(name: str = "") -> Iterator[Path]:
-    """A state directory that others may pass, as the server's system user must; its servers end with it."""
+def state_directory(name: str = "state", prototype: Path | None = None) -> Iterator[Path]:
+    """A state directory that others may pass, as the server's system user must; its servers end with it.
+
+    With a prototype it starts as a copy of that one: initdb's fsyncs alone take seconds on a busy disk.
+    """
     outer = Path(tempfile.mkdtemp(prefix="pgflow-stress-test-"))
     outer.chmod(0o755)
-    state = outer / name if name else outer
+    state = outer / name
+    if prototype is not None:
+        subprocess.run(["cp", "-a", str(prototype), str(state)], check=True)
     before = os.environ.get("PGFLOW_STRESS_STATE")
     os.environ["PGFLOW_STRESS_STATE"] = str(state)
     try:
@@ -175,6 +180,7 @@ def plain_server() -> Iterator[str]:
     with state_directory() as folder:
         user = server_user()
         tree = usable_tree(folder, user)
+        folder.mkdir()
         data, run = folder / "data", folder / "run"
         for made in (data, run):
             made.mkdir(mode=0o700)

@@ -30,12 +30,6 @@ from tests.integration.target.helpers import (
 
 
 @pytest.fixture
-def state() -> Iterator[Path]:
-    with state_directory() as folder:
-        yield folder
-
-
-@pytest.fixture
 def start_tool() -> Iterator[Callable[[], Tool]]:
     with contextlib.ExitStack() as stack:
         yield lambda: stack.enter_context(Tool())
@@ -190,6 +184,14 @@ def test_a_pid_file_that_names_a_stranger_is_no_server(state: Path) -> None:
         assert target.acquire(new_nonce()).name
 
 
+def test_the_first_start_of_all_makes_all_that_is_needed() -> None:
+    with state_directory() as state, opened() as target:
+        database = target.acquire(new_nonce())
+
+        assert value(database.conninfo, "SELECT to_regclass('pgflow.flows') IS NOT NULL")
+        assert only_instance(state).running() is not None
+
+
 def test_a_data_directory_that_was_half_made_is_made_again(state: Path) -> None:
     with opened():
         pass
@@ -242,8 +244,8 @@ def test_it_has_a_session_of_its_own_none_of_our_descriptors_and_no_port(state: 
     assert not any(link.removeprefix("socket:[").rstrip("]") in tcp.split() for link in sockets)
 
 
-def test_a_state_directory_with_a_long_path_gets_a_short_socket() -> None:
-    with state_directory("long-" * 24) as state, opened() as target:
+def test_a_state_directory_with_a_long_path_gets_a_short_socket(prototype: Path) -> None:
+    with state_directory("long-" * 24, prototype) as state, opened() as target:
         database = target.acquire(new_nonce())
         folder = only_instance(state).socket_folder
 
