@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pgflow_stress.analysis.latency import empty_histogram, histogram_of, latency_of, merge
-from pgflow_stress.analysis.phase import nothing, phase
+from pgflow_stress.core.latency import empty_histogram, histogram_of, latency_of, merge
+from pgflow_stress.core.phase import nothing, phase
 from pgflow_stress.core.arena import Arena, LedgerBit, RunWord, Word
 from pgflow_stress.core.operations import OPERATION_NAMES, Operation
 from pgflow_stress.core.recording import Histogram

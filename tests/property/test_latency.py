@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgflow_stress.analysis.latency import QUANTILES, histogram_of, latency_of, merge
+from pgflow_stress.core.latency import QUANTILES, histogram_of, latency_of, merge
 from pgflow_stress.core.recording import Histogram
 from pgflow_stress.report.histograms import SparseHistogram, to_hdr
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pgflow_stress.analysis.phase import nothing, phase
+from pgflow_stress.core.phase import nothing, phase
 from pgflow_stress.core.result import Latency, Phase
 
 LATENCY = Latency(count=300, samples=15, mean=5.0, max=9)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pgflow_stress.analysis.latency import empty_histogram, histogram_of, latency_of, merge
+from pgflow_stress.core.latency import empty_histogram, histogram_of, latency_of, merge
 from pgflow_stress.core.result import Latency
 
 
