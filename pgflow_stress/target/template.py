@@ -55,9 +55,7 @@ def ensure_template(
     """
     with connect.connected(conninfo, what) as maintenance:
         preloaded = _preloaded_libraries(maintenance)
-        role = str(
-            connect.value(maintenance, "SELECT current_user")
-        )  # it owns what is in the template, and in its clones
+        role = str(connect.value(maintenance, "SELECT current_user"))  # owns what is in the template and its clones
         key = recipe.key(preloaded, locale, str(only_stand_ins), role)
         name = template_name(key)
         facts = template_facts(maintenance, name)

