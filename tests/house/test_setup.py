@@ -116,6 +116,18 @@ def test_a_step_that_failed_by_itself_leaves_none_and_is_done_again(steps: Modul
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_environment_of_a_checkout_that_was_moved_is_not_used(
+    steps: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(steps, "PYTHON", Path(sys.executable))
+    before = steps._is_usable()
+
+    (tmp_path / "root").write_text("/where/it/was")
+
+    assert before
+    assert not steps._is_usable()
+
+
 def test_pip_is_told_nothing_that_leads_it_out_of_the_environment(
     steps: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
