@@ -60,7 +60,9 @@ def parse_empty_poll(text: str) -> EmptyPoll:
                 return EmptyPoll("read-with-poll", max_poll_seconds=int(seconds), poll_interval_ms=int(interval))
     except ValueError:
         pass
-    raise UsageFault(f"--empty-poll {text!r}: give spin, sleep:MS (sleep:1) or read-with-poll:S,MS (read-with-poll:2,100)")
+    raise UsageFault(
+        f"--empty-poll {text!r}: give spin, sleep:MS (sleep:1) or read-with-poll:S,MS (read-with-poll:2,100)"
+    )
 
 
 def default_workers() -> int:

@@ -1,0 +1,94 @@
+"""One worker of ours in this process, driven outside the engine: what the benchmarks pair against something else."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psycopg
+
+from pgflow_stress.core.arena import BUCKETS, ERROR_DTYPE, ERROR_SLOTS, PROCESS_WORDS, RUN_WORDS, STATS, ArenaSize, Header, Word
+from pgflow_stress.core.ids import run_id
+from pgflow_stress.core.operations import Operation
+from pgflow_stress.core.recording import EVENT_DTYPE
+from pgflow_stress.engine.driver import Driver
+from pgflow_stress.engine.orders import WorkerOrder, flow_slugs
+from pgflow_stress.engine.pinning import pin, pin_backend
+from pgflow_stress.engine.priming import prime
+from pgflow_stress.engine.statements import statements
+from pgflow_stress.scenario.options import RunOptions
+from pgflow_stress.scenario.plan import make_plan
+from pgflow_stress.target.base import Database
+from pgflow_stress_hot.account import Account
+from pgflow_stress_hot.recorder import Region
+from pgflow_stress_hot.slugs import SlugTable
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A primed connection with its driver and its words."""
+
+    driver: Driver
+    connection: psycopg.Connection[Any]
+    words: np.ndarray
+    flow: str
+
+    def seconds(self, begin: Word, end: Word) -> float:
+        """Between two of its stamps."""
+        return float(self.words[end] - self.words[begin]) / 1e9
+
+    def cpu_ns(self) -> int:
+        """User and system time that its process phase took."""
+        return int(self.words[Word.CPU_TO_NS] - self.words[Word.CPU_FROM_NS])
+
+
+def connect(database: Database, client_cpu: int, server_cpu: int) -> psycopg.Connection[Any]:
+    """This process on one core, the connection's backend on another."""
+    pin([client_cpu])
+    connection = psycopg.connect(database.conninfo, autocommit=True)
+    pin_backend(connection.info.backend_pid, [server_cpu])
+    return connection
+
+
+@contextlib.contextmanager
+def worker(database: Database, nonce: int, options: RunOptions, client_cpu: int, server_cpu: int) -> Iterator[Worker]:
+    """One worker on one flow of independent steps, primed as a run primes it."""
+    plan = make_plan("single-flow", options)
+    words = np.zeros(PROCESS_WORDS, dtype=np.int64)
+    header = np.zeros(PROCESS_WORDS, dtype=np.int64)
+    header[Header.VT_SECONDS], header[Header.STARTS_DONE] = 60, 1
+    rows = np.zeros(4 * plan.expected_tasks + 4096, dtype=EVENT_DTYPE)
+    counts = np.zeros((len(Operation), BUCKETS), dtype=np.int64)
+    rows["spare"], counts[:] = 0, 0
+    region = Region(
+        words, rows.view(np.uint8), counts, np.zeros((len(Operation), STATS), dtype=np.int64),
+        np.zeros(ERROR_SLOTS, dtype=ERROR_DTYPE).view(np.uint8),
+    )  # fmt: skip
+    slugs = flow_slugs(database.slug_prefix, 1)
+    account = Account(
+        region, header, np.zeros((plan.runs, RUN_WORDS), dtype=np.int64), np.zeros(plan.expected_tasks, dtype=np.uint8),
+        np.array([step.tasks for step in plan.shape.steps], dtype=np.int64),
+        np.array(plan.shape.step_offsets(), dtype=np.int64),
+        np.zeros((1, 1), dtype=np.int64), np.zeros((1, 1), dtype=np.int64), np.full(1, -1, dtype=np.int64), 0,
+        run_id(nonce, 0).bytes, SlugTable(slugs), SlugTable([step.slug.encode() for step in plan.shape.steps]),
+    )  # fmt: skip
+    order = WorkerOrder(
+        0, 0, ArenaSize(1, 1, plan.runs, plan.expected_tasks, len(rows)), database.conninfo, True, os.urandom(16),
+        run_id(nonce, 0).bytes, database.slug_prefix, plan.shape, 1, plan.runs, options,
+    )  # fmt: skip
+    connection = connect(database, client_cpu, server_cpu)
+    connection.execute(
+        "insert into pgflow.workers (worker_id, queue_name, function_name) values (%s, 'q', 'benchmark')",
+        (order.worker_id.hex(),),
+    )
+    for statement in statements(options.creation, options.completion, options.empty_poll):
+        connection.pgconn.prepare(statement.name, statement.sql, statement.types)
+    prime(order, connection)
+    try:
+        yield Worker(Driver(order, account, connection, header), connection, words, slugs[0].decode())
+    finally:
+        connection.close()

