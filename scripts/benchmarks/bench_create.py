@@ -7,7 +7,6 @@ import time
 
 from driving import connect, worker
 from pairs import Figure, arguments, embedded, interleave, on_fresh, report
-
 from pgflow_stress.core.arena import Word
 from pgflow_stress.engine.driver import END_DONE
 from pgflow_stress.scenario.options import RunOptions

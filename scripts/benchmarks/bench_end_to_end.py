@@ -1,6 +1,6 @@
 """End to end tasks a second, N = 1,000: ours ÷ a client that does as pgflow's old benchmark script did.
 
-That is: add_step one by one, one start_flow, one poll for everything, then completions ten at a time on ten connections.
+That is: add_step one by one, one start_flow, one poll for everything, completions ten at a time on ten connections.
 The client is psycopg 3 with ten threads, a connection each; ours is one worker process at the tool's defaults.
 """
 
@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
+
 from driving import worker
 from pairs import Figure, arguments, embedded, interleave, on_fresh, report
-
 from pgflow_stress.core.arena import Word
 from pgflow_stress.engine.driver import END_DONE
 from pgflow_stress.scenario.options import RunOptions
@@ -71,7 +71,8 @@ def main() -> None:
     with embedded() as target:
         sides = [on_fresh(target, functools.partial(side, steps=given.tasks)) for side in (ours, theirs)]
         a, b = interleave(given.pairs, sides[0], sides[1], "end to end")
-    report([Figure("end to end, ours / the old script's way (psycopg, 10 threads)", "tasks/s", a, b, ">= 2")], given.output)
+    name = "end to end, ours / the old script's way (psycopg, 10 threads)"
+    report([Figure(name, "tasks/s", a, b, ">= 2")], given.output)
 
 
 if __name__ == "__main__":

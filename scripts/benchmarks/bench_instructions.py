@@ -1,7 +1,7 @@
 """Instructions a recorded event, and a task of the cycle over a recorded byte stream, by valgrind's callgrind.
 
-Counts repeat where times do not. They are held against docs/benchmarks/instructions.json, keyed by architecture, compiler,
-Python and libpq: more than 3 % above the baseline ends with 1; a key without a baseline is printed as *no baseline*.
+Counts repeat where times do not. They are held against docs/benchmarks/instructions.json, keyed by architecture,
+compiler, Python and libpq: more than 3 % above the baseline ends with 1; a key without one is printed as *no baseline*.
 
     bench_instructions.py             compare
     bench_instructions.py --write     make what was counted the baseline of this key

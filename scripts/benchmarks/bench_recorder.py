@@ -5,8 +5,8 @@ from __future__ import annotations
 import mmap
 
 import numpy as np
-from pairs import Figure, arguments, report
 
+from pairs import Figure, arguments, report
 from pgflow_stress.core.arena import Arena, ArenaSize
 from pgflow_stress.engine.pinning import pin
 from pgflow_stress_hot.recorder import Region, record_cost_ns

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import resource
+from collections.abc import Callable
 
 import numpy as np
+
 from driving import connect
 from pairs import Figure, arguments, embedded, fresh, interleave, report
 from pgbench import run
-
 from pgflow_stress.core.arena import PROCESS_WORDS
 from pgflow_stress.target.base import Database
 from pgflow_stress_hot.connection import BorrowedConnection, exchange
@@ -42,29 +43,25 @@ def theirs(database: Database, queries: int, per_flush: int, client_cpu: int, se
     return found.per_second * per_flush, (found.cpu_ns - empty) / queries
 
 
+def _rate(measure: Callable[[], tuple[float, float]], costs_ns: list[float]) -> float:
+    per_second, cpu_ns = measure()
+    costs_ns.append(cpu_ns)
+    return per_second
+
+
 def main() -> None:
     """Print two lines a mode."""
     given = arguments(__doc__ or "", queries=200_000)
     with embedded() as target, fresh(target) as (database, _nonce):
         for name, per_flush, queries in (("single", 1, given.queries), ("100 a Sync", PER_SYNC, given.queries * 10)):
             costs: tuple[list[float], list[float]] = ([], [])
-
-            def rate(side: int, measure: functools.partial[tuple[float, float]], into: tuple[list[float], ...]) -> float:
-                per_second, cpu_ns = measure()
-                into[side].append(cpu_ns)
-                return per_second
-
+            placed = (database, queries, per_flush, given.client_cpu, given.server_cpu)
             a, b = interleave(
                 given.pairs,
-                *[
-                    functools.partial(
-                        rate, number,
-                        functools.partial(side, database, queries, per_flush, given.client_cpu, given.server_cpu), costs,
-                    )
-                    for number, side in enumerate((ours, theirs))
-                ],
+                functools.partial(_rate, functools.partial(ours, *placed), costs[0]),
+                functools.partial(_rate, functools.partial(theirs, *placed), costs[1]),
                 label=f"select 1 {name}",
-            )  # fmt: skip
+            )
             report(
                 [
                     Figure(f"select 1, {name}: throughput / pgbench 18", "q/s", a, b, ">= 0.98"),

@@ -11,7 +11,17 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from pgflow_stress.core.arena import BUCKETS, ERROR_DTYPE, ERROR_SLOTS, PROCESS_WORDS, RUN_WORDS, STATS, ArenaSize, Header, Word
+from pgflow_stress.core.arena import (
+    BUCKETS,
+    ERROR_DTYPE,
+    ERROR_SLOTS,
+    PROCESS_WORDS,
+    RUN_WORDS,
+    STATS,
+    ArenaSize,
+    Header,
+    Word,
+)
 from pgflow_stress.core.ids import run_id
 from pgflow_stress.core.operations import Operation
 from pgflow_stress.core.recording import EVENT_DTYPE

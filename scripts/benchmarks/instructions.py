@@ -1,8 +1,8 @@
 """What callgrind counts: recorded events, and cycles over a recorded byte stream. One of its modes a call.
 
-    instructions.py record FILE     make the stream, on the embedded server
-    instructions.py events N        record N events
-    instructions.py cycle FILE      poll, claim and complete what the stream holds
+instructions.py record FILE     make the stream, on the embedded server
+instructions.py events N        record N events
+instructions.py cycle FILE      poll, claim and complete what the stream holds
 """
 
 from __future__ import annotations
@@ -34,9 +34,16 @@ def events(count: int) -> None:
     record_events(region, count)
 
 
-def _books(nonce: int, slug_prefix: str, steps: int):  # noqa: ANN202
+def _books(nonce: int, slug_prefix: str, steps: int):
     from pgflow_stress.core.arena import (
-        BUCKETS, ERROR_DTYPE, ERROR_SLOTS, PROCESS_WORDS, RUN_WORDS, STATS, ArenaSize, Header,
+        BUCKETS,
+        ERROR_DTYPE,
+        ERROR_SLOTS,
+        PROCESS_WORDS,
+        RUN_WORDS,
+        STATS,
+        ArenaSize,
+        Header,
     )  # fmt: skip
     from pgflow_stress.core.ids import run_id
     from pgflow_stress.core.operations import Operation
@@ -91,6 +98,7 @@ def _drive(folder: str, parameters: str, nonce: int, slug_prefix: str, steps: in
 def record(path: Path) -> None:
     """Drive 1,000 steps on a real server, and keep what it answered."""
     import psycopg
+
     from pairs import embedded, fresh
     from replay import Recorder, save
 
@@ -110,9 +118,8 @@ def record(path: Path) -> None:
 
 def cycle(path: Path) -> None:
     """Drive the recorded stream."""
-    from replay import load, play
-
     from pgflow_stress.core.libpq import choose
+    from replay import load, play
 
     choose(embedded=True, wants_tls=False)
     answers, about = load(path)
@@ -124,4 +131,6 @@ def cycle(path: Path) -> None:
 
 if __name__ == "__main__":
     mode, value = sys.argv[1:]
-    {"events": lambda: events(int(value)), "record": lambda: record(Path(value)), "cycle": lambda: cycle(Path(value))}[mode]()
+    {"events": lambda: events(int(value)), "record": lambda: record(Path(value)), "cycle": lambda: cycle(Path(value))}[
+        mode
+    ]()

@@ -79,7 +79,9 @@ def fresh(target: Target) -> Iterator[tuple[Database, int]]:
         target.release(database)
 
 
-def interleave(pairs: int, a: Callable[[], float], b: Callable[[], float], label: str) -> tuple[list[float], list[float]]:
+def interleave(
+    pairs: int, a: Callable[[], float], b: Callable[[], float], label: str
+) -> tuple[list[float], list[float]]:
     """Both sides `pairs` times, the order reversed each time."""
     found: tuple[list[float], list[float]] = ([], [])
     for index in range(pairs):
@@ -142,4 +144,3 @@ def report(figures: list[Figure], output: Path | None) -> None:
         if output is not None:
             with output.open("a") as file:
                 file.write(line + "\n")
-

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import resource
 import subprocess
 import tempfile
@@ -15,7 +14,7 @@ from pathlib import Path
 import psycopg
 
 from pgflow_stress.core.errors import SetUpFault
-from pgflow_stress.engine.pinning import pin_backend
+from pgflow_stress.engine.pinning import pin, pin_backend
 from pgflow_stress.scenario.options import Mode
 
 _CONNECTS_SECONDS = 0.2
@@ -45,11 +44,13 @@ def run(conninfo: str, script: str, transactions: int, client_cpu: int, server_c
         file.write(script)
         file.flush()
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        pin([client_cpu])  # a child inherits it
         process = subprocess.Popen(
-            [pgbench_path(), "-n", "-M", "prepared", "-c", "1", "-j", "1", "-t", str(transactions), "-f", file.name, conninfo],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, [client_cpu]),
-        )  # fmt: skip
+            [pgbench_path(), *"-n -M prepared -c 1 -j 1 -t".split(), str(transactions), "-f", file.name, conninfo],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         _move_backend(conninfo, server_cpu)
         output, complaint = process.communicate()
         after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -1,7 +1,7 @@
 """A server's byte stream, recorded between a client and a real server, and played again without one.
 
-File: JSON {"nonce": …, "slug_prefix": …, "steps": …, "answers": [base64, …]}; an answer is what the server sent up to and with
-a ReadyForQuery. Played to a client that sends the same messages: one answer for its start, and one for each Query or Sync
+File: JSON {"nonce": …, "slug_prefix": …, "steps": …, "answers": [base64, …]}; an answer is what the server sent up to
+and with a ReadyForQuery. Played to a client that sends the same messages: one for its start, one for each Query or Sync
 (PostgreSQL's frontend/backend protocol 3, message formats).
 """
 
