@@ -23,14 +23,7 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import one command."""
-        if cmd_name not in COMMANDS:
-            return None
-        try:
-            return load_command(cmd_name)
-        except ModuleNotFoundError as error:  # on its way: not listed until it is there
-            if error.name == COMMANDS[cmd_name].partition(":")[0]:
-                return None
-            raise
+        return load_command(cmd_name) if cmd_name in COMMANDS else None
 
 
 def load_command(name: str) -> click.Command:

@@ -12,6 +12,7 @@ from pgflow_stress import __version__
 from pgflow_stress.analysis.threshold import Gate, Threshold, decide
 from pgflow_stress.core.exit_codes import ExitCode, worst
 from pgflow_stress.core.result import Json, Result, Verdict
+from pgflow_stress.engine.calibration.saved import host_key, last_calibration
 from pgflow_stress.engine.measurement import Ending, Measurement
 from pgflow_stress.target.base import Fingerprint, TargetOptions
 
@@ -44,12 +45,13 @@ def _revision() -> str | None:
 
 
 def environment(fingerprint: Fingerprint, machine: Json, pin: Mapping[str, Sequence[int]]) -> Json:
-    """The whole fingerprint: the machine's part and the target's."""
+    """The whole fingerprint: the machine's part and the target's, and what `calibrate` last found of both, or None."""
     whole: Json = {
         **machine,
         "postgres": fingerprint.postgres,
         "pgflow": fingerprint.pgflow,
         "settings": fingerprint.settings,
+        "calibration": last_calibration(host_key(machine.get("host", {}), fingerprint.postgres, fingerprint.settings)),
     }
     shared = share_cores(pin, machine.get("host", {}).get("smt_siblings") or [])
     return whole if shared is None else {**whole, "co_located": shared}

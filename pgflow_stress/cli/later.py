@@ -27,7 +27,3 @@ def later_command(name: str, job: str) -> click.Command:
         short_help=f"{job} (not available yet)",
         context_settings={"ignore_unknown_options": True},
     )
-
-
-calibrate = later_command("calibrate", "Clock, recorder, client, disk and in-server ceilings of this machine.")
-doctor = later_command("doctor", "What here would make numbers untrustworthy, and how to mend it.")

@@ -120,7 +120,7 @@ def target_options(ctx: click.Context) -> TargetOptions:
         pgflow=values["pgflow"],
         pg_settings=tuple((name.strip(), value.strip()) for name, _, value in settings),
         realtime_send=values["realtime_send"],
-        purpose=values["purpose"],
+        purpose=values.get("purpose", TargetOptions().purpose),  # of commands that have the option
     )
 
 

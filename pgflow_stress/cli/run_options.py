@@ -125,6 +125,15 @@ OPTIONS: Sequence[Callable[[Any], Any]] = (*_LOAD, *_HOW, *_HOW_LONG, *_OPEN_LOO
 
 def run_options(function: Decorated) -> Decorated:
     """Give a command every option of `run`."""
-    for decorate in reversed(OPTIONS):
+    return _decorated(function, OPTIONS)
+
+
+def target_options(function: Decorated) -> Decorated:
+    """Give a command the options that say which database, and what may be done to it."""
+    return _decorated(function, _TARGETS)
+
+
+def _decorated(function: Decorated, options: Sequence[Callable[[Any], Any]]) -> Decorated:
+    for decorate in reversed(options):
         function = decorate(function)
     return function

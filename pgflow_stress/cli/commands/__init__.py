@@ -14,8 +14,8 @@ COMMANDS: dict[str, str] = {
     "compare": "pgflow_stress.cli.commands.compare:compare",
     "report": "pgflow_stress.cli.commands.report:report",
     "audit": "pgflow_stress.cli.commands.audit:audit",
-    "calibrate": "pgflow_stress.cli.later:calibrate",
-    "doctor": "pgflow_stress.cli.later:doctor",
+    "calibrate": "pgflow_stress.cli.commands.calibrate:calibrate",
+    "doctor": "pgflow_stress.cli.commands.doctor:doctor",
     "scenarios": "pgflow_stress.cli.commands.scenarios:scenarios",
     "db": "pgflow_stress.cli.commands.db:db",
 }
