@@ -30,6 +30,7 @@ import psutil
 ARGUMENTS = (
     "run concurrent-flows --flows 2 --runs {runs} --steps 5 --workers 2 --completion single --repetitions 1 --warmup 0"
 )
+FOLLOWING = ("run", "single-flow", "--steps", "10", "--repetitions", "1", "--warmup", "0", "--json", "-")
 KINDS = ("worker", "coordinator", "once", "twice", "group")
 HANG_SECONDS = 120
 GONE_SECONDS = 5.0
@@ -113,7 +114,7 @@ class Strike:
 
     def _after_coordinator(self, _took: float) -> list[str]:
         following = subprocess.run(
-            [*self.command, *"run single-flow --steps 10 --repetitions 1 --warmup 0 --json -".split()],
+            [*self.command, *FOLLOWING],
             env=self.environment, capture_output=True, text=True, timeout=HANG_SECONDS, check=False,
         )  # fmt: skip
         wrong = (

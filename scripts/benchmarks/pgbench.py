@@ -18,6 +18,7 @@ from pgflow_stress.engine.pinning import pin, pin_backend
 from pgflow_stress.scenario.options import Mode
 
 _CONNECTS_SECONDS = 0.2
+_PLAIN = ("-n", "-M", "prepared", "-c", "1", "-j", "1")
 _BACKENDS = "select pid from pg_stat_activity where application_name = 'pgbench' and datname = current_database()"
 
 
@@ -46,7 +47,21 @@ def run(conninfo: str, script: str, transactions: int, client_cpu: int, server_c
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         pin([client_cpu])  # a child inherits it
         process = subprocess.Popen(
-            [pgbench_path(), *"-n -M prepared -c 1 -j 1 -t".split(), str(transactions), "-f", file.name, conninfo],
+            [
+                pgbench_path(),
+                *"-n",
+                "-M",
+                "prepared",
+                "-c",
+                "1",
+                "-j",
+                "1",
+                "-t",
+                str(transactions),
+                "-f",
+                file.name,
+                conninfo,
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
