@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pgflow_stress.target import connect
@@ -55,6 +56,46 @@ def drop_slots(maintenance: Connection, database: str) -> list[str]:
                 maintenance.execute("SELECT pg_drop_replication_slot(%s)", (name,))
             except (psycopg.errors.ObjectInUse, psycopg.errors.UndefinedObject):
                 time.sleep(_POLL_SECONDS)  # its reader is on the way out, or somebody else dropped it
+
+
+def drop_databases_of(maintenance: Connection, is_dead: Callable[[str], bool]) -> tuple[list[str], list[str]]:
+    """Drop the repetition databases of dead owners, those included that are only just being made for one.
+
+    A backend doesn't notice that its client was killed before its statement ends: a CREATE DATABASE that it is at would
+    be finished after we had looked.
+
+    Args:
+        is_dead: whether nobody holds a lease; asked after the server, since a lease is older than its databases.
+    Returns:
+        names dropped, and what could not be.
+    """
+    _end_creators(maintenance, is_dead)
+    dropped: list[str] = []
+    problems: list[str] = []
+    for name, lease_id in repetition_databases(maintenance).items():
+        if is_dead(lease_id):
+            left = drop_database(maintenance, name)
+            problems += left
+            dropped += [] if left else [name]
+    return dropped, problems
+
+
+def _end_creators(maintenance: Connection, is_dead: Callable[[str], bool]) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        busy = connect.rows(
+            maintenance,
+            """
+            SELECT pid, substring(query FROM '^CREATE DATABASE "([^"]+)"') FROM pg_stat_activity
+            WHERE state = 'active' AND starts_with(query, 'CREATE DATABASE "pgflow_stress_') AND pid <> pg_backend_pid()
+            """,
+        )
+        leases = {pid: lease_of_database(str(name)) for pid, name in busy}
+        dead = [pid for pid, lease_id in leases.items() if lease_id is not None and is_dead(lease_id)]
+        if not dead:
+            return
+        maintenance.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) AS pid", (dead,))
+        time.sleep(_POLL_SECONDS)
 
 
 def repetition_databases(maintenance: Connection) -> dict[str, str]:

@@ -14,7 +14,7 @@ from pgflow_stress.core.ids import flow_slug_prefix
 from pgflow_stress.core.libpq import LibpqChoice, choose
 from pgflow_stress.target import connect, fingerprint, realtime
 from pgflow_stress.target.base import CleanUp, Database, Fingerprint, Isolation, Say, TargetOptions
-from pgflow_stress.target.databases import drop_database, repetition_databases
+from pgflow_stress.target.databases import drop_database, drop_databases_of
 from pgflow_stress.target.install import Recipe, packaged_pgmq, write_extension_files
 from pgflow_stress.target.locking import Lease, live_leases
 from pgflow_stress.target.migrations import find_migrations
@@ -98,12 +98,11 @@ class EmbeddedTarget:
         }
         return Fingerprint(server | extra, dict(self._facts), settings)
 
-    def drop_own_databases(self) -> None:
-        """Whatever was not released: an interrupt came between."""
+    def drop_unreleased(self) -> None:
+        """Drop what an interrupt left of our own, and what was left meanwhile by others that were killed."""
         with connect.connected(self.conninfo("postgres"), WHAT) as maintenance:
-            for name, lease_id in repetition_databases(maintenance).items():
-                if lease_id == self._lease.lease_id:
-                    drop_database(maintenance, name)
+            drop_databases_of(maintenance, lambda lease_id: lease_id == self._lease.lease_id)
+        drop_dead_databases(self._instance)
 
 
 def embedded_conninfo(instance: Instance, database: str) -> str:
@@ -143,14 +142,11 @@ def drop_dead_databases(instance: Instance) -> list[str]:
     Raises:
         SetUpFault: the server can't be reached.
     """
-    dropped: list[str] = []
     with connect.connected(embedded_conninfo(instance, "postgres"), WHAT) as maintenance:
-        found = repetition_databases(maintenance)  # before the leases: each is older than its databases
-        living = live_leases(instance.leases)
-        for name, lease_id in found.items():
-            if lease_id.startswith(FILE_LEASE) and lease_id not in living and not drop_database(maintenance, name):
-                dropped.append(name)
-    return dropped
+        return drop_databases_of(
+            maintenance,
+            lambda lease_id: lease_id.startswith(FILE_LEASE) and lease_id not in live_leases(instance.leases),
+        )[0]
 
 
 def plan_instance(options: TargetOptions) -> tuple[Instance, InstancePlan]:
@@ -222,4 +218,4 @@ def open_embedded(options: TargetOptions, say: Say) -> Iterator[EmbeddedTarget]:
             yield target
         finally:
             with contextlib.suppress(SetUpFault):  # the server is gone: the next start drops them
-                target.drop_own_databases()
+                target.drop_unreleased()

@@ -11,7 +11,7 @@ from pgflow_stress.core.errors import SetUpFault
 from pgflow_stress.core.ids import flow_slug_prefix
 from pgflow_stress.target import cleanup, connect, fingerprint, realtime
 from pgflow_stress.target.base import CleanUp, Database, Fingerprint, Isolation, Say, TargetOptions
-from pgflow_stress.target.databases import drop_database, repetition_databases
+from pgflow_stress.target.databases import drop_database, drop_databases_of
 from pgflow_stress.target.given import Reached
 from pgflow_stress.target.install import Recipe, packaged_pgmq, pgflow_facts
 from pgflow_stress.target.migrations import find_migrations
@@ -137,11 +137,10 @@ class _OwnDatabases(GivenTarget):
             return CleanUp(tuple(drop_database(control, database.name)))
 
     def drop_unreleased(self) -> None:
-        """Drop this lease's databases."""
+        """Drop this lease's databases, and what was left meanwhile by others that were killed."""
         with self._control() as control:
-            for name, lease_id in repetition_databases(control).items():
-                if lease_id == self._lease_id:
-                    drop_database(control, name)
+            drop_databases_of(control, lambda lease_id: lease_id == self._lease_id)
+            cleanup.drop_dead_databases(control)
 
     def _lock(self, connection: Connection) -> None:
         connection.execute("SELECT pg_advisory_lock(%s, %s)", (LEASE_LOCK, lease_lock_key(self._lease_id)))

@@ -6,8 +6,10 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping
 
+from pgflow_stress.core import paths
 from pgflow_stress.target.base import Say, Target, TargetOptions
 from pgflow_stress.target.choice import choose_target
+from pgflow_stress.target.server_life import instances
 
 
 @contextlib.contextmanager
@@ -27,5 +29,7 @@ def open_target(options: TargetOptions, say: Say, environment: Mapping[str, str]
     else:
         from pgflow_stress.target.given import open_given  # noqa: PLC0415
 
+        for instance in instances(paths.state_dir()):  # an earlier run that was killed may have used the embedded one
+            instance.forsake()
         with open_given(options, choice, say) as given:
             yield given
