@@ -32,6 +32,7 @@ _TPS = re.compile(r"^tps = ([\d.]+) \((?:without initial|excluding) conn", re.M)
 _VERSION = re.compile(r"pgbench \(PostgreSQL\) (\d+)(\S*)")
 _STARTS = 3
 _APPEARS_SECONDS = 2.0
+_STAYS_SECONDS = 0.02
 _VERSION_SECONDS = 10.0
 _ENDED = os.WEXITED | os.WNOHANG | os.WNOWAIT  # looks, and leaves the status to whoever waits
 
@@ -154,14 +155,24 @@ class PgbenchScript:
         return Spent(transactions / float(found[1]), (usage.ru_utime + usage.ru_stime) * NS_PER_SECOND)
 
     def _pin(self, process: subprocess.Popen[bytes]) -> None:
-        # Its backend exists only once it has connected, and where it has ended already there is nothing to pin.
+        # It connects twice: first to look at the server, for a moment, then to run the script.
         deadline = time.monotonic() + _APPEARS_SECONDS
+        pinned: dict[int, float] = {}
         while time.monotonic() < deadline and os.waitid(os.P_PID, process.pid, _ENDED) is None:
-            found = self._watcher.execute(
+            for (backend,) in self._watcher.execute(
                 "select pid from pg_stat_activity where application_name = %s and datname = current_database()",
                 (_APPLICATION_NAME,),
-            ).fetchone()
-            if found is not None:
-                pin_backend(found[0], self._backend_cpus)
-                return
-            time.sleep(0.001)
+            ):
+                if backend not in pinned:
+                    self._pin_if_there(backend)
+                    pinned[backend] = time.monotonic()
+                elif time.monotonic() - pinned[backend] > _STAYS_SECONDS:
+                    return
+            time.sleep(0.002)
+
+    def _pin_if_there(self, backend: int) -> None:
+        try:
+            pin_backend(backend, self._backend_cpus)
+        except SetUpFault:
+            if Path(f"/proc/{backend}").exists():
+                raise
