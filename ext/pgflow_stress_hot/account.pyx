@@ -4,10 +4,10 @@ from libc.string cimport memcmp, memcpy
 
 from pgflow_stress_hot.clock cimport now_ns
 from pgflow_stress_hot.layout cimport (
-    EventRow, L_COMPLETED, L_SETTLED, OP_TASK, R_COMPLETED, R_COUNT, R_LAST_DONE_NS, R_SENT_NS, R_STARTED_NS,
+    L_COMPLETED, L_SETTLED, OP_TASK, R_COMPLETED, R_COUNT, R_LAST_DONE_NS, R_SENT_NS, R_STARTED_NS,
     ST_ADOPTED, ST_SETTLED, W_COMPLETED_TWICE, W_TASKS_COMPLETED,
 )
-from pgflow_stress_hot.recorder cimport add_shared, next_row, observe, or_shared, publish, raise_shared, row_written
+from pgflow_stress_hot.recorder cimport add_shared, observe, or_shared, publish, raise_shared, record_row
 from pgflow_stress_hot.wire cimport get_int8, put_int8
 
 cdef int64_t INDEX_MASK = (<int64_t>1 << 58) - 1
@@ -142,7 +142,6 @@ cdef class Account:
             ValueError: no such task.
         """
         cdef int64_t place, stamp = now_ns()
-        cdef EventRow *row
         if not 0 <= step < self.books.step_slugs.count or not 0 <= run < self.books.run_count:
             raise ValueError(f"no task {run} {step} {task}")
         place = ledger_place(&self.books, run, step, task)
@@ -150,22 +149,8 @@ cdef class Account:
             raise ValueError(f"no task {run} {step} {task}")
         if not book_completion(&self.books, run, flow, place, stamp, L_COMPLETED | L_SETTLED):
             return False
-        row = next_row(self.books.recorder)
-        if row != NULL:
-            row.intended_ns = 0
-            row.sent_ns = stamp
-            row.done_ns = stamp
-            row.msg_id = -1
-            row.run_index = run
-            row.step_index = step
-            row.task_index = task
-            row.batch = -1
-            row.operation = OP_TASK
-            row.status = ST_ADOPTED if adopted else ST_SETTLED
-            row.items = 1
-            row.flow_index = flow
-            row.spare = 0
-            row_written(self.books.recorder)
+        record_row(self.books.recorder, stamp, stamp, -1, <int32_t>run, <int32_t>step, <int32_t>task, -1, OP_TASK,
+                   ST_ADOPTED if adopted else ST_SETTLED, 1, <int32_t>flow)
         return True
 
     def settle_start(self, int64_t run, int64_t flow):

@@ -17,24 +17,24 @@ def resolution_ns():
 
 def read_cost_ns(int64_t reads):
     """Mean cost of one reading, ns, over `reads` of them (> 0), without the GIL."""
-    cdef int64_t i, first, last
+    cdef int64_t _, first, last
     if reads < 1:
         raise ValueError("need at least one read")
     with nogil:
         first = now_ns()
         last = first
-        for i in range(reads):
+        for _ in range(reads):
             last = now_ns()
     return (last - first) / <double>reads
 
 
 def smallest_step_ns(int64_t reads):
     """Smallest difference above zero between two readings in a row, ns: the clock's real granularity."""
-    cdef int64_t i, previous, stamp
+    cdef int64_t _, previous, stamp
     cdef int64_t smallest = 1 << 62
     with nogil:
         previous = now_ns()
-        for i in range(reads):
+        for _ in range(reads):
             stamp = now_ns()
             if stamp > previous and stamp - previous < smallest:
                 smallest = stamp - previous

@@ -27,9 +27,11 @@ cdef struct Link:  # a borrowed connection: not owned, never finished here
 
 # Queue one prepared statement, binary parameters and results; link_send with its Sync where piped.
 # 0, or -1 where the connection is lost.
-cdef int link_queue(Link *link, const char *name, int count, const char *const *values, const int *lengths) noexcept nogil
+cdef int link_queue(Link *link, const char *name, int count, const char *const *values,
+                    const int *lengths) noexcept nogil
 cdef int link_sync(Link *link) noexcept nogil
-cdef int link_send(Link *link, const char *name, int count, const char *const *values, const int *lengths) noexcept nogil
+cdef int link_send(Link *link, const char *name, int count, const char *const *values,
+                   const int *lengths) noexcept nogil
 # Put everything queued on the wire; waits until the kernel has taken it all.
 cdef WaitStatus link_flush(Link *link) noexcept nogil
 # The next answer, in the order sent; the caller clears *out. NULL in *out where WAIT_READY is not returned.

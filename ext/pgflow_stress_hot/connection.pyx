@@ -266,7 +266,7 @@ def exchange(BorrowedConnection connection not None, bytes name not None, int64_
     Raises:
         ConnectionError: the connection was lost or a statement refused.
     """
-    cdef int64_t done = 0, i, batch, begin
+    cdef int64_t done = 0, _, batch, begin
     cdef WaitStatus status = WAIT_READY
     cdef libpq.PGresult *result
     cdef Link *link = &connection.link
@@ -278,14 +278,14 @@ def exchange(BorrowedConnection connection not None, bytes name not None, int64_
         begin = now_ns()
         while done < statements and status == WAIT_READY:
             batch = min(per_flush, statements - done)
-            for i in range(batch):
+            for _ in range(batch):
                 if (link_queue if one_sync else link_send)(link, statement, 0, NULL, NULL) != 0:
                     status = WAIT_LOST
             if one_sync and status == WAIT_READY and link_sync(link) != 0:
                 status = WAIT_LOST
             if status == WAIT_READY:
                 status = link_flush(link)
-            for i in range(batch):
+            for _ in range(batch):
                 if status == WAIT_READY:
                     status = (link_take_answer if one_sync else link_take)(link, &result)
                     libpq.PQclear(result)

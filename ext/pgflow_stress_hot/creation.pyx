@@ -8,13 +8,12 @@ where deps is the text of a text[] ("{a,b}").
 """
 
 from libc.stdlib cimport free, malloc
-from libc.string cimport memset
 
 from pgflow_stress_hot cimport libpq
 from pgflow_stress_hot.account cimport put_run_id
 from pgflow_stress_hot.clock cimport now_ns
 from pgflow_stress_hot.connection cimport (
-    BorrowedConnection, WAIT_LOST, WAIT_READY, WAIT_REFUSED, WaitStatus, link_send, link_take,
+    BorrowedConnection, WAIT_READY, WAIT_REFUSED, WaitStatus, link_send, link_take,
 )
 from pgflow_stress_hot.flight cimport (
     END_DONE, END_LOST, END_STOPPED, Flight, LoopEnd, end_of, flights_count, flights_flush, flights_head, flights_push,

@@ -14,7 +14,8 @@ cdef struct Task:
     int32_t index
 
 cdef struct Messages:  # what a poll brought
-    int64_t *ids  # [poll_size]
+    uint8_t *ids  # their ids, the int8[] as it came: it goes to start_tasks as it is
+    int ids_length
     int64_t count
     int64_t flow
     int64_t sent_ns
@@ -47,7 +48,6 @@ cdef class Cycle:
     cdef int64_t idle_ns
     cdef int64_t max_poll_seconds
     cdef int64_t poll_interval_ms
-    cdef Buffer ids  # start_tasks' message ids
     cdef Buffer runs  # a completion's parameters
     cdef Buffer steps
     cdef Buffer indexes

@@ -1,19 +1,21 @@
 """The worker's cycle: poll a queue, claim the tasks, complete them; without the GIL, without allocation.
 
 Prepared statements that the connection must have (engine.statements makes them):
-    read          (queue text, vt int4, quantity int4) -> msg_id int8
+    read          (queue text, vt int4, quantity int4) -> message ids int8[], NULL where there are none
                   or, where the poll waits in the server, with (…, seconds int4, interval in ms int4)
-    start_tasks   (flow text, message ids int8[], worker uuid) -> run_id uuid, step_slug text, task_index int4,
-                  msg_id int8, input jsonb
+    start_tasks   (flow text, message ids int8[], worker uuid) -> run ids uuid[], step slugs text[], task indexes
+                  int4[], message ids int8[], inputs jsonb[]; NULLs where nothing was started
     complete      one: (run uuid, step text, index int4, output jsonb) -> status text
-                  many: (uuid[], text[], int4[], jsonb[]) -> place int8 (from 1), status text
+                  many: (uuid[], text[], int4[], jsonb[]) -> completed int8, their places int8[] (from 1; NULL: all)
+
+Every answer is one row, whatever the batch: libpq's cost of a row would otherwise be most of the client's.
 
 Each statement is a transaction of its own. pgflow stamps with now(), so a transaction older than the message, or than
 the task's start, would break its CHECKs. Completions go by run, so that two workers lock runs in one order.
 """
 
 from libc.stdlib cimport free, malloc, qsort
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memcpy
 
 from posix.resource cimport RUSAGE_SELF, getrusage, rusage
 from posix.time cimport nanosleep, timespec
@@ -22,29 +24,31 @@ from pgflow_stress_hot cimport libpq
 from pgflow_stress_hot.account cimport Books, book_completion, ledger_place, run_index_of, tasks_left
 from pgflow_stress_hot.clock cimport now_ns
 from pgflow_stress_hot.connection cimport (
-    BorrowedConnection, WAIT_LOST, WAIT_READY, WAIT_REFUSED, WAIT_STOPPED, WaitStatus, link_send, link_take,
+    BorrowedConnection, WAIT_READY, WAIT_REFUSED, WaitStatus, link_send, link_take,
 )
 from pgflow_stress_hot.flight cimport (
-    END_DONE, END_LOST, END_REFUSED, END_STOPPED, FLIGHT_ROOM, Flight, LoopEnd, end_of, flights_count,
+    END_DONE, END_LOST, END_REFUSED, END_STOPPED, Flight, LoopEnd, end_of, flights_count,
     flights_flush, flights_head, flights_push,
 )
 from pgflow_stress_hot.histogram cimport histogram_record
 from pgflow_stress_hot.layout cimport (
-    EventRow, H_STARTS_DONE, H_STOP, H_VT_SECONDS, L_CLAIMED, L_COMPLETED, OP_COMPLETE, OP_READ, OP_START_TASKS,
-    OP_TASK, STOP_NOW, STOP_RUN, ST_EMPTY, ST_FAILED, ST_OK, ST_RETRIED, W_CLAIMED, W_CPU_FROM_NS, W_CPU_TO_NS,
+    H_STARTS_DONE, H_STOP, H_VT_SECONDS, L_CLAIMED, L_COMPLETED, OP_COMPLETE, OP_READ, OP_START_TASKS,
+    OP_TASK, STOP_RUN, ST_FAILED, ST_OK, ST_RETRIED, W_CLAIMED, W_CPU_FROM_NS, W_CPU_TO_NS,
     W_CYCLES, W_EMPTY_POLLS, W_FIRST_IDLE_NS, W_IDLE_NS, W_LONGEST_CYCLE_NS, W_MESSAGES_READ, W_NOT_OURS, W_POLLS,
     W_PROCESS_FROM_NS, W_PROCESS_TO_NS, W_RESIDENCE_NS, W_STATEMENTS, W_TASKS_CLAIMED, W_UNCLAIMED,
 )
 from pgflow_stress_hot.recorder cimport (
-    next_row, observe, or_shared, publish, record_error, record_statement, row_written,
+    observe, or_shared, publish, record_error, record_row, record_statement,
 )
 from pgflow_stress_hot.slugs cimport slug_at, slug_length, slugs_find
 from pgflow_stress_hot.wire cimport (
-    OID_INT4, OID_INT8, OID_JSONB, OID_TEXT, OID_UUID, array_begin, array_put, array_put_int4, array_put_int8,
-    buffer_free, buffer_make, get_int4, get_int8, put_int4,
+    ArrayReader, OID_INT4, OID_JSONB, OID_TEXT, OID_UUID, array_begin, array_next, array_put, array_put_int4,
+    array_read, buffer_free, buffer_make, get_int4, get_int8, put_int4,
 )
 
 cdef enum:
+    ARRAY_HEAD = 20  # bytes before the first element of an array
+    ID_BYTES = 12  # of an int8 in an array, with its length
     MOST_ATTEMPTS = 100  # of a statement refused with an error that passes: deadlock, serialisation, timestamps
     SLICE_NS = 100_000_000
 
@@ -63,14 +67,7 @@ cdef bint passes(const char *sqlstate) noexcept nogil:
 
 
 cdef int by_run(const void *left, const void *right) noexcept nogil:
-    cdef const Task *a = <const Task *>left
-    cdef const Task *b = <const Task *>right
-    cdef int order = memcmp(a.run_id, b.run_id, 16)
-    if order != 0:
-        return order
-    if a.step != b.step:
-        return -1 if a.step < b.step else 1
-    return -1 if a.index < b.index else (1 if a.index > b.index else 0)
+    return memcmp((<const Task *>left).run_id, (<const Task *>right).run_id, 16)
 
 
 cdef class Cycle:
@@ -103,8 +100,8 @@ cdef class Cycle:
         memcpy(self.worker_id, <const char *>worker_id, 16)
         self.queues = <int64_t *>malloc(len(queues) * sizeof(int64_t))
         self.tasks = <Task *>malloc(poll_size * sizeof(Task))
-        self.polled[0].ids = <int64_t *>malloc(poll_size * sizeof(int64_t))
-        self.polled[1].ids = <int64_t *>malloc(poll_size * sizeof(int64_t))
+        self.polled[0].ids = <uint8_t *>malloc(ARRAY_HEAD + poll_size * ID_BYTES)
+        self.polled[1].ids = <uint8_t *>malloc(ARRAY_HEAD + poll_size * ID_BYTES)
         if self.queues == NULL or self.tasks == NULL or self.polled[0].ids == NULL or self.polled[1].ids == NULL:
             raise MemoryError("no room for the cycle")
         for i in range(len(queues)):
@@ -127,7 +124,6 @@ cdef class Cycle:
         self._output = output
         self.output_bytes = <const uint8_t *><char *>output
         self.output_length = len(output)
-        buffer_make(&self.ids, 20 + poll_size * 12)
         buffer_make(&self.runs, 20 + self.per_completion * 20)
         buffer_make(&self.steps, 20 + self.per_completion * (4 + longest))
         buffer_make(&self.indexes, 20 + self.per_completion * 8)
@@ -135,7 +131,7 @@ cdef class Cycle:
             # Every task gives the same output: filled once, and cut to the batch by its count.
             buffer_make(&self.outputs, 20 + self.per_completion * (4 + self.output_length))
             array_begin(&self.outputs, OID_JSONB, self.per_completion)
-            for i in range(self.per_completion):
+            for _ in range(self.per_completion):
                 array_put(&self.outputs, self.output_bytes, self.output_length)
 
     def __dealloc__(self):
@@ -143,7 +139,6 @@ cdef class Cycle:
         free(self.tasks)
         free(self.polled[0].ids)
         free(self.polled[1].ids)
-        buffer_free(&self.ids)
         buffer_free(&self.runs)
         buffer_free(&self.steps)
         buffer_free(&self.indexes)
@@ -230,7 +225,6 @@ cdef LoopEnd take_read(Cycle c, Link *link, Messages *into) noexcept nogil:
     cdef int64_t *words = books.recorder.words
     cdef Flight *flight = flights_head(&c.flights)
     cdef libpq.PGresult *result
-    cdef int64_t i
     cdef WaitStatus status = link_take(link, &result)
     into.done_ns = now_ns()
     into.sent_ns = flight.sent_ns
@@ -241,9 +235,12 @@ cdef LoopEnd take_read(Cycle c, Link *link, Messages *into) noexcept nogil:
     if status != WAIT_READY:
         return end_of(status)
     c.flights.head += 1
-    into.count = min(libpq.PQntuples(result), c.poll_size)
-    for i in range(into.count):
-        into.ids[i] = get_int8(libpq.PQgetvalue(result, i, 0))
+    into.ids_length = libpq.PQgetlength(result, 0, 0) if libpq.PQntuples(result) == 1 else 0
+    into.count = (into.ids_length - ARRAY_HEAD) // ID_BYTES if into.ids_length > ARRAY_HEAD else 0
+    if into.count > c.poll_size:
+        into.count = 0  # not what was asked for: left for the next visibility
+    if into.count > 0:
+        memcpy(into.ids, libpq.PQgetvalue(result, 0, 0), into.ids_length)
     libpq.PQclear(result)
     if words[W_PROCESS_FROM_NS] == 0:
         words[W_PROCESS_FROM_NS] = flight.sent_ns
@@ -263,6 +260,47 @@ cdef LoopEnd take_read(Cycle c, Link *link, Messages *into) noexcept nogil:
     return END_DONE
 
 
+cdef void fill_tasks(Cycle c, const libpq.PGresult *result) noexcept nogil:
+    # The tasks that start_tasks answered with, in the order of their runs.
+    cdef Books *books = &c.account.books
+    cdef ArrayReader runs, steps, indexes, ids
+    cdef const char *run
+    cdef const char *step
+    cdef const char *index
+    cdef const char *msg_id
+    cdef int length, step_length
+    cdef bint in_order = True
+    cdef Task *task
+    c.task_count = 0
+    if libpq.PQntuples(result) != 1 or libpq.PQgetisnull(result, 0, 0):
+        return
+    runs = array_read(libpq.PQgetvalue(result, 0, 0), libpq.PQgetlength(result, 0, 0))
+    steps = array_read(libpq.PQgetvalue(result, 0, 1), libpq.PQgetlength(result, 0, 1))
+    indexes = array_read(libpq.PQgetvalue(result, 0, 2), libpq.PQgetlength(result, 0, 2))
+    ids = array_read(libpq.PQgetvalue(result, 0, 3), libpq.PQgetlength(result, 0, 3))
+    while c.task_count < c.poll_size:
+        run = array_next(&runs, &length)
+        step = array_next(&steps, &step_length)
+        index = array_next(&indexes, &length)
+        msg_id = array_next(&ids, &length)
+        if run == NULL or step == NULL or index == NULL or msg_id == NULL:
+            break
+        task = &c.tasks[c.task_count]
+        memcpy(task.run_id, run, 16)
+        task.run = run_index_of(books, run)
+        task.step = slugs_find(books.step_slugs, step, step_length)
+        task.index = get_int4(index)
+        task.msg_id = get_int8(msg_id)
+        task.place = ledger_place(books, task.run, task.step, task.index)
+        if task.place >= 0:
+            or_shared(&books.ledger[task.place], L_CLAIMED)
+        if c.task_count > 0 and by_run(&c.tasks[c.task_count - 1], task) > 0:
+            in_order = False
+        c.task_count += 1
+    if not in_order:
+        qsort(c.tasks, c.task_count, sizeof(Task), by_run)
+
+
 cdef LoopEnd claim(Cycle c, Link *link, Messages *polled) noexcept nogil:
     # start_tasks for what was polled, as often as an error that passes refuses it; fills tasks, sorted by run.
     cdef Books *books = &c.account.books
@@ -270,20 +308,15 @@ cdef LoopEnd claim(Cycle c, Link *link, Messages *polled) noexcept nogil:
     cdef libpq.PGresult *result
     cdef const char *values[3]
     cdef int lengths[3]
-    cdef int64_t i, done_ns
+    cdef int64_t done_ns
     cdef int32_t attempts = 0
-    cdef bint sorted_already = True
     cdef Flight *flight
-    cdef Task *task
     cdef WaitStatus status
     cdef LoopEnd end
-    array_begin(&c.ids, OID_INT8, <int>polled.count)
-    for i in range(polled.count):
-        array_put_int8(&c.ids, polled.ids[i])
     values[0] = slug_at(books.flow_slugs, polled.flow)
     lengths[0] = slug_length(books.flow_slugs, polled.flow)
-    values[1] = <char *>c.ids.bytes
-    lengths[1] = c.ids.length
+    values[1] = <char *>polled.ids
+    lengths[1] = polled.ids_length
     values[2] = <char *>c.worker_id
     lengths[2] = 16
     while True:
@@ -307,22 +340,8 @@ cdef LoopEnd claim(Cycle c, Link *link, Messages *polled) noexcept nogil:
             return end_of(status)
         c.flights.head += 1
         break
-    c.task_count = min(libpq.PQntuples(result), c.poll_size)
-    for i in range(c.task_count):
-        task = &c.tasks[i]
-        memcpy(task.run_id, libpq.PQgetvalue(result, i, 0), 16)
-        task.run = run_index_of(books, <char *>task.run_id)
-        task.step = slugs_find(books.step_slugs, libpq.PQgetvalue(result, i, 1), libpq.PQgetlength(result, i, 1))
-        task.index = get_int4(libpq.PQgetvalue(result, i, 2))
-        task.msg_id = get_int8(libpq.PQgetvalue(result, i, 3))
-        task.place = ledger_place(books, task.run, task.step, task.index)
-        if task.place >= 0:
-            or_shared(&books.ledger[task.place], L_CLAIMED)
-        if i > 0 and by_run(&c.tasks[i - 1], task) > 0:
-            sorted_already = False
+    fill_tasks(c, result)
     libpq.PQclear(result)
-    if not sorted_already:
-        qsort(c.tasks, c.task_count, sizeof(Task), by_run)
     publish(&words[W_STATEMENTS], words[W_STATEMENTS] + 1)
     publish(&words[W_TASKS_CLAIMED], words[W_TASKS_CLAIMED] + c.task_count)
     if c.task_count < polled.count:
@@ -375,31 +394,33 @@ cdef int send_completion(Cycle c, Link *link, int64_t first, int64_t last) noexc
 
 cdef void book_task(Cycle c, Messages *polled, Task *task, int64_t done_ns, bint completed) noexcept nogil:
     cdef Books *books = &c.account.books
-    cdef EventRow *row
     if completed:
         book_completion(books, task.run, polled.flow, task.place, done_ns, L_COMPLETED)
-    row = next_row(books.recorder)
-    if row == NULL:
-        return
-    row.intended_ns = 0
-    row.sent_ns = polled.sent_ns
-    row.done_ns = done_ns
-    row.msg_id = task.msg_id
-    row.run_index = <int32_t>task.run
-    row.step_index = task.step
-    row.task_index = task.index
-    row.batch = polled.batch
-    row.operation = OP_TASK
-    row.status = ST_OK if completed else ST_FAILED
-    row.items = 1
-    row.flow_index = <int32_t>polled.flow
-    row.spare = 0
-    row_written(books.recorder)
+    record_row(books.recorder, polled.sent_ns, done_ns, task.msg_id, <int32_t>task.run, task.step, task.index,
+               polled.batch, OP_TASK, ST_OK if completed else ST_FAILED, 1, <int32_t>polled.flow)
 
 
 cdef bint says_completed(const libpq.PGresult *result, int row, int column) noexcept nogil:
     return (libpq.PQgetlength(result, row, column) == 9
             and memcmp(libpq.PQgetvalue(result, row, column), b"completed", 9) == 0)
+
+
+cdef int64_t book_places(Cycle c, Messages *polled, const Flight *flight, const libpq.PGresult *result,
+                         int64_t done_ns) noexcept nogil:
+    # Not all of a batch were completed: those whose places the answer's int8[] holds. How many were.
+    cdef ArrayReader places = array_read(libpq.PQgetvalue(result, 0, 1), libpq.PQgetlength(result, 0, 1))
+    cdef const char *element
+    cdef int length
+    cdef int64_t place, booked = 0
+    while places.left > 0:
+        element = array_next(&places, &length)
+        if element == NULL:
+            break
+        place = get_int8(element) - 1
+        if 0 <= place < flight.last - flight.first:
+            book_task(c, polled, &c.tasks[flight.first + place], done_ns, True)
+            booked += 1
+    return booked
 
 
 cdef LoopEnd take_completion(Cycle c, Link *link, Messages *polled, Flight *again) noexcept nogil:
@@ -410,7 +431,6 @@ cdef LoopEnd take_completion(Cycle c, Link *link, Messages *polled, Flight *agai
     cdef int64_t count = flight.last - flight.first
     cdef libpq.PGresult *result
     cdef int64_t done_ns, place, completed = 0
-    cdef int row
     cdef WaitStatus status = link_take(link, &result)
     done_ns = now_ns()
     again.operation = -1
@@ -422,12 +442,13 @@ cdef LoopEnd take_completion(Cycle c, Link *link, Messages *polled, Flight *agai
     if status != WAIT_READY:
         return end_of(status)
     c.flights.head += 1
-    if c.batched:
-        for row in range(libpq.PQntuples(result)):
-            place = get_int8(libpq.PQgetvalue(result, row, 0)) - 1
-            if 0 <= place < count and says_completed(result, row, 1):
+    if c.batched and libpq.PQntuples(result) == 1:
+        completed = get_int8(libpq.PQgetvalue(result, 0, 0))
+        if completed == count:
+            for place in range(count):
                 book_task(c, polled, &c.tasks[flight.first + place], done_ns, True)
-                completed += 1
+        else:
+            completed = book_places(c, polled, &flight, result, done_ns)
     elif libpq.PQntuples(result) == 1 and says_completed(result, 0, 0):
         book_task(c, polled, &c.tasks[flight.first], done_ns, True)
         completed = 1

@@ -1,7 +1,7 @@
 """Statements in flight: `sent` is the flush that carried the statement."""
 
 from pgflow_stress_hot.clock cimport now_ns
-from pgflow_stress_hot.connection cimport WAIT_LOST, WAIT_READY, WAIT_REFUSED, WAIT_STOPPED, link_flush
+from pgflow_stress_hot.connection cimport WAIT_LOST, WAIT_READY, WAIT_STOPPED, link_flush
 
 
 cdef WaitStatus flights_flush(Flights *f, Link *link) noexcept nogil:

@@ -88,10 +88,9 @@ cdef enum:  # LedgerBit
     L_SETTLED = 4
 
 cdef enum:  # HistogramStat
-    HS_COUNT = 0
-    HS_SAMPLES = 1
-    HS_TOTAL_NS = 2
-    HS_MAX_NS = 3
+    HS_SAMPLES = 0  # statements; how many items they carried is the sum of the counts
+    HS_TOTAL_NS = 1  # sum of latency * items
+    HS_MAX_NS = 2
     HS_STATS = 4
 
 cdef packed struct EventRow:  # one cache line; core.recording.EVENT_DTYPE

@@ -34,7 +34,7 @@ def codes():
             "last_done_ns": R_LAST_DONE_NS, "completed": R_COMPLETED,
         },
         "ledger": {"claimed": L_CLAIMED, "completed": L_COMPLETED, "settled": L_SETTLED},
-        "stats": {"count": HS_COUNT, "samples": HS_SAMPLES, "total_ns": HS_TOTAL_NS, "max_ns": HS_MAX_NS},
+        "stats": {"samples": HS_SAMPLES, "total_ns": HS_TOTAL_NS, "max_ns": HS_MAX_NS},
         "sizes": {
             "words": W_COUNT, "run_words": R_COUNT, "operations": OP_COUNT, "event_row": sizeof(EventRow),
             "error_slot": sizeof(ErrorSlot), "error_slots": ERROR_SLOTS, "stats": HS_STATS,

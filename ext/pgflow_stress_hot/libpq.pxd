@@ -39,6 +39,7 @@ cdef extern from "libpq-fe.h" nogil:
     int PQntuples(const PGresult *res) noexcept
     int PQnfields(const PGresult *res) noexcept
     char *PQgetvalue(const PGresult *res, int row, int column) noexcept
+    int PQgetisnull(const PGresult *res, int row, int column) noexcept
     int PQgetlength(const PGresult *res, int row, int column) noexcept
     void PQclear(PGresult *res) noexcept
     PQnoticeReceiver PQsetNoticeReceiver(PGconn *conn, PQnoticeReceiver proc, void *arg) noexcept

@@ -1,7 +1,7 @@
 from libc.stdint cimport int16_t, int32_t, int64_t
 
 from pgflow_stress_hot.histogram cimport Histogram
-from pgflow_stress_hot.layout cimport ErrorSlot, EventRow
+from pgflow_stress_hot.layout cimport ErrorSlot, EventRow, W_ROWS, W_ROWS_LEFT_OUT
 
 cdef extern from * nogil:
     """
@@ -27,8 +27,30 @@ cdef struct Recorder:  # a view of one process's arena region: owns nothing
     Histogram *histograms  # [OP_COUNT]
     ErrorSlot *errors  # [ERROR_SLOTS]
 
-cdef EventRow *next_row(Recorder *r) noexcept nogil  # NULL: no room, counted
-cdef void row_written(Recorder *r) noexcept nogil
+# One row; a region without room counts it as left out. Inlined: a call would cost as much as the row.
+cdef inline void record_row(Recorder *r, int64_t sent_ns, int64_t done_ns, int64_t msg_id, int32_t run, int32_t step,
+                            int32_t task, int32_t batch, int operation, int status, int32_t items,
+                            int32_t flow) noexcept nogil:
+    cdef int64_t cursor = r.words[W_ROWS]
+    cdef EventRow *row = &r.rows[cursor]
+    if cursor >= r.capacity:
+        publish(&r.words[W_ROWS_LEFT_OUT], r.words[W_ROWS_LEFT_OUT] + 1)
+        return
+    row.intended_ns = 0
+    row.sent_ns = sent_ns
+    row.done_ns = done_ns
+    row.msg_id = msg_id
+    row.run_index = run
+    row.step_index = step
+    row.task_index = task
+    row.batch = batch
+    row.operation = <int16_t>operation
+    row.status = <int16_t>status
+    row.items = items
+    row.flow_index = flow
+    row.spare = 0
+    publish(&r.words[W_ROWS], cursor + 1)  # last: no reader may count a row half written
+
 cdef void record_statement(Recorder *r, int operation, int status, int64_t sent_ns, int64_t done_ns, int64_t items,
                            int32_t flow_index, int32_t batch) noexcept nogil
 cdef void record_error(Recorder *r, int operation, bint retried, int64_t at_ns, const char *sqlstate,

@@ -4,9 +4,9 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcmp, memcpy, memset
 
 from pgflow_stress_hot.clock cimport now_ns
-from pgflow_stress_hot.histogram cimport Histogram, bucket_of, histogram_record
+from pgflow_stress_hot.histogram cimport bucket_of, histogram_record
 from pgflow_stress_hot.layout cimport (
-    ERROR_SLOTS, ERROR_TEXT, ErrorSlot, EventRow, HS_STATS, OP_COUNT, OP_START_FLOW, OP_TASK, ST_OK, W_COUNT, W_ROWS, W_ROWS_LEFT_OUT,
+    ERROR_SLOTS, ERROR_TEXT, ErrorSlot, EventRow, HS_STATS, OP_COUNT, OP_START_FLOW, OP_TASK, ST_OK, W_COUNT, W_ROWS,
     W_ERRORS_FAILED, W_ERRORS_RETRIED,
 )
 
@@ -14,41 +14,12 @@ cdef extern from "<string.h>" nogil:
     size_t strnlen(const char *text, size_t most) noexcept
 
 
-cdef EventRow *next_row(Recorder *r) noexcept nogil:
-    cdef int64_t row = r.words[W_ROWS]
-    if row >= r.capacity:
-        publish(&r.words[W_ROWS_LEFT_OUT], r.words[W_ROWS_LEFT_OUT] + 1)
-        return NULL
-    return &r.rows[row]
-
-
-cdef void row_written(Recorder *r) noexcept nogil:
-    publish(&r.words[W_ROWS], r.words[W_ROWS] + 1)  # last: no reader may count a row half written
-
-
 cdef void record_statement(Recorder *r, int operation, int status, int64_t sent_ns, int64_t done_ns, int64_t items,
                            int32_t flow_index, int32_t batch) noexcept nogil:
     # Latencies are a statement's; only a start counts the runs that it carried. A refused one has no latency.
-    cdef EventRow *row
     if status == ST_OK:
         histogram_record(&r.histograms[operation], done_ns - sent_ns, items if operation == OP_START_FLOW else 1)
-    row = next_row(r)
-    if row == NULL:
-        return
-    row.intended_ns = 0
-    row.sent_ns = sent_ns
-    row.done_ns = done_ns
-    row.msg_id = -1
-    row.run_index = -1
-    row.step_index = -1
-    row.task_index = -1
-    row.batch = batch
-    row.operation = operation
-    row.status = status
-    row.items = <int32_t>items
-    row.flow_index = flow_index
-    row.spare = 0
-    row_written(r)
+    record_row(r, sent_ns, done_ns, -1, -1, -1, -1, batch, operation, status, <int32_t>items, flow_index)
 
 
 cdef void record_error(Recorder *r, int operation, bint retried, int64_t at_ns, const char *sqlstate,
@@ -128,7 +99,7 @@ def record_cost_ns(Region region not None, int64_t events):
 
     The region's rows are used over and over, so that page faults of a first touch are not what is measured.
     """
-    cdef int64_t i, begin, stamp, previous
+    cdef int64_t _, begin, stamp, previous, left = events
     cdef double with_record, alone
     cdef Recorder *r = &region.recorder
     if events < 1:
@@ -136,16 +107,18 @@ def record_cost_ns(Region region not None, int64_t events):
     with nogil:
         previous = now_ns()
         begin = previous
-        for i in range(events):
-            stamp = now_ns()
-            if r.words[W_ROWS] == r.capacity:
-                r.words[W_ROWS] = 0
-            record_statement(r, OP_TASK, 0, previous, stamp, 1, 0, 0)
-            previous = stamp
+        while left > 0:
+            r.words[W_ROWS] = 0
+            for _ in range(min(left, r.capacity)):
+                stamp = now_ns()
+                histogram_record(&r.histograms[OP_TASK], stamp - previous, 1)
+                record_row(r, previous, stamp, 7, 1, 2, 3, 4, OP_TASK, ST_OK, 1, 5)
+                previous = stamp
+            left -= r.capacity
         with_record = (previous - begin) / <double>events
         begin = now_ns()
         previous = begin
-        for i in range(events):
+        for _ in range(events):
             previous = now_ns()
         alone = (previous - begin) / <double>events
     return with_record, alone
@@ -159,4 +132,5 @@ def record_events(Region region not None, int64_t events):
         for i in range(events):
             if r.words[W_ROWS] == r.capacity:
                 r.words[W_ROWS] = 0
-            record_statement(r, OP_TASK, 0, i, i + 1000 + (i & 65535), 1, 0, 0)
+            histogram_record(&r.histograms[OP_TASK], 1000 + (i & 65535), 1)
+            record_row(r, i, i + 1000, 7, 1, 2, 3, 4, OP_TASK, ST_OK, 1, 5)

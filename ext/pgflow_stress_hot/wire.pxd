@@ -45,6 +45,31 @@ cdef struct Buffer:  # one parameter; made before the window, filled inside it
 cdef int buffer_make(Buffer *b, int64_t capacity) except -1
 cdef void buffer_free(Buffer *b) noexcept
 
+# One array of a result, read element by element. The server's word is taken for its lengths, not for its shape.
+cdef struct ArrayReader:
+    const char *at  # the next element's length
+    const char *end
+    int left  # elements not read yet
+
+cdef inline ArrayReader array_read(const char *bytes, int length) noexcept nogil:
+    # Of one dimension, as array_agg gives it; anything else has no elements.
+    cdef ArrayReader reader
+    reader.at = bytes + 20
+    reader.end = bytes + length
+    reader.left = get_int4(bytes + 12) if length >= 20 and get_int4(bytes) == 1 else 0
+    return reader
+
+cdef inline const char *array_next(ArrayReader *reader, int *length) noexcept nogil:
+    # NULL: a NULL element, or none left.
+    cdef const char *element = reader.at + 4
+    length[0] = -1
+    if reader.left <= 0 or element > reader.end:
+        return NULL
+    length[0] = get_int4(reader.at)
+    reader.left -= 1
+    reader.at = element + (length[0] if length[0] > 0 else 0)
+    return element if length[0] >= 0 and reader.at <= reader.end else NULL
+
 # An array: header of 20 bytes, then a length and the bytes of each element. The writer guarantees room.
 cdef inline void array_begin(Buffer *b, int oid, int count) noexcept nogil:
     put_int4(b.bytes, 1 if count > 0 else 0)

@@ -128,6 +128,14 @@ class RunWord(IntEnum):
     COMPLETED = 4
 
 
+class Stat(IntEnum):
+    """Of a histogram, what its counts cannot give."""
+
+    SAMPLES = 0  # statements; how many items they carried is the sum of the counts
+    TOTAL_NS = 1  # sum of latency * items
+    MAX_NS = 2
+
+
 class LedgerBit(IntEnum):
     """What the ledger knows of a task."""
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pgflow_stress.core.arena import Arena, LedgerBit, RunWord, Stat, Word
 from pgflow_stress.core.latency import empty_histogram, histogram_of, latency_of, merge
-from pgflow_stress.core.phase import nothing, phase
-from pgflow_stress.core.arena import Arena, LedgerBit, RunWord, Word
 from pgflow_stress.core.operations import OPERATION_NAMES, Operation
+from pgflow_stress.core.phase import nothing, phase
 from pgflow_stress.core.recording import Histogram
 from pgflow_stress.core.result import Json, Latency, Phase
 from pgflow_stress.core.units import NS_PER_SECOND
@@ -49,14 +49,14 @@ def histograms(arena: Arena) -> dict[str, Histogram]:
     stats, counts = arena.stats, arena.counts
     found = {}
     for operation in Operation:
-        used = [p for p in range(arena.size.processes) if stats[p, operation, 0]]
+        used = [p for p in range(arena.size.processes) if stats[p, operation, Stat.SAMPLES]]
         found[OPERATION_NAMES[operation]] = merge(
             Histogram(
                 counts=counts[p, operation].copy(),
-                count=int(stats[p, operation, 0]),
-                samples=int(stats[p, operation, 1]),
-                total_ns=int(stats[p, operation, 2]),
-                max_ns=int(stats[p, operation, 3]),
+                count=int(counts[p, operation].sum()),
+                samples=int(stats[p, operation, Stat.SAMPLES]),
+                total_ns=int(stats[p, operation, Stat.TOTAL_NS]),
+                max_ns=int(stats[p, operation, Stat.MAX_NS]),
             )
             for p in used
         )
@@ -164,9 +164,9 @@ def client_cost(arena: Arena, workers: int, taken: Accounts) -> Json:
         "complete": {"latency_ns": _json(latency_of(taken.histograms["complete"]))},
         "round_trip_ns": _json(latency_of(taken.histograms["round_trip"])),
         "round_trip_ns_by_connection": [
-            int(arena.stats[p, Operation.ROUND_TRIP, 2] // arena.stats[p, Operation.ROUND_TRIP, 1])
-            for p in range(arena.size.processes)
-            if arena.stats[p, Operation.ROUND_TRIP, 1]
+            int(stat[Stat.TOTAL_NS] // stat[Stat.SAMPLES])
+            for stat in arena.stats[:, Operation.ROUND_TRIP]
+            if stat[Stat.SAMPLES]
         ],
         "notices": int(words[:, Word.NOTICES].sum()),
         "rows_left_out": int(words[:, Word.ROWS_LEFT_OUT].sum()),

@@ -1,5 +1,6 @@
 """The statements of the hot path: the names, types and SQL that ext/pgflow_stress_hot expects of a connection.
 
+Every answer is one row: arrays aggregated by the server, so that the client's cost of a row is paid once a batch.
 Function calls name their arguments and results name their columns, so that one text fits every supported version.
 """
 
@@ -52,14 +53,14 @@ _START_FLOW_MANY = Statement(
     b"lateral pgflow.start_flow(flow_slug => u.f, run_id => u.r, input => $3) as c",
     (TEXTS, UUIDS, JSONB),
 )
-_READ = Statement(b"read", b"select msg_id from pgmq.read($1, $2, $3)", (TEXT, INT4, INT4))
+_READ = Statement(b"read", b"select array_agg(msg_id) from pgmq.read($1, $2, $3)", (TEXT, INT4, INT4))
 _READ_WITH_POLL = Statement(
-    b"read", b"select msg_id from pgmq.read_with_poll($1, $2, $3, $4, $5)", (TEXT, INT4, INT4, INT4, INT4)
+    b"read", b"select array_agg(msg_id) from pgmq.read_with_poll($1, $2, $3, $4, $5)", (TEXT, INT4, INT4, INT4, INT4)
 )
 _START_TASKS = Statement(
     b"start_tasks",
-    b"select run_id, step_slug, task_index, msg_id, input from pgflow.start_tasks("
-    b"flow_slug => $1, msg_ids => $2, worker_id => $3)",
+    b"select array_agg(run_id), array_agg(step_slug), array_agg(task_index), array_agg(msg_id), array_agg(input) "
+    b"from pgflow.start_tasks(flow_slug => $1, msg_ids => $2, worker_id => $3)",
     (TEXT, INT8S, UUID),
 )
 _COMPLETE_ONE = Statement(
@@ -69,7 +70,11 @@ _COMPLETE_ONE = Statement(
 )
 _COMPLETE_MANY = Statement(
     b"complete",
-    b"select u.n, c.status from unnest($1, $2, $3, $4) with ordinality as u(r, s, i, o, n), "
+    # One row whatever the batch: how many are completed, and which, only where it was not all of them.
+    b"select count(*) filter (where c.status = 'completed'), case when "
+    b"count(*) filter (where c.status = 'completed') < cardinality($1) then "
+    b"array_agg(u.n) filter (where c.status = 'completed') end "
+    b"from unnest($1, $2, $3, $4) with ordinality as u(r, s, i, o, n), "
     b"lateral pgflow.complete_task(run_id => u.r, step_slug => u.s, task_index => u.i, output => u.o) as c",
     (UUIDS, TEXTS, INT4S, JSONBS),
 )

@@ -9,8 +9,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from pgflow_stress.core.latency import merge
 from pgflow_stress.core.errors import RunFailed, UsageFault
+from pgflow_stress.core.latency import merge
 from pgflow_stress.core.recording import Histogram, Recording
 from pgflow_stress.core.result import Result
 from pgflow_stress.core.units import NS_PER_SECOND

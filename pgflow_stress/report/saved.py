@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgflow_stress.core.latency import merge
 from pgflow_stress.core.errors import UsageFault
+from pgflow_stress.core.latency import merge
 from pgflow_stress.core.recording import Histogram
 from pgflow_stress.core.result import Result
 from pgflow_stress.report.histograms import read_log

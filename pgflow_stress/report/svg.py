@@ -10,8 +10,8 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from pgflow_stress.analysis import formats
-from pgflow_stress.core.latency import LEAST_SAMPLES_BEYOND
 from pgflow_stress.core import hdr
+from pgflow_stress.core.latency import LEAST_SAMPLES_BEYOND
 from pgflow_stress.core.recording import Histogram
 
 _WIDTH, _HEIGHT = 640, 260

@@ -9,9 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import psycopg
 
-from pgflow_stress.core.arena import (
+from pgflow_stress.core.libpq import choose
+
+choose(embedded=True, wants_tls=False)  # as a run on the embedded server does, before anything imports psycopg
+
+import psycopg  # noqa: E402
+
+from pgflow_stress.core.arena import (  # noqa: E402
     BUCKETS,
     ERROR_DTYPE,
     ERROR_SLOTS,
@@ -22,20 +27,20 @@ from pgflow_stress.core.arena import (
     Header,
     Word,
 )
-from pgflow_stress.core.ids import run_id
-from pgflow_stress.core.operations import Operation
-from pgflow_stress.core.recording import EVENT_DTYPE
-from pgflow_stress.engine.driver import Driver
-from pgflow_stress.engine.orders import WorkerOrder, flow_slugs
-from pgflow_stress.engine.pinning import pin, pin_backend
-from pgflow_stress.engine.priming import prime
-from pgflow_stress.engine.statements import statements
-from pgflow_stress.scenario.options import RunOptions
-from pgflow_stress.scenario.plan import make_plan
-from pgflow_stress.target.base import Database
-from pgflow_stress_hot.account import Account
-from pgflow_stress_hot.recorder import Region
-from pgflow_stress_hot.slugs import SlugTable
+from pgflow_stress.core.ids import run_id  # noqa: E402
+from pgflow_stress.core.operations import Operation  # noqa: E402
+from pgflow_stress.core.recording import EVENT_DTYPE  # noqa: E402
+from pgflow_stress.engine.driver import Driver  # noqa: E402
+from pgflow_stress.engine.orders import WorkerOrder, flow_slugs  # noqa: E402
+from pgflow_stress.engine.pinning import pin, pin_backend  # noqa: E402
+from pgflow_stress.engine.priming import prime  # noqa: E402
+from pgflow_stress.engine.statements import statements  # noqa: E402
+from pgflow_stress.scenario.options import RunOptions  # noqa: E402
+from pgflow_stress.scenario.plan import make_plan  # noqa: E402
+from pgflow_stress.target.base import Database  # noqa: E402
+from pgflow_stress_hot.account import Account  # noqa: E402
+from pgflow_stress_hot.recorder import Region  # noqa: E402
+from pgflow_stress_hot.slugs import SlugTable  # noqa: E402
 
 
 @dataclass(frozen=True)

@@ -47,21 +47,7 @@ def run(conninfo: str, script: str, transactions: int, client_cpu: int, server_c
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         pin([client_cpu])  # a child inherits it
         process = subprocess.Popen(
-            [
-                pgbench_path(),
-                *"-n",
-                "-M",
-                "prepared",
-                "-c",
-                "1",
-                "-j",
-                "1",
-                "-t",
-                str(transactions),
-                "-f",
-                file.name,
-                conninfo,
-            ],
+            [pgbench_path(), *_PLAIN, "-t", str(transactions), "-f", file.name, conninfo],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -95,17 +81,19 @@ def cycle_script(flow: str, worker_id: str, mode: Mode, batch: int, output: str)
     """
     read = f"select array_agg(msg_id) as ids from pgmq.read('{flow}', 60, {batch})\\gset\n"
     claim = (
-        "with t as materialized (select run_id, step_slug, task_index from "
-        f"pgflow.start_tasks(flow_slug => '{flow}', msg_ids => :ids, worker_id => '{worker_id}')), "
-        "a as (select array_agg(run_id) as r, array_agg(step_slug) as s, array_agg(task_index) as i from t) "
+        "select array_agg(run_id) as rs, array_agg(step_slug) as ss, array_agg(task_index) as xs, "
+        "array_agg(msg_id) as ms, array_agg(input) as ps from "
+        f"pgflow.start_tasks(flow_slug => '{flow}', msg_ids => :ids, worker_id => '{worker_id}')"
     )
     if mode is Mode.BATCH:
         outputs = "{" + ",".join([output] * batch) + "}"
         return (
             read
             + claim
-            + "select r as rs, s as ss, i as xs from a\\gset\n"
-            + "select u.n, c.status from unnest(:rs::uuid[], :ss::text[], :xs::int[], "
+            + "\\gset\n"
+            + "select count(*) filter (where c.status = 'completed'), case when "
+            + "count(*) filter (where c.status = 'completed') < cardinality(:rs::uuid[]) then "
+            + "array_agg(u.n) filter (where c.status = 'completed') end from unnest(:rs::uuid[], :ss::text[], :xs::int[], "
             + f"'{outputs}'::jsonb[]) with ordinality as u(r, s, i, o, n), "
             + "lateral pgflow.complete_task(run_id => u.r, step_slug => u.s, task_index => u.i, output => u.o) as c;\n"
         )
@@ -119,4 +107,5 @@ def cycle_script(flow: str, worker_id: str, mode: Mode, batch: int, output: str)
         body = "\\startpipeline\n" + "\n".join(f"{line}\n\\syncpipeline" for line in lines) + "\n\\endpipeline\n"
     else:
         body = "\n".join(lines) + "\n"
-    return read + claim + f"select {columns} from a\\gset\n" + body
+    split = f"with a(r, s, i, m, p) as ({claim}) select {columns} from a\\gset\n"
+    return read + split + body

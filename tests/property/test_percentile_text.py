@@ -7,8 +7,8 @@ import io
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgflow_stress.core.latency import histogram_of
 from pgflow_stress.core import hdr
+from pgflow_stress.core.latency import histogram_of
 from pgflow_stress.core.units import NS_PER_MS
 from pgflow_stress.report.histograms import percentile_text, to_hdr
 

@@ -31,7 +31,7 @@ def test_every_event_is_written_or_counted_as_left_out(rows: int, events: list[i
         private.region.record(Operation.COMPLETE, Status.OK, 0, latency_ns)
 
     assert private.words[Word.ROWS] + private.words[Word.ROWS_LEFT_OUT] == len(events)
-    assert private.stats[Operation.COMPLETE].tolist() == [len(events), len(events), sum(events), max(events, default=0)]
+    assert private.stats[Operation.COMPLETE].tolist()[:3] == [len(events), sum(events), max(events, default=0)]
     expected = np.bincount(hdr.bucket_index(events), minlength=1) if events else np.zeros(1)
     assert private.counts[Operation.COMPLETE][: len(expected)].tolist() == expected.tolist()
 

@@ -65,7 +65,13 @@ def db() -> None:
 @db.command()
 @_with(*_PGFLOW)
 @click.option("--pg-setting", type=PgSetting(), multiple=True, metavar="NAME=VALUE", help="A setting of the server.")
-@click.option("--purpose", type=click.Choice(["compare", "capacity"]), default=_DEFAULT.purpose, show_default=True)
+@click.option(
+    "--purpose",
+    type=click.Choice(["compare", "capacity"]),
+    default=_DEFAULT.purpose,
+    show_default=True,
+    help="Settings: fresh and quiet, or aged and with checkpoints.",
+)
 def up(pgflow: str, realtime_send: str, pg_setting: tuple[str, ...], purpose: str) -> None:
     """Boot the embedded server with its template, and keep it until `db down`."""
     from pgflow_stress.target.upkeep import up as boot  # noqa: PLC0415  --help imports this module

@@ -58,7 +58,8 @@ def test_a_good_run_has_nothing_to_find(driven: Driven) -> None:
 def test_a_lost_completion_is_found_with_its_id(driven: Driven) -> None:
     run = run_id(driven.nonce, 3)
     driven.connection.execute(
-        "update pgflow.step_tasks set status = 'started', completed_at = null, output = null where run_id = %s and step_slug = 's2'",
+        "update pgflow.step_tasks set status = 'started', completed_at = null, output = null "
+        "where run_id = %s and step_slug = 's2'",
         (run,),
     )
 

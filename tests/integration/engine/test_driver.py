@@ -68,7 +68,7 @@ def test_a_statement_refused_for_good_ends_the_loop_and_is_kept_with_its_sqlstat
     with bench(target, "single-flow", SMALL) as made:
         made.connection.execute("deallocate complete")
         types = (UUIDS, TEXTS, INT4S, JSONBS)
-        query = b"select 1 / (0 * cardinality($3))::int8, 'x' from (select $1, $2, $4) as t"
+        query = b"select 1 / (0 * cardinality($3))::int8, null from (select $1, $2, $4) as t"
         made.connection.pgconn.prepare(b"complete", query, types)
 
         ends = [made.driver.create(), made.driver.start(), made.driver.process()]

@@ -32,7 +32,8 @@ def _worked(arena: Arena) -> None:
         arena.runs[process, RunWord.STARTED_NS] = ORIGIN_NS + 40_000_000 + offset
         arena.runs[process, RunWord.LAST_DONE_NS] = ORIGIN_NS + 90_000_000 + offset
         arena.runs[process, RunWord.COMPLETED] = 2
-        arena.stats[process, Operation.TASK] = (2, 1, 80_000_000, 40_000_000)
+        arena.counts[process, Operation.TASK, 0] = 2
+        arena.stats[process, Operation.TASK] = (1, 80_000_000, 40_000_000, 0)
     arena.ledger[:] = LedgerBit.CLAIMED | LedgerBit.COMPLETED
 
 

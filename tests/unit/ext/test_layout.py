@@ -22,6 +22,7 @@ from pgflow_stress_hot.layout import codes
         ("words", arena.Word),
         ("run_words", arena.RunWord),
         ("ledger", arena.LedgerBit),
+        ("stats", arena.Stat),
     ],
 )
 def test_c_and_python_have_the_same_codes(name: str, python: type[IntEnum]) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgflow_stress.core.latency import histogram_of
 from pgflow_stress.cli.commands.run import run
+from pgflow_stress.core.latency import histogram_of
 from pgflow_stress.core.result import Incident
 from pgflow_stress.report.html import flat, render_html, reproduce
 from pgflow_stress.report.svg import Bar, bars, percentile_plot
