@@ -29,6 +29,7 @@ TASKS_STARTED_PER_STATEMENT = 1000
 MOST_RUNS_PER_STATEMENT = 100
 BATCHES_IN_FLIGHT = 2  # so that the server never waits for the client
 BATCH_BYTES = 64 * 1024 * 1024  # most payload of one statement
+POLL_BYTES = 256 * 1024 * 1024  # most payload of one answer: the server makes it one array, of 1 GB at most
 
 _IDLE_KINDS = {"spin": 0, "sleep": 1, "read-with-poll": 2}
 
@@ -116,7 +117,7 @@ class Driver:
             order.worker_id,
             queues,
             own,
-            options.poll_size,
+            max(1, min(options.poll_size, POLL_BYTES // len(body))),
             max(1, min(options.completion_batch_size, BATCH_BYTES // len(body))),
             window_of(options.completion, options.in_flight_statements),
             options.completion is Mode.BATCH,

@@ -1,7 +1,7 @@
 """Client CPU a task in single, pipeline and batch, ours ÷ pgbench 18 sending the same statements.
 
 Independent steps of one run; both sides poll and complete by 100. pgbench's figure is its whole process less that of
-an empty run: ten statements that sleep.
+an empty run: one statement that sleeps.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def theirs(database: Database, nonce: int, mode: Mode, tasks: int, client_cpu: i
     with worker(database, nonce, options, client_cpu, server_cpu) as one:
         assert one.driver.create() == one.driver.start() == END_DONE
         (worker_id,) = one.connection.execute("select worker_id::text from pgflow.workers limit 1").fetchone() or ("",)
-        empty = run(database.conninfo, "select pg_sleep(0.05);\n", 10, client_cpu, server_cpu).cpu_ns
+        empty = run(database.conninfo, "select pg_sleep(0.2);\n", 1, client_cpu, server_cpu).cpu_ns
         script = cycle_script(one.flow, worker_id, mode, BATCH, "{}")
         whole = run(database.conninfo, script, tasks // BATCH, client_cpu, server_cpu).cpu_ns
         query = "select count(*) from pgflow.runs where status <> 'completed' and flow_slug = %s"

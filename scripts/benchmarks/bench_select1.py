@@ -34,7 +34,7 @@ def ours(database: Database, queries: int, per_flush: int, client_cpu: int, serv
 
 def theirs(database: Database, queries: int, per_flush: int, client_cpu: int, server_cpu: int) -> tuple[float, float]:
     """The same of pgbench; its CPU is its whole process less that of an empty run."""
-    empty = run(database.conninfo, "select pg_sleep(0.05);\n", 10, client_cpu, server_cpu).cpu_ns
+    empty = run(database.conninfo, "select pg_sleep(0.2);\n", 1, client_cpu, server_cpu).cpu_ns
     if per_flush == 1:
         found = run(database.conninfo, "select 1;\n", queries, client_cpu, server_cpu)
         return found.per_second, (found.cpu_ns - empty) / queries

@@ -93,8 +93,9 @@ def cycle_script(flow: str, worker_id: str, mode: Mode, batch: int, output: str)
             + "\\gset\n"
             + "select count(*) filter (where c.status = 'completed'), case when "
             + "count(*) filter (where c.status = 'completed') < cardinality(:rs::uuid[]) then "
-            + "array_agg(u.n) filter (where c.status = 'completed') end from unnest(:rs::uuid[], :ss::text[], :xs::int[], "
-            + f"'{outputs}'::jsonb[]) with ordinality as u(r, s, i, o, n), "
+            + "array_agg(u.n) filter (where c.status = 'completed') end "
+            + f"from unnest(:rs::uuid[], :ss::text[], :xs::int[], '{outputs}'::jsonb[]) "
+            + "with ordinality as u(r, s, i, o, n), "
             + "lateral pgflow.complete_task(run_id => u.r, step_slug => u.s, task_index => u.i, output => u.o) as c;\n"
         )
     columns = ", ".join(f"r[{n}] as r{n}, s[{n}] as s{n}, i[{n}] as x{n}" for n in range(1, batch + 1))
