@@ -142,8 +142,8 @@ def _mean(result: Result, name: str) -> float | None:
 
 
 def _server_cores(result: Result) -> float | None:
-    """Cores that the server kept busy while tasks were processed."""
-    cost_ns, rate = _mean(result, "server.cpu_ns_per_task"), _mean(result, "process.per_second")
+    """Cores that the workers' backends kept busy, over the common window: their cost a task counts all of it."""
+    cost_ns, rate = _mean(result, "server.cpu_ns_per_task"), _mean(result, "end_to_end.per_second")
     return None if cost_ns is None or rate is None else cost_ns * rate / NS_PER_SECOND
 
 
