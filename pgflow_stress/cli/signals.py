@@ -6,9 +6,8 @@ import signal
 from types import FrameType
 from typing import Any, NoReturn, Self
 
+from pgflow_stress.core.ending_signals import answered
 from pgflow_stress.core.errors import Interrupted
-
-ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
@@ -18,10 +17,8 @@ def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
 
 def answer_signals() -> None:
     """Let each ending signal raise Interrupted."""
-    for number in ENDING_SIGNALS:
-        # Ignored by whoever started us (nohup, a background job of a script): that is to stay so.
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, interrupt)
+    for number in answered():
+        signal.signal(number, interrupt)
 
 
 class Patience:
@@ -35,7 +32,7 @@ class Patience:
 
     def __enter__(self) -> Self:
         """Take the handlers over."""
-        for number in ENDING_SIGNALS:
+        for number in answered():
             handler = signal.getsignal(number)
             if callable(handler):  # neither ignored nor set outside Python
                 self._before[number] = handler

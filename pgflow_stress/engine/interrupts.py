@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+from pgflow_stress.core.ending_signals import answered
 from pgflow_stress.core.errors import Interrupted
 
 
@@ -21,10 +22,9 @@ class Interrupts:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
-        """Install the handlers, but for what whoever started us wants ignored (nohup, a background job)."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                self._before[number] = signal.signal(number, self._on_signal)
+        """Install the handlers."""
+        for number in answered():
+            self._before[number] = signal.signal(number, self._on_signal)
         return self
 
     def __exit__(self, *_exception: object) -> None:

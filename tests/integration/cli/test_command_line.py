@@ -133,7 +133,8 @@ def test_data_for_a_closed_standard_output_is_refused() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_where_nothing_is_measured_is_130_and_one_line(number: signal.Signals, tmp_path: Path) -> None:
-    waits = "from pgflow_stress.cli import app\nimport time, sys\nfrom pgflow_stress.cli.main import main\n"
+    waits = "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # nohup may have started the tests
+    waits += "from pgflow_stress.cli import app\nimport time, sys\nfrom pgflow_stress.cli.main import main\n"
     waits += "def wait(*_):\n    print('here', flush=True)\n    time.sleep(30)\n"
     waits += "app.load_command = wait\nsys.argv = ['x', 'scenarios']\nmain()\n"
     process = subprocess.Popen([sys.executable, "-c", waits], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

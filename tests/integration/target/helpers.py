@@ -27,7 +27,8 @@ ROOT = Path(pgflow_stress.__file__).parents[1]
 LATER_PGFLOW = ROOT.parent / "shared" / "pgflow-0.14.1"
 
 _TOOL = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts with it ignored
 from pgflow_stress.core.ids import new_nonce
 from pgflow_stress.target.base import TargetOptions
 from pgflow_stress.target.opening import open_target
