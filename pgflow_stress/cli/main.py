@@ -6,7 +6,7 @@ import os
 import sys
 from typing import NoReturn
 
-from pgflow_stress.cli.signals import answer_signals
+from pgflow_stress.cli.signals import answer_signals, ignore_signals
 from pgflow_stress.core.errors import Interrupted
 
 
@@ -17,6 +17,7 @@ def main() -> NoReturn:
     try:
         answer_signals()
         code = run_command_line(sys.argv[1:])
+        ignore_signals()
     except (Interrupted, KeyboardInterrupt):  # between two lines of ours, where nobody else takes it
         code = 130
     sys.exit(code)

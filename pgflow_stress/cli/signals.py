@@ -21,6 +21,12 @@ def answer_signals() -> None:
         signal.signal(number, interrupt)
 
 
+def ignore_signals() -> None:
+    """The code is decided: a late second Ctrl-C must not make the interpreter's own end a death by signal."""
+    for number in answered():
+        signal.signal(number, signal.SIG_IGN)
+
+
 class Patience:
     """A block that outlasts one signal; `came` says afterwards whether one did."""
 

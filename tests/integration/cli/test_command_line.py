@@ -148,6 +148,18 @@ def test_a_signal_where_nothing_is_measured_is_130_and_one_line(number: signal.S
     assert said == f"pgflow-stress: interrupted by {number.name}\n"
 
 
+def test_a_signal_after_the_end_changes_nothing() -> None:
+    late = (
+        "import atexit, os, signal, sys\nfrom pgflow_stress.cli import app\nfrom pgflow_stress.cli.main import main\n"
+    )
+    late += "atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))\n"
+    late += "app.load_command = lambda *_: sys.exit(6)\nsys.argv = ['x', 'scenarios']\nmain()\n"
+
+    ended = subprocess.run([sys.executable, "-c", late], capture_output=True, text=True, check=False)
+
+    assert (ended.returncode, ended.stderr) == (6, "")
+
+
 def test_the_program_has_one_thread_when_it_forks() -> None:
     asks = (
         "import os, sys; from pgflow_stress.cli import app, main\n"
