@@ -96,7 +96,7 @@ _TARGETS = (
            "PGDATABASE, else the embedded server]"),
     option("--isolation", type=Choice([str(kind) for kind in Isolation]),
            help="A database a repetition from a template; a new one; unique slugs in the given one.  "
-           "[default: what the target allows, in this order]"),
+           "[default: clone on the embedded server, prefix on a given one]"),
     option("--yes-on", type=Several(), multiple=True, metavar="NAME",
            help="Consent to use this database, where the target was not typed."),
     option("--allow-remote", is_flag=True, help="Consent to a host that is neither loopback nor a socket."),
