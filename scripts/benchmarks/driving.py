@@ -16,31 +16,17 @@ choose(embedded=True, wants_tls=False)  # as a run on the embedded server does, 
 
 import psycopg  # noqa: E402
 
-from pgflow_stress.core.arena import (  # noqa: E402
-    BUCKETS,
-    ERROR_DTYPE,
-    ERROR_SLOTS,
-    PROCESS_WORDS,
-    RUN_WORDS,
-    STATS,
-    ArenaSize,
-    Header,
-    Word,
-)
+from pgflow_stress.core.arena import ArenaSize, Word  # noqa: E402
 from pgflow_stress.core.ids import run_id  # noqa: E402
-from pgflow_stress.core.operations import Operation  # noqa: E402
-from pgflow_stress.core.recording import EVENT_DTYPE  # noqa: E402
 from pgflow_stress.engine.driver import Driver  # noqa: E402
 from pgflow_stress.engine.orders import WorkerOrder, flow_slugs  # noqa: E402
 from pgflow_stress.engine.pinning import pin, pin_backend  # noqa: E402
 from pgflow_stress.engine.priming import prime  # noqa: E402
+from pgflow_stress.engine.private_books import new_books  # noqa: E402
 from pgflow_stress.engine.statements import statements  # noqa: E402
 from pgflow_stress.scenario.options import RunOptions  # noqa: E402
 from pgflow_stress.scenario.plan import make_plan  # noqa: E402
 from pgflow_stress.target.base import Database  # noqa: E402
-from pgflow_stress_hot.account import Account  # noqa: E402
-from pgflow_stress_hot.recorder import Region  # noqa: E402
-from pgflow_stress_hot.slugs import SlugTable  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -73,26 +59,11 @@ def connect(database: Database, client_cpu: int, server_cpu: int) -> psycopg.Con
 def worker(database: Database, nonce: int, options: RunOptions, client_cpu: int, server_cpu: int) -> Iterator[Worker]:
     """One worker on one flow of independent steps, primed as a run primes it."""
     plan = make_plan("single-flow", options)
-    words = np.zeros(PROCESS_WORDS, dtype=np.int64)
-    header = np.zeros(PROCESS_WORDS, dtype=np.int64)
-    header[Header.VT_SECONDS], header[Header.STARTS_DONE] = 60, 1
-    rows = np.zeros(4 * plan.expected_tasks + 4096, dtype=EVENT_DTYPE)
-    counts = np.zeros((len(Operation), BUCKETS), dtype=np.int64)
-    rows["spare"], counts[:] = 0, 0
-    region = Region(
-        words, rows.view(np.uint8), counts, np.zeros((len(Operation), STATS), dtype=np.int64),
-        np.zeros(ERROR_SLOTS, dtype=ERROR_DTYPE).view(np.uint8),
-    )  # fmt: skip
-    slugs = flow_slugs(database.slug_prefix, 1)
-    account = Account(
-        region, header, np.zeros((plan.runs, RUN_WORDS), dtype=np.int64), np.zeros(plan.expected_tasks, dtype=np.uint8),
-        np.array([step.tasks for step in plan.shape.steps], dtype=np.int64),
-        np.array(plan.shape.step_offsets(), dtype=np.int64),
-        np.zeros((1, 1), dtype=np.int64), np.zeros((1, 1), dtype=np.int64), np.full(1, -1, dtype=np.int64), 0,
-        run_id(nonce, 0).bytes, SlugTable(slugs), SlugTable([step.slug.encode() for step in plan.shape.steps]),
-    )  # fmt: skip
+    slugs, rows = flow_slugs(database.slug_prefix, 1), 4 * plan.expected_tasks + 4096
+    books = new_books(plan.shape, slugs, plan.runs, nonce, rows)
+    books.private.rows["spare"], books.private.counts[:] = 0, 0  # touched before anything is timed
     order = WorkerOrder(
-        0, 0, ArenaSize(1, 1, plan.runs, plan.expected_tasks, len(rows)), database.conninfo, True, os.urandom(16),
+        0, 0, ArenaSize(1, 1, plan.runs, plan.expected_tasks, rows), database.conninfo, True, os.urandom(16),
         run_id(nonce, 0).bytes, database.slug_prefix, plan.shape, 1, plan.runs, options,
     )  # fmt: skip
     connection = connect(database, client_cpu, server_cpu)
@@ -104,6 +75,8 @@ def worker(database: Database, nonce: int, options: RunOptions, client_cpu: int,
         connection.pgconn.prepare(statement.name, statement.sql, statement.types)
     prime(order, connection)
     try:
-        yield Worker(Driver(order, account, connection, header), connection, words, slugs[0].decode())
+        yield Worker(
+            Driver(order, books.account, connection, books.header), connection, books.private.words, slugs[0].decode()
+        )
     finally:
         connection.close()

@@ -12,87 +12,46 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
-
 BATCH = 100
 
 
 def events(count: int) -> None:
     """Record this many events into a small region."""
-    from pgflow_stress.core.arena import BUCKETS, ERROR_DTYPE, ERROR_SLOTS, PROCESS_WORDS, STATS
-    from pgflow_stress.core.operations import Operation
-    from pgflow_stress.core.recording import EVENT_DTYPE
-    from pgflow_stress_hot.recorder import Region, record_events
+    from pgflow_stress.engine.private_books import new_region
+    from pgflow_stress_hot.recorder import record_events
 
-    region = Region(
-        np.zeros(PROCESS_WORDS, dtype=np.int64),
-        np.zeros(4096, dtype=EVENT_DTYPE).view(np.uint8),
-        np.zeros((len(Operation), BUCKETS), dtype=np.int64),
-        np.zeros((len(Operation), STATS), dtype=np.int64),
-        np.zeros(ERROR_SLOTS, dtype=ERROR_DTYPE).view(np.uint8),
-    )
-    record_events(region, count)
-
-
-def _books(nonce: int, slug_prefix: str, steps: int):
-    from pgflow_stress.core.arena import (
-        BUCKETS,
-        ERROR_DTYPE,
-        ERROR_SLOTS,
-        PROCESS_WORDS,
-        RUN_WORDS,
-        STATS,
-        ArenaSize,
-        Header,
-    )  # fmt: skip
-    from pgflow_stress.core.ids import run_id
-    from pgflow_stress.core.operations import Operation
-    from pgflow_stress.core.recording import EVENT_DTYPE
-    from pgflow_stress.engine.orders import WorkerOrder, flow_slugs
-    from pgflow_stress.scenario.options import RunOptions
-    from pgflow_stress.scenario.plan import make_plan
-    from pgflow_stress_hot.account import Account
-    from pgflow_stress_hot.recorder import Region
-    from pgflow_stress_hot.slugs import SlugTable
-
-    options = RunOptions(workers=1, steps=steps, poll_size=BATCH, completion_batch_size=BATCH)
-    plan = make_plan("single-flow", options)
-    words, header = np.zeros(PROCESS_WORDS, dtype=np.int64), np.zeros(PROCESS_WORDS, dtype=np.int64)
-    header[Header.VT_SECONDS], header[Header.STARTS_DONE] = 60, 1
-    region = Region(
-        words, np.zeros(4 * steps, dtype=EVENT_DTYPE).view(np.uint8),
-        np.zeros((len(Operation), BUCKETS), dtype=np.int64), np.zeros((len(Operation), STATS), dtype=np.int64),
-        np.zeros(ERROR_SLOTS, dtype=ERROR_DTYPE).view(np.uint8),
-    )  # fmt: skip
-    account = Account(
-        region, header, np.zeros((1, RUN_WORDS), dtype=np.int64), np.zeros(steps, dtype=np.uint8),
-        np.ones(steps, dtype=np.int64), np.arange(steps, dtype=np.int64), np.zeros((1, 1), dtype=np.int64),
-        np.zeros((1, 1), dtype=np.int64), np.full(1, -1, dtype=np.int64), 0, run_id(nonce, 0).bytes,
-        SlugTable(flow_slugs(slug_prefix, 1)), SlugTable([s.slug.encode() for s in plan.shape.steps]),
-    )  # fmt: skip
-    order = WorkerOrder(
-        0, 0, ArenaSize(1, 1, 1, steps, 4 * steps), "", True, bytes(16), run_id(nonce, 0).bytes, slug_prefix,
-        plan.shape, 1, 1, options,
-    )  # fmt: skip
-    return options, order, account, header, words
+    record_events(new_region(4096).region, count)
 
 
 def _drive(folder: str, parameters: str, nonce: int, slug_prefix: str, steps: int) -> None:
     import psycopg
 
-    from pgflow_stress.core.arena import Word
+    from pgflow_stress.core.arena import ArenaSize, Word
+    from pgflow_stress.core.ids import run_id
     from pgflow_stress.engine.driver import END_DONE, Driver
+    from pgflow_stress.engine.orders import WorkerOrder, flow_slugs
+    from pgflow_stress.engine.private_books import new_books
     from pgflow_stress.engine.statements import statements
+    from pgflow_stress.scenario.options import RunOptions
+    from pgflow_stress.scenario.plan import make_plan
 
-    options, order, account, header, words = _books(nonce, slug_prefix, steps)
+    options = RunOptions(workers=1, steps=steps, poll_size=BATCH, completion_batch_size=BATCH)
+    plan = make_plan("single-flow", options)
+    books = new_books(plan.shape, flow_slugs(slug_prefix, 1), 1, nonce, 4 * steps)
+    order = WorkerOrder(
+        0, 0, ArenaSize(1, 1, 1, steps, 4 * steps), "", True, bytes(16), run_id(nonce, 0).bytes, slug_prefix,
+        plan.shape, 1, 1, options,
+    )  # fmt: skip
     connection = psycopg.connect(f"host={folder} port=5432 {parameters} gssencmode=disable", autocommit=True)
     for statement in statements(options.creation, options.completion, options.empty_poll):
         connection.pgconn.prepare(statement.name, statement.sql, statement.types)
-    driver = Driver(order, account, connection, header)
+    driver = Driver(order, books.account, connection, books.header)
     ends = [driver.create(), driver.start(), driver.process()]
     connection.close()
-    if ends != [END_DONE] * 3 or words[Word.TASKS_COMPLETED] != steps:
-        sys.exit(f"the stream was not driven to its end: {ends}, {words[Word.TASKS_COMPLETED]} of {steps}")
+    if ends != [END_DONE] * 3 or books.private.words[Word.TASKS_COMPLETED] != steps:
+        sys.exit(
+            f"the stream was not driven to its end: {ends}, {books.private.words[Word.TASKS_COMPLETED]} of {steps}"
+        )
 
 
 def record(path: Path) -> None:

@@ -13,12 +13,12 @@ import psycopg
 from pgflow_stress.core.ids import new_nonce, run_id
 from pgflow_stress.engine.driver import Driver
 from pgflow_stress.engine.orders import WorkerOrder, flow_slugs
+from pgflow_stress.engine.private_books import Books, new_books
 from pgflow_stress.engine.sizing import arena_size
 from pgflow_stress.engine.statements import statements
 from pgflow_stress.scenario.options import RunOptions
 from pgflow_stress.scenario.plan import Plan, make_plan
 from pgflow_stress.target.base import Target
-from tests.fixtures.regions import Books, new_books
 
 
 @dataclass(frozen=True)

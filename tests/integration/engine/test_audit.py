@@ -12,9 +12,9 @@ import pytest
 from pgflow_stress.core.ids import run_id
 from pgflow_stress.engine.audit import AuditInput, Found, audit
 from pgflow_stress.engine.driver import END_DONE
+from pgflow_stress.engine.private_books import Books
 from pgflow_stress.scenario.options import RunOptions
 from pgflow_stress.target.base import Target
-from tests.fixtures.regions import Books
 from tests.integration.engine.driving import bench
 
 STEPS, FLOWS, RUNS = 4, 2, 6

@@ -6,9 +6,9 @@ import pytest
 
 from pgflow_stress.core.arena import ERROR_SLOTS, Stat, Word
 from pgflow_stress.core.operations import Operation, Status
+from pgflow_stress.engine.private_books import new_region
 from pgflow_stress_hot.clock import monotonic_ns, read_cost_ns, resolution_ns, smallest_step_ns
 from pgflow_stress_hot.recorder import record_cost_ns, record_events
-from tests.fixtures.regions import new_region
 
 
 def test_a_row_holds_what_was_recorded() -> None:
