@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pgflow_stress.analysis.metrics import LATENCY_LEAVES, REQUIRED
+from pgflow_stress.analysis.observing import was_observed
 from pgflow_stress.core.result import Metric, Phase, Repetition
 
 CONFIDENCE = 0.95
@@ -56,9 +57,13 @@ def interval(values: Sequence[float]) -> tuple[float, float] | None:
 
 
 def metrics_of(repetition: Repetition) -> Iterator[tuple[str, float | None]]:
-    """Every metric of one repetition, by dotted name; None where it has no value."""
+    """Every metric of one repetition, by dotted name; None where it has no value.
+
+    Those of `deliver` are there only where events were observed: nothing is claimed of what nobody looked at.
+    """
     for name, phase in repetition.phases.items():
-        yield from _phase_metrics(name, phase)
+        if name != "deliver" or was_observed(repetition):
+            yield from _phase_metrics(name, phase)
     yield from _leaves("client", repetition.client)
     yield from _leaves("server", repetition.server)
 

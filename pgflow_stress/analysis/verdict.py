@@ -1,74 +1,27 @@
 """Is the measurement valid for its purpose: rules with numbers, each a small named function.
 
 A finding invalidates the metrics that it names, says so in one line, and counts against the whole measurement where it
-touches a headline metric. A note only labels. What a rule reads beside the contract's keys is in its docstring.
+touches a headline metric. A note only labels. What a rule reads beside the contract's keys is in its docstring; those
+about observers are in observer_rules.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pgflow_stress.analysis.evidence import DEFAULT_LIMITS, TIMED, Evidence, Finding, Limits, Rule
 from pgflow_stress.analysis.metrics import describe
+from pgflow_stress.analysis.observer_rules import (
+    observer_kept_up,
+    observer_was_left_alone,
+    observer_was_there,
+    observing_changed_nothing,
+)
 from pgflow_stress.analysis.summary import summarise
-from pgflow_stress.core.result import Json, Metric, MetricVerdict, Repetition, Verdict
+from pgflow_stress.core.result import Json, MetricVerdict, Repetition, Verdict
 
 HEADLINE = ("execute.per_second", "process.per_second", "end_to_end.per_second", "process.latency_ns.p50")
-_TIMED = frozenset({"rate", "latency", "duration"})
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The numbers of the rules; give others to `judge` to ask for more or less."""
-
-    min_phase_seconds: float = 10.0
-    min_cycles_per_worker: int = 200  # samples of the process latency
-    littles_law_tolerance: float = 0.05
-    min_littles_law_samples: int = 200  # fewer say nothing within the tolerance
-    max_stdev_of_mean: float = 0.10  # pyperf's check
-    min_repetitions: int = 3
-
-
-DEFAULT_LIMITS = Limits()
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What the rules look at."""
-
-    parameters: Json
-    repetitions: Sequence[Repetition]
-    environment: Json
-    summary: Mapping[str, Metric]
-    limits: Limits
-
-    @property
-    def counted(self) -> list[Repetition]:
-        """The repetitions of the summary."""
-        return [repetition for repetition in self.repetitions if repetition.counted]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line; the metrics that it invalidates, none for a note."""
-
-    text: str
-    metrics: frozenset[str] = frozenset()
-    too_short: bool = False  # more of the same would mend it: a quick look
-
-
-Rule = Callable[[Evidence], Iterable[Finding]]
-
-
-def _metrics(evidence: Evidence, phase: str | None = None, timed_only: bool = True) -> frozenset[str]:
-    """Names in the summary: those of a phase, or all; by default rates, latencies and durations alone."""
-    described = [describe(name) for name in evidence.summary]
-    return frozenset(
-        info.name
-        for info in described
-        if (phase is None or info.phase == phase) and (not timed_only or info.kind in _TIMED)
-    )
 
 
 def something_is_counted(evidence: Evidence) -> Iterator[Finding]:
@@ -97,8 +50,7 @@ def phases_last_long_enough(evidence: Evidence) -> Iterator[Finding]:
     for group in (main, *([name] for name in short if name not in main)):
         if group:
             lasted = ", ".join(f"{name} {short[name]:.2g} s" for name in group)
-            touched = frozenset().union(*(_metrics(evidence, name) for name in group))
-            yield Finding(f"too short, under {least:g} s: {lasted}", touched, True)
+            yield Finding(f"too short, under {least:g} s: {lasted}", evidence.timed_metrics(*group), True)
 
 
 def workers_cycle_often_enough(evidence: Evidence) -> Iterator[Finding]:
@@ -107,7 +59,7 @@ def workers_cycle_often_enough(evidence: Evidence) -> Iterator[Finding]:
     cycles = [r.phases["process"].latency_ns.samples // workers for r in evidence.counted if "process" in r.phases]
     least = evidence.limits.min_cycles_per_worker
     if cycles and min(cycles) < least:
-        touched = _metrics(evidence, "process") | _metrics(evidence, "execute") | _metrics(evidence, "end_to_end")
+        touched = evidence.timed_metrics("process", "execute", "end_to_end")
         yield Finding(f"{min(cycles):,} cycles a worker, under {least}", touched, True)
 
 
@@ -124,7 +76,7 @@ def littles_law_holds(evidence: Evidence) -> Iterator[Finding]:
         worst = max(off, key=lambda ratio: abs(ratio - 1))
         yield Finding(
             f"Little's law is off by {abs(worst - 1):.0%} (ratio {worst:.2f}), over {tolerance:.0%}",
-            _metrics(evidence, "process") | _metrics(evidence, "execute"),
+            evidence.timed_metrics("process", "execute"),
         )
 
 
@@ -132,7 +84,7 @@ def repetitions_agree(evidence: Evidence) -> Iterator[Finding]:
     """The standard deviation against the mean, metric by metric."""
     most = evidence.limits.max_stdev_of_mean
     for name, metric in evidence.summary.items():
-        if describe(name).kind not in _TIMED | {"cost"} or metric.stdev is None or not metric.mean:
+        if describe(name).kind not in TIMED | {"cost"} or metric.stdev is None or not metric.mean:
             continue
         share = metric.stdev / abs(metric.mean)
         if share > most:
@@ -170,6 +122,8 @@ def cores_are_apart(evidence: Evidence) -> Iterator[Finding]:
 RULES: tuple[Rule, ...] = (  # in the order in which a reader should meet their lines
     audit_holds,
     something_is_counted,
+    observer_kept_up,
+    observer_was_there,
     phases_last_long_enough,
     workers_cycle_often_enough,
     littles_law_holds,
@@ -177,6 +131,8 @@ RULES: tuple[Rule, ...] = (  # in the order in which a reader should meet their 
     every_repetition_has_a_value,
     enough_repetitions,
     rows_were_kept,
+    observer_was_left_alone,
+    observing_changed_nothing,
     cores_are_apart,
 )
 

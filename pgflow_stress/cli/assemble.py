@@ -79,6 +79,7 @@ def assemble(
         gates: thresholds and strictness.
     """
     # Imported here: they bring scipy, for which the first statement is not to wait.
+    from pgflow_stress.analysis.observer_cost import observer_cost  # noqa: PLC0415
     from pgflow_stress.analysis.summary import summarise  # noqa: PLC0415
     from pgflow_stress.analysis.verdict import judge  # noqa: PLC0415
 
@@ -87,6 +88,9 @@ def assemble(
     verdict = judge(parameters, measurement.repetitions, surroundings)
     decided = [decide(threshold, summary, gates.strict) for threshold in gates.thresholds]
     endings = (*measurement.endings, *_gate_endings(decided, verdict, gates.strict))
+    ended = {**outcome(endings), "gates": [_gate_json(gate) for gate in decided]}
+    if costs := observer_cost(measurement.repetitions):
+        ended["observer_cost"] = {name: cost.as_json() for name, cost in costs.items()}
     result = Result(
         tool=about,
         scenario={"name": measurement.plan.scenario, "parameters": parameters},
@@ -96,7 +100,7 @@ def assemble(
         repetitions=measurement.repetitions,
         summary=summary,
         verdict=verdict,
-        outcome={**outcome(endings), "gates": [_gate_json(gate) for gate in decided]},
+        outcome=ended,
     )
     return result, endings
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # numpy is not wanted before it is needed
 
 STOCK_JOB = ("single-flow", "concurrent-flows")
 _LATER_OPTIONS = ("rate", "arrival", "starters", "duration")
+_LEAST_FOR_COST = 2  # counted repetitions: of a single pair there is no interval
+_SECONDS_PER_DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +43,18 @@ def run_request(ctx: click.Context) -> RunRequest:
     """The request that the parsed command line of `run` makes.
 
     Raises:
-        UsageFault: unknown scenario, sizes that cannot be run, a bad threshold, an option that comes later.
+        UsageFault: unknown scenario, sizes that cannot be run, a bad threshold, an option that comes later, or options
+            that do not go together.
     """
     values = ctx.params
     _refuse_later(ctx)
+    _check_observer(values)
     shared = _shared_options(values)
     names: tuple[str, ...] = values["scenario"] or STOCK_JOB
     return RunRequest(
         plans=tuple(_plan(ctx, name, shared) for name in names),
-        target=target_options(ctx),
-        thresholds=_thresholds(values["threshold"]),
+        target=replace(target_options(ctx), events=values["events"], days_ahead=_days_ahead(values["timeout"])),
+        thresholds=_thresholds(values["threshold"], values["events"]),
         strict=values["strict"],
         output=values["output"],
         json=values["json"],
@@ -66,10 +70,27 @@ def _refuse_later(ctx: click.Context) -> None:
     values = ctx.params
     if values["full"]:
         raise UsageFault(f"--full {NOT_YET}")
-    if values["events"] != "none":
-        raise UsageFault(f"--events {values['events']} {NOT_YET}; only none is")
+    if values["events"] == "realtime":
+        raise UsageFault(f"--events realtime {NOT_YET}; notify and wal are")
     if values["worker_model"] != "ceiling":
         raise UsageFault(f"--worker-model {values['worker_model']} {NOT_YET}; only ceiling is")
+
+
+def _check_observer(values: dict[str, Any]) -> None:
+    if values["events"] == "none":
+        for option, name in (("--observer-delay", "observer_delay"), ("--observer-cost", "observer_cost")):
+            if values[name]:
+                raise UsageFault(f"{option} is about an observer: give --events notify or --events wal as well")
+    if values["observer_cost"] and values["repetitions"] < _LEAST_FOR_COST:
+        raise UsageFault(
+            f"--observer-cost compares pairs of repetitions, with the observer and without: "
+            f"--repetitions {values['repetitions']} is too few, give at least {_LEAST_FOR_COST}"
+        )
+
+
+def _days_ahead(timeout_seconds: float) -> int:
+    """For how many days after today events must find a partition: a repetition may go on past midnight."""
+    return 1 + int(timeout_seconds // _SECONDS_PER_DAY)
 
 
 def _shared_options(values: dict[str, Any]) -> RunOptions:
@@ -93,6 +114,8 @@ def _shared_options(values: dict[str, Any]) -> RunOptions:
         warmup=values["warmup"],
         seed=values["seed"],
         events=values["events"],
+        observer_delay_ms=values["observer_delay"],
+        observer_cost=values["observer_cost"],
         worker_model=values["worker_model"],
         pin=values["pin"] or (),
         purpose=values["purpose"],
@@ -124,9 +147,15 @@ def target_options(ctx: click.Context) -> TargetOptions:
     )
 
 
-def _thresholds(texts: tuple[str, ...]) -> tuple[Threshold, ...]:
+def _thresholds(texts: tuple[str, ...], events: str) -> tuple[Threshold, ...]:
     if not texts:
         return ()
     from pgflow_stress.analysis.threshold import parse  # noqa: PLC0415  pulls in numpy
 
-    return tuple(parse(text) for text in texts)
+    thresholds = tuple(parse(text) for text in texts)
+    for threshold in thresholds:
+        if events == "none" and threshold.metric.startswith("deliver."):
+            raise UsageFault(
+                f"threshold {threshold.text!r}: nobody observes events; give --events notify or wal as well"
+            )
+    return thresholds

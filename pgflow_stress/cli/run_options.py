@@ -16,6 +16,7 @@ MOST_SECONDS = 30 * 24 * 3600.0
 MOST_PAYLOAD_BYTES = 200_000_000  # a jsonb string holds at most 2^28 - 1
 MOST_WORKERS = 1000
 MOST_AT_ONCE = 100_000  # tasks of one statement, messages of one poll
+MOST_DELAY_MS = 60_000.0
 MOST_COUNT = 100_000_000  # whether the whole can be run is for the plan to say
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -87,8 +88,16 @@ _OPEN_LOOP = (
     option("--duration", "-T", type=Duration(0.001, MOST_SECONDS), metavar="S",
            help="How long runs are started (not available yet)."),
     option("--full", is_flag=True, help="As long as the validity rules ask for (not available yet)."),
+)  # fmt: skip
+
+_OBSERVER = (
     option("--events", type=Choice(["none", "notify", "wal", "realtime"]), default=_DEFAULT.events, show_default=True,
-           help="Observer of events (only none is available yet)."),
+           help="Watches pgflow's events, each accounted for: by LISTEN or by logical replication (realtime is not "
+           "available yet)."),
+    option("--observer-delay", type=Finite(0, MOST_DELAY_MS), default=_DEFAULT.observer_delay_ms, metavar="MS",
+           help="Slows the observer by so much an event, for testing.  [default: 0]"),
+    option("--observer-cost", is_flag=True,
+           help="Interleaves repetitions with and without the observer and prints what it costs."),
 )  # fmt: skip
 
 _TARGETS = (
@@ -120,7 +129,7 @@ _OUTPUT = (
            help="The result as one JSON document; without --output no directory is written."),
 )  # fmt: skip
 
-OPTIONS: Sequence[Callable[[Any], Any]] = (*_LOAD, *_HOW, *_HOW_LONG, *_OPEN_LOOP, *_TARGETS, *_OUTPUT)
+OPTIONS: Sequence[Callable[[Any], Any]] = (*_LOAD, *_HOW, *_HOW_LONG, *_OPEN_LOOP, *_OBSERVER, *_TARGETS, *_OUTPUT)
 
 
 def run_options(function: Decorated) -> Decorated:

@@ -12,9 +12,11 @@ from markupsafe import Markup
 
 from pgflow_stress.analysis import formats
 from pgflow_stress.analysis.metrics import LATENCY_LEAVES, PHASES, describe
+from pgflow_stress.core.latency import merge
 from pgflow_stress.core.recording import Histogram
 from pgflow_stress.core.result import Json, Repetition, Result
-from pgflow_stress.report import words
+from pgflow_stress.report import event_words, words
+from pgflow_stress.report.html_events import events_view
 from pgflow_stress.report.svg import Bar, bars, percentile_plot
 
 TEMPLATE = "report.html"
@@ -26,8 +28,10 @@ _KEY_FIGURES = (
     "server.wal_bytes_per_task",
 )
 _PLOTTED = {"task": "process", "execute": "execute"}  # histogram -> the phase whose latency it is
-# Parameters that the command line takes by the same name; steps, flows and runs are already scaled.
+_DELIVERIES = "deliver_"  # histograms of events, one a type
+# Most parameters are options by the same name; steps, flows and runs are already scaled.
 _NOT_OPTIONS = ("scale",)
+_OTHER_NAMES = {"observer_delay_ms": "observer_delay"}
 _SUMMARY_LATENCIES = ("p50", "p90", "p95", "p99", "p999", "p9999", "max")
 
 
@@ -49,6 +53,8 @@ def _view(result: Result, histograms: Mapping[str, Histogram]) -> Json:
         "limited_by": words.limited_by(result),
         "accounted_for": words.accounted_for(result),
         "audit": words.audit_words(result),
+        "event_lines": event_words.event_lines(result),
+        "observer_costs": event_words.cost_lines(result.outcome),
         "gates": words.gates(result.outcome),
         "endings": words.endings(result.outcome) if result.outcome else [],
         "next_steps": words.next_steps(result),
@@ -56,6 +62,7 @@ def _view(result: Result, histograms: Mapping[str, Histogram]) -> Json:
         "latencies": _latencies(result),
         "strip": _strip(result),
         "plots": _plots(result, histograms),
+        "events": events_view(result),
         "repetitions": [_repetition(repetition) for repetition in result.repetitions],
         "incidents": [(r.index, incident) for r in result.repetitions for incident in r.incidents],
         "parameters": flat(result.scenario["parameters"]),
@@ -92,6 +99,7 @@ def _label(repetition: Repetition) -> str:
         "warm-up": repetition.warmup,
         "interrupted": repetition.interrupted,
         "lost a worker": repetition.lost_worker,
+        "without the observer": repetition.baseline,
     }
     kind = next((word for word, marked in marks.items() if marked), "")
     return f"{repetition.index} {kind}".strip()
@@ -108,8 +116,9 @@ def _strip(result: Result) -> Markup:
 
 def _plots(result: Result, histograms: Mapping[str, Histogram]) -> list[Json]:
     plots = []
-    for operation, phase in _PLOTTED.items():
-        histogram = histograms.get(operation)
+    shown = {phase: histograms.get(operation) for operation, phase in _PLOTTED.items()}
+    shown["deliver"] = merge(one for operation, one in histograms.items() if operation.startswith(_DELIVERIES))
+    for phase, histogram in shown.items():
         samples = sum(r.phases[phase].latency_ns.samples for r in result.repetitions if phase in r.phases and r.counted)
         if histogram is not None and histogram.count:
             title = words.latency_title(phase, result.load_model)
@@ -179,12 +188,14 @@ def reproduce(result: Result) -> str:
     """The command line that asks for the same again; the machine and a given server's own settings are not in it."""
     parts = ["pgflow-stress", "run", str(result.scenario["name"])]
     for name, value in result.scenario["parameters"].items():
-        option = f"--{name.replace('_', '-')}"
+        option = f"--{_OTHER_NAMES.get(name, name).replace('_', '-')}"
         if name == "pin" and value:
             parts += [option, ",".join(f"{role}={','.join(map(str, cpus))}" for role, cpus in value.items())]
         elif isinstance(value, Mapping):
             for key, item in value.items():
                 parts += [option, f"{key}={item}"]
+        elif value is True:
+            parts.append(option)
         elif name not in _NOT_OPTIONS and isinstance(value, str | int | float) and not isinstance(value, bool):
             parts += [option, f"{value:g}" if isinstance(value, float) else str(value)]
     return shlex.join(parts)

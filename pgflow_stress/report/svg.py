@@ -18,6 +18,7 @@ _WIDTH, _HEIGHT = 640, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 20, 14, 40
 _NINES = {0: "0 %", 1: "90 %", 2: "99 %", 3: "99.9 %", 4: "99.99 %", 5: "99.999 %", 6: "99.9999 %"}
 _BAR_HEIGHT = 22
+_MOST_POINTS = 400  # of a series: more than the picture has columns for
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,57 @@ def bars(rows: Sequence[Bar], title: str) -> Markup:
         parts.append(f'<text x="{118 + width:.1f}" y="{y + 13}">{escape(row.text)}</text>')
     described = f"{title}: " + "; ".join(f"{row.label} {row.text}" for row in rows)
     return _svg(_WIDTH, height, described, "".join(parts))
+
+
+def series_plot(seconds: Sequence[float], values: Sequence[float], end_seconds: float, title: str) -> Markup:
+    """A count over time, both from zero; a dashed line where the window ends.
+
+    Args:
+        seconds: ascending, from the repetition's origin; those before it are left out.
+        values: of equal length, >= 0. Of many, the highest of those that share a column of the picture is shown.
+        end_seconds: where the window ends.
+        title: what is counted, read out in place of the picture.
+    Raises:
+        ValueError: lengths that differ.
+    """
+    points = [(at, max(0.0, value)) for at, value in zip(seconds, values, strict=True) if at >= 0]
+    last = max([end_seconds, *(at for at, _ in points)]) or 1.0
+    top = _nice_top(max((value for _, value in points), default=0))
+
+    def x(at: float) -> float:
+        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * at / last
+
+    def y(value: float) -> float:
+        return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * value / top
+
+    parts = []
+    for step in range(5):
+        value, at = top * step / 4, last * step / 4
+        parts.append(
+            f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
+            f'<text class="end" x="{_LEFT - 8}" y="{y(value) + 4:.1f}">{formats.count(value)}</text>'
+            f'<text class="{"end" if step == 4 else "mid"}" x="{x(at):.1f}" y="{_HEIGHT - _BOTTOM + 18}">'
+            f"{formats.with_unit(at, 's', 2)}</text>"
+        )
+    end = f"{x(end_seconds):.1f}"
+    parts.append(f'<polyline class="curve thin" points="{end},{_TOP} {end},{_HEIGHT - _BOTTOM}"/>')
+    path = " ".join(f"{x(at):.1f},{y(value):.1f}" for at, value in _thinned(points, last))
+    parts.append(f'<polyline class="curve" points="{path}"/>')
+    highest = max((value for _, value in points), default=0.0)
+    described = f"{title} over {formats.with_unit(last, 's', 2)}: at most {formats.count(highest)}"
+    return _svg(_WIDTH, _HEIGHT, described, "".join(parts))
+
+
+def _thinned(points: Sequence[tuple[float, float]], last: float) -> list[tuple[float, float]]:
+    """At most a point a column of the picture, the highest of those in it: what piles up for a moment stays."""
+    if len(points) <= _MOST_POINTS:
+        return list(points)
+    highest: dict[int, tuple[float, float]] = {}
+    for at, value in points:
+        column = int(_MOST_POINTS * at / last)
+        if column not in highest or value > highest[column][1]:
+            highest[column] = (at, value)
+    return list(highest.values())
 
 
 def _svg(width: int, height: int, described: str, body: str) -> Markup:

@@ -12,7 +12,7 @@ from rich.text import Text
 from pgflow_stress.analysis import formats
 from pgflow_stress.analysis.metrics import PHASES
 from pgflow_stress.core.result import Result
-from pgflow_stress.report import words
+from pgflow_stress.report import event_words, words
 
 _PERCENTILES = ("p50", "p95", "p99", "max")
 _STYLES = {"valid": "bold green", "quick look": "bold yellow", "not valid": "bold red"}
@@ -76,6 +76,11 @@ def render_summary(result: Result, console: Console, where_written: Path | str |
     page.lines("limited by", [words.limited_by(result)])
     lost = [words.accounted_for(result), *words.audit_words(result)]
     page.lines("accounted for", lost, "" if _sound(result) else "red")
+    if said := event_words.event_lines(result):
+        totals = event_words.event_totals(result)
+        page.lines("events", said, "" if totals is None or totals.whole else "red")
+    if said := event_words.cost_lines(result.outcome):
+        page.lines("observer costs", said)
     _incidents(page, result)
     if said := words.labels(result):
         page.lines("read it as", said)

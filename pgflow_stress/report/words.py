@@ -89,9 +89,11 @@ def setting(result: Result) -> str:
         f"{p['runs']:,} run{_s(p['runs'])} of {p['flows']:,} flow{_s(p['flows'])}, {p['steps']:,} step{_s(p['steps'])}"
     )
     n = sum(1 for repetition in result.repetitions if repetition.counted)
+    alone = sum(1 for repetition in result.repetitions if repetition.baseline)
+    without = f", {alone} without the observer" if alone else ""
     return (
         f"{result.load_model}; {shape}; {p['workers']} worker{_s(p['workers'])}, completion {p['completion']}, "
-        f"poll {p['poll_size']}; {n} repetition{_s(n)} counted of {len(result.repetitions)}"
+        f"poll {p['poll_size']}; {n} repetition{_s(n)} counted of {len(result.repetitions)}{without}"
     )
 
 

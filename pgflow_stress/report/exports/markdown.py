@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pgflow_stress.analysis import formats
 from pgflow_stress.analysis.metrics import PHASES
 from pgflow_stress.core.result import Result
-from pgflow_stress.report import words
+from pgflow_stress.report import event_words, words
 from pgflow_stress.report.saved import Saved
 
 _PERCENTILES = {
@@ -36,6 +36,8 @@ def _section(result: Result) -> str:
     told = {
         "Limited by": [words.limited_by(result)],
         "Accounted for": [words.accounted_for(result), *words.audit_words(result)],
+        "Events": event_words.event_lines(result),
+        "Observer costs": event_words.cost_lines(result.outcome),
         "Read it as": words.labels(result),
         "Thresholds": words.gates(result.outcome),
         "Ended": words.endings(result.outcome) if result.outcome else [],

@@ -7,7 +7,7 @@ import pytest
 
 from pgflow_stress.analysis.consistency import check_result
 from pgflow_stress.core.result import Audit, Phase, Repetition, Result
-from tests.fixtures.results import build_repetition, build_result, quick_look
+from tests.fixtures.results import build_observed_result, build_repetition, build_result, quick_look
 
 
 def with_phase(name: str, change: Callable[[Phase], Phase]) -> Callable[[Repetition], Repetition]:
@@ -31,7 +31,10 @@ def failed(result: Result) -> list[str]:
     return [check.name for check in check_result(result) if not check.ok]
 
 
-@pytest.mark.parametrize("result", [build_result(), quick_look(), build_result([build_repetition(0, warmup=True)])])
+@pytest.mark.parametrize(
+    "result",
+    [build_result(), quick_look(), build_result([build_repetition(0, warmup=True)]), build_observed_result()],
+)
 def test_a_result_of_ours_agrees_with_itself(result: Result) -> None:
     assert failed(result) == []
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from pgflow_stress.analysis.metrics import REQUIRED
 from pgflow_stress.analysis.summary import summarise
-from tests.fixtures.results import build_repetition
+from pgflow_stress.core.phase import nothing
+from tests.fixtures.results import build_baseline, build_observed, build_repetition
 
 
 def test_warm_up_interrupted_and_those_that_lost_a_worker_are_left_out() -> None:
@@ -54,3 +55,28 @@ def test_a_cost_that_could_not_be_measured_is_null_and_not_dropped() -> None:
     wal = summarise([first, second])["server.wal_bytes_per_task"]
 
     assert (wal.n, wal.values[1]) == (1, None)
+
+
+def test_delivery_is_summed_up_where_events_were_observed_and_is_absent_elsewhere() -> None:
+    watched = summarise([build_observed(1), build_observed(2)])
+    unwatched = build_repetition(1)
+    unwatched = replace(unwatched, phases={**unwatched.phases, "deliver": nothing()})
+
+    assert watched["deliver.per_second"].n == watched["deliver.latency_ns.p99"].n == 2
+    assert not [name for name in summarise([unwatched]) if name.startswith("deliver.")]
+
+
+def test_delivery_of_which_nothing_came_is_null_and_not_dropped() -> None:
+    silent = build_observed(1)
+    silent = replace(silent, phases={**silent.phases, "deliver": nothing()})
+
+    found = summarise([silent])["deliver.per_second"]
+
+    assert (found.n, found.values) == (0, (None,))
+
+
+def test_repetitions_without_the_observer_are_not_counted() -> None:
+    summary = summarise([build_observed(1, process_seconds=10), build_baseline(2, process_seconds=20)])
+
+    assert summary["process.per_second"].n == 1
+    assert summary["deliver.per_second"].n == 1

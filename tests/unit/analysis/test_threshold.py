@@ -20,6 +20,8 @@ SUMMARY = {"process.per_second": metric([900.0, 1000.0, 1100.0]), "process.laten
         ("process.latency_ns.p99<700", "process.latency_ns.p99", "<", 700),
         ("client.rss_peak_bytes<200MiB", "client.rss_peak_bytes", "<", 200 * 1024 * 1024),
         ("process.seconds>500ms", "process.seconds", ">", 0.5),
+        ("deliver.latency_ns.p99<20ms", "deliver.latency_ns.p99", "<", 20_000_000),
+        ("deliver.per_second>2k", "deliver.per_second", ">", 2_000),
     ],
 )
 def test_a_condition_is_read_in_the_metrics_own_unit(text: str, name: str, op: str, limit: float) -> None:

@@ -79,6 +79,9 @@ def test_a_pin_names_only_cpus_that_we_may_use(monkeypatch: pytest.MonkeyPatch) 
         "--rate 0",
         "--arrival sometimes",
         "--duration x",
+        "--events sometimes",
+        "--events wal --observer-delay -1",
+        "--events wal --observer-delay nan",
     ],
 )
 def test_a_value_out_of_bounds_is_refused(arguments: str) -> None:
@@ -105,7 +108,7 @@ def test_what_cannot_be_run_is_refused_by_the_plan(arguments: str) -> None:
         "--duration 30s",
         "-T 1m",
         "--full",
-        "--events wal",
+        "--events realtime",
         "--worker-model edge-worker",
     ],
 )

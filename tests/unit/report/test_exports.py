@@ -17,7 +17,16 @@ from pgflow_stress.core.result import Check, to_json
 from pgflow_stress.report import exports
 from pgflow_stress.report.directory import IndexDirectory, ResultDirectory
 from pgflow_stress.report.result_file import dump, write_result
-from tests.fixtures.results import build_recording, build_repetition, build_result, quick_look
+from tests.fixtures.results import (
+    build_baseline,
+    build_observed,
+    build_observed_result,
+    build_recording,
+    build_repetition,
+    build_result,
+    lossy,
+    quick_look,
+)
 
 
 @pytest.fixture
@@ -78,6 +87,36 @@ def test_markdown_has_tables_of_equal_columns(several: Path) -> None:
     tables = [block for block in text.split("\n\n") if block.startswith("|")]
     assert all(len({line.count("|") for line in table.splitlines()}) == 1 for table in tables)
     assert len(tables) == 4
+
+
+@pytest.fixture
+def observed(tmp_path: Path) -> Path:
+    write_result(tmp_path / "o.json", build_observed_result(lossy(1), build_baseline(2), build_observed(3)))
+    return tmp_path / "o.json"
+
+
+def test_csv_has_delivery_of_observed_repetitions_and_counts_none_without_the_observer(observed: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO(call(observed, "--format", "csv").stdout)))
+
+    delivered = [row for row in rows if row["metric"] == "deliver.per_second"]
+    assert [(row["repetition"], row["unit"]) for row in delivered] == [("1", "events/s"), ("3", "events/s")]
+    assert {row["repetition"] for row in rows if row["counted"] == "0"} == {"2"}
+
+
+def test_markdown_tells_of_events_and_keeps_its_tables_whole(observed: Path) -> None:
+    text = call(observed, "--format", "md").stdout
+
+    assert "- **Events**: wal: 2,400 expected, 2,400 stored, 2,395 received, 5 missing" in text
+    assert "`deliver.per_second`" in text
+    assert "| delivery |" in text
+    tables = [block for block in text.split("\n\n") if block.startswith("|")]
+    assert all(len({line.count("|") for line in table.splitlines()}) == 1 for table in tables)
+
+
+def test_an_observed_result_reads_back_as_it_was_written(observed: Path) -> None:
+    document = json.loads(call(observed, "--format", "json").stdout)
+
+    assert document["repetitions"][0]["events"] == lossy(1).events
 
 
 def test_html_goes_beside_the_result_unless_told_otherwise(saved: Path, tmp_path: Path) -> None:

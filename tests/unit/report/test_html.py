@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
@@ -14,8 +15,19 @@ from pgflow_stress.cli.commands.run import run
 from pgflow_stress.core.latency import histogram_of
 from pgflow_stress.core.result import Incident
 from pgflow_stress.report.html import flat, render_html, reproduce
-from pgflow_stress.report.svg import Bar, bars, percentile_plot
-from tests.fixtures.results import build_recording, build_repetition, build_result, quick_look
+from pgflow_stress.report.svg import Bar, bars, percentile_plot, series_plot
+from tests.fixtures.results import (
+    build_baseline,
+    build_observed,
+    build_observed_result,
+    build_recording,
+    build_repetition,
+    build_result,
+    drawn_latencies_ns,
+    flooded,
+    lossy,
+    quick_look,
+)
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 
@@ -115,6 +127,58 @@ def test_the_command_to_reproduce_is_one_that_run_takes_and_scales_nothing_twice
     assert (taken["pg_setting"], taken["pgflow"], taken["vt"]) == (("jit=on",), "0.8.1", None)
 
 
+def test_flags_and_options_of_the_observer_are_in_the_command_to_reproduce() -> None:
+    parameters = {"events": "wal", "observer_delay_ms": 10.0, "observer_cost": True}
+
+    words = shlex.split(reproduce(build_result(parameters=parameters)))
+    taken = run.make_context("run", words[2:]).params
+
+    assert (taken["events"], taken["observer_delay"], taken["observer_cost"]) == ("wal", 10.0, True)
+    assert "--observer-cost" not in reproduce(build_result(parameters={"observer_cost": False}))
+
+
+def test_events_have_a_section_with_types_differences_delivery_and_backlog() -> None:
+    deliveries = {"deliver_step_started": histogram_of(drawn_latencies_ns(500)), "after_commit": histogram_of([5])}
+    page = render_html([(build_observed_result(lossy(1), flooded(2)), deliveries)])
+
+    outline = Outline(page)
+    assert outline.open == []
+    assert outline.tables == outline.captions
+    assert all(b - a <= 1 for a, b in zip(outline.headings, outline.headings[1:], strict=False))
+    assert "Events: should, stored, received" in page
+    assert '<th scope="row">step:completed</th><td class="n">2,610</td><td class="n doubt">2,610</td>' in page
+    assert "run-2 step:s1:completed" in page
+    assert "step:completed, from the call" in page
+    assert "from the commit" in page
+    assert "Events pending at the observer, repetition 2" in page
+    assert "Delivery by percentile" in page
+    assert page.count("<svg") == 3  # the strip, the backlog, the delivery
+
+
+def test_without_an_observer_there_is_no_section_on_events() -> None:
+    assert "Events: should" not in render_html([(build_result(), {})])
+
+
+def test_repetitions_without_the_observer_are_labelled_and_what_it_costs_is_told() -> None:
+    cost = {"process.per_second": {"ratio": 0.968, "ci95": [0.947, 1.02], "n": 5}}
+    result = build_observed_result(build_observed(1), build_baseline(2), outcome={"observer_cost": cost})
+
+    page = render_html([(result, {})])
+
+    assert "2 without the observer" in page
+    assert "-3.2 % (95 %: -5.3 % to +2.0 %): no difference shown<br>of 5 pairs" in page
+
+
+def test_an_observer_that_tells_only_what_it_must_is_shown_all_the_same() -> None:
+    required = ("transport", "realtime_send", "expected", "stored", "received", "missing", "duplicate", "unexpected")
+    whole = build_observed(1)
+    events = {**{name: whole.events[name] for name in required}, "delivery_ns": {"from_call": {}, "from_commit": None}}
+
+    page = render_html([(build_observed_result(replace(whole, events=events)), {})])
+
+    assert "Events: should, stored, received" in page
+
+
 def test_every_leaf_of_a_nested_value_is_named() -> None:
     value = {"a": {"b": 1, "c": [1, 2]}, "d": [{"e": None}], "f": True, "g": {}}
 
@@ -132,6 +196,25 @@ def test_a_percentile_plot_stays_within_its_picture(values: list[int]) -> None:
     assert (points >= 0).all()
     assert (points[:, 0] <= width).all()
     assert (points[:, 1] <= height).all()
+
+
+@given(
+    points=st.lists(st.tuples(st.floats(-1, 1e4), st.integers(0, 10**9)), max_size=1_000),
+    end=st.floats(0, 1e4),
+)
+def test_a_plot_over_time_stays_within_its_picture_and_keeps_the_highest(
+    points: list[tuple[float, int]], end: float
+) -> None:
+    points.sort()
+    picture = ET.fromstring(str(series_plot([at for at, _ in points], [n for _, n in points], end, "pending <events>")))
+
+    width, height = (float(part) for part in picture.attrib["viewBox"].split()[2:])
+    _, curve = picture.iter("polyline")
+    drawn = [tuple(map(float, point.split(","))) for point in curve.attrib["points"].split()]
+    assert len(drawn) <= 401
+    assert all(0 <= x <= width and 0 <= y <= height for x, y in drawn)
+    highest = max((n for at, n in points if at >= 0), default=0)
+    assert f"at most {highest:,.0f}" in picture.attrib["aria-label"]
 
 
 def test_bars_start_at_zero_and_hollow_ones_do_not_count() -> None:

@@ -10,14 +10,37 @@ import pytest
 
 from pgflow_stress.core.result import Result, to_json
 from pgflow_stress.report.result_file import dump
-from tests.fixtures.results import build_repetition, build_result, quick_look
+from tests.fixtures.results import (
+    build_baseline,
+    build_observed,
+    build_observed_result,
+    build_repetition,
+    build_result,
+    flooded,
+    lossy,
+    quick_look,
+)
 from tests.fixtures.schemas import ACCEPTANCE, PACKAGED, PUBLISHED, faults, needs_acceptance
 
+COST = {
+    "exit_code": 0,
+    "codes": [],
+    "reasons": [],
+    "observer_cost": {
+        "process.per_second": {"ratio": 0.97, "ci95": [0.95, 0.99], "n": 5},
+        "execute.per_second": {"ratio": None, "ci95": None, "n": 0},
+    },
+}
 RESULTS: dict[str, Callable[[], Result]] = {
     "whole": build_result,
     "quick look": quick_look,
     "nothing counted": lambda: build_result([build_repetition(0, warmup=True)]),
     "nothing completed": lambda: build_result([build_repetition(0, interrupted=True, completed=0)]),
+    "observed": build_observed_result,
+    "notified": lambda: build_observed_result(build_observed(1, transport="notify", pending=[5, 0])),
+    "flood": lambda: build_observed_result(flooded()),
+    "events lost": lambda: build_observed_result(lossy()),
+    "observer cost": lambda: build_observed_result(build_observed(1), build_baseline(2), outcome=COST),
     "one run": lambda: build_result([build_repetition(1, runs=1)], parameters={"runs": 1, "flows": 1}),
 }
 
@@ -52,6 +75,17 @@ def test_the_published_schema_finds_a_phase_that_says_both() -> None:
     broken = replace(repetition, phases={**repetition.phases, "process": torn})
 
     assert faults(document_of(replace(result, repetitions=(broken,))), PUBLISHED)
+
+
+def test_the_published_schema_knows_every_part_of_what_an_observer_tells() -> None:
+    defined = json.loads(PUBLISHED.read_text())["$defs"]
+    described = defined["repetition"]["properties"]["events"]["properties"]
+    events = flooded().events
+
+    assert set(events) <= set(described)
+    assert set(events["delivery_ns"]) <= set(described["delivery_ns"]["properties"])
+    assert set(events["observer"]) <= set(defined["observer"]["properties"])
+    assert set(events["backlog"]) <= set(defined["backlog"]["properties"])
 
 
 @needs_acceptance

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,17 @@ from rich.console import Console
 
 from pgflow_stress.core.result import Check, Incident, Result
 from pgflow_stress.report.terminal import render_summary
-from tests.fixtures.results import build_repetition, build_result, quick_look, with_outcome
+from tests.fixtures.results import (
+    build_baseline,
+    build_observed,
+    build_observed_result,
+    build_repetition,
+    build_result,
+    flooded,
+    lossy,
+    quick_look,
+    with_outcome,
+)
 
 
 def shown(result: Result, encoding: str = "utf-8", where: str | None = None) -> str:
@@ -27,7 +38,17 @@ def one_run() -> Result:
     return with_outcome(result, 4, "3 messages left", codes=[4, 124])
 
 
-@pytest.mark.parametrize("result", [build_result(), quick_look(), one_run()], ids=["valid", "quick look", "failed"])
+def lossy_and_flooded() -> Result:
+    result = with_outcome(build_observed_result(lossy(1), flooded(2)), 4, "5 events missing")
+    cost = {"process.per_second": {"ratio": 0.968, "ci95": [0.947, 0.989], "n": 5}}
+    return replace(result, outcome={**result.outcome, "observer_cost": cost})
+
+
+@pytest.mark.parametrize(
+    "result",
+    [build_result(), quick_look(), one_run(), build_observed_result()],
+    ids=["valid", "quick look", "failed", "observed"],
+)
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
 def test_every_summary_fits_eighty_columns_and_a_screen(result: Result, encoding: str) -> None:
     lines = shown(result, encoding).splitlines()
@@ -131,6 +152,72 @@ def test_ascii_streams_get_ascii_and_no_question_marks() -> None:
 
     assert "+/- 2 %" in text
     assert "?" not in text
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_what_went_wrong_with_events_fits_eighty_columns_too(encoding: str) -> None:
+    text = shown(lossy_and_flooded(), encoding)
+
+    assert max(map(len, text.splitlines())) <= 80
+    assert "?" not in text
+
+
+def test_without_an_observer_nothing_is_said_of_events() -> None:
+    assert "events" not in shown(build_result())
+
+
+def test_events_are_one_line_of_counts_and_delivery() -> None:
+    text = " ".join(shown(build_observed_result(build_observed(1), build_observed(2))).split())
+
+    assert "events wal: 2,400 expected, 2,400 stored, 2,400 received; delivery p50" in text
+    assert re.search(r"delivery p50 1\.\d+ ms, p99 \d\.\d+ ms from the call", text)
+
+
+def test_what_differs_is_named_with_its_first_offenders_and_a_flood_is_called_one() -> None:
+    text = " ".join(shown(lossy_and_flooded()).split())
+
+    assert "5,615 received, 5 missing" in text
+    assert "stored but not received: 5 in repetition 1: run-0 step:s1:completed, run-1" in text
+    assert "run-2 step:s1:completed, … " in text
+    assert "flood: events piled up at the observer: 3,120 pending at the window's end" in text
+    assert "observer slowed by 10 ms an event" in text
+
+
+def test_events_that_could_not_be_accounted_for_are_not_passed_off_as_none() -> None:
+    repetition = build_observed(2)
+    unknown = {"accounted": False, "expected": {}, "stored": {}, "received": {}}
+    torn = replace(repetition, events={**repetition.events, **unknown})
+
+    assert "not accounted for in repetition 2" in shown(build_observed_result(build_observed(1), torn))
+
+
+def test_what_observing_costs_is_told_with_its_interval_and_pairs() -> None:
+    text = " ".join(shown(lossy_and_flooded()).split())
+
+    assert "observer costs process.per_second -3.2 % (95 %: -5.3 % to -1.1 %) of 5 pairs of repetitions" in text
+
+
+@pytest.mark.parametrize(
+    ("cost", "told"),
+    [
+        (
+            {"ratio": 0.968, "ci95": [0.9, 1.1], "n": 2},
+            "-3.2 % (95 %: -10.0 % to +10.0 %): no difference shown of 2 pairs",
+        ),
+        ({"ratio": 0.968, "ci95": None, "n": 1}, "process.per_second -3.2 %, no interval of 1 pair of"),
+        ({"ratio": None, "ci95": None, "n": 0}, "cannot tell: no counted repetition has one without the observer"),
+    ],
+)
+def test_a_cost_claims_no_more_than_was_measured(cost: dict[str, object], told: str) -> None:
+    result = build_observed_result(outcome={"observer_cost": {"process.per_second": cost}})
+
+    assert told in " ".join(shown(result).split())
+
+
+def test_repetitions_without_the_observer_are_named_in_the_setting() -> None:
+    text = " ".join(shown(build_observed_result(build_observed(1), build_baseline(2))).split())
+
+    assert "1 repetition counted of 2, 1 without the observer" in text
 
 
 def test_no_color_and_a_file_get_no_escape_codes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,90 @@
+"""Rules of the verdict about observers. What a rule reads beside the contract's keys is in its docstring."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pgflow_stress.analysis.evidence import Evidence, Finding
+from pgflow_stress.analysis.observing import Backlog, backlog_at_end, observed, was_observed
+from pgflow_stress.core.result import Repetition
+from pgflow_stress.core.units import NS_PER_SECOND
+
+
+def observer_kept_up(evidence: Evidence) -> Iterator[Finding]:
+    """A flood: events were emitted faster than the observer took them, so a delivery latency is its place in a queue.
+
+    It is one where at the window's end more is pending than `max_pending_seconds` of what the observer receives, and
+    it grew. Reads events["backlog"]; see `backlog_at_end`.
+    """
+    limits = evidence.limits
+    behind: dict[int, Backlog] = {}
+    for repetition in observed(evidence.repetitions):
+        found = backlog_at_end(repetition)
+        if (
+            found is not None
+            and found.pending >= limits.min_pending_events
+            and found.seconds > limits.max_pending_seconds
+            and found.growth >= limits.min_pending_growth
+        ):
+            behind[repetition.index] = found
+    if behind:
+        worst = max(behind.values(), key=lambda found: found.pending)
+        lasts = f", {worst.seconds:.2g} s of what it received" if math.isfinite(worst.seconds) else ""
+        yield Finding(
+            f"flood: events piled up at the observer: {worst.pending:,} pending at the window's end{lasts} "
+            f"({_in_repetitions(behind)}); delivery latencies are of a backlog",
+            evidence.timed_metrics("deliver"),
+        )
+
+
+def observer_was_there(evidence: Evidence) -> Iterator[Finding]:
+    """Events of a time when the observer was away are late, or lost where its transport has no replay.
+
+    Reads events["observer"]: {"gaps": [[from_ns, to_ns]] where there is no replay, "reconnects": int, "lost": str}.
+    """
+    touched = evidence.timed_metrics("deliver")
+    watched = {r.index: _observer(r) for r in observed(evidence.repetitions)}
+    for index, observer in watched.items():
+        if observer.get("lost"):
+            yield Finding(f"the observer was lost ({_in_repetitions([index])}): {observer['lost']}", touched)
+    away = {index: observer["gaps"] for index, observer in watched.items() if observer.get("gaps")}
+    if away:
+        gaps = [gap for found in away.values() for gap in found]
+        seconds = sum(to_ns - from_ns for from_ns, to_ns in gaps) / NS_PER_SECOND
+        yield Finding(
+            f"the observer was away: {len(gaps)} gap{'s' if len(gaps) > 1 else ''}, {seconds:.2g} s "
+            f"({_in_repetitions(away)}); events of that time are late or lost",
+            touched,
+        )
+    cut = {i: observer["reconnects"] for i, observer in watched.items() if i not in away and observer.get("reconnects")}
+    if cut:
+        times = sum(cut.values())
+        yield Finding(
+            f"the observer was cut off: {times} time{'s' if times > 1 else ''} ({_in_repetitions(cut)}); "
+            "events of that time are late",
+            touched,
+        )
+
+
+def observer_was_left_alone(evidence: Evidence) -> Iterator[Finding]:
+    """A note: --observer-delay, for testing. Reads events["observer"]["delay_ms"]."""
+    delays = {delay for r in evidence.repetitions if (delay := _observer(r).get("delay_ms"))}
+    for delay_ms in sorted(delays):
+        yield Finding(f"observer slowed by {delay_ms:g} ms an event")
+
+
+def observing_changed_nothing(evidence: Evidence) -> Iterator[Finding]:
+    """A note: to be notified, a trigger or a body of realtime.send is put in. Reads events["how"]."""
+    changes = {r.events.get("how"): None for r in evidence.repetitions if r.events.get("transport") == "notify"}
+    for how in changes:
+        yield Finding(f"notify changes the system under test{f': {how}' if how else ''}")
+
+
+def _observer(repetition: Repetition) -> Mapping[str, Any]:
+    return (repetition.events.get("observer") or {}) if was_observed(repetition) else {}
+
+
+def _in_repetitions(indexes: Iterable[int]) -> str:
+    return f"repetition {', '.join(map(str, indexes))}"
