@@ -14,6 +14,7 @@ cdef struct Books:  # everything that one process writes and reads of the arena:
     int64_t *step_tasks  # [steps]
     int64_t *started  # [processes][flows]: tasks of runs started, by who started them
     int64_t *done  # [processes][flows]: tasks completed, by who completed them
+    int64_t *caused  # [run_count * tasks_per_run]: when a task's completion was sent; NULL where nobody observes
     int64_t *steps_created  # [flows]: written by the one worker that creates the flow; -1: no flow yet
     int64_t processes
     int64_t flows
@@ -31,7 +32,7 @@ cdef bint book_completion(Books *b, int64_t run, int64_t flow, int64_t place, in
 
 cdef class Account:
     cdef Books books
-    cdef Region region
+    cdef readonly Region region
     cdef SlugTable flow_slugs
     cdef SlugTable step_slugs
     cdef object _owners

@@ -4,7 +4,7 @@ from libc.string cimport memcmp, memcpy
 
 from pgflow_stress_hot.clock cimport now_ns
 from pgflow_stress_hot.layout cimport (
-    L_COMPLETED, L_SETTLED, OP_TASK, R_COMPLETED, R_COUNT, R_LAST_DONE_NS, R_SENT_NS, R_STARTED_NS,
+    L_COMPLETED, L_SETTLED, L_TWICE, OP_TASK, R_COMPLETED, R_COUNT, R_LAST_DONE_NS, R_SENT_NS, R_STARTED_NS,
     ST_ADOPTED, ST_SETTLED, W_COMPLETED_TWICE, W_TASKS_COMPLETED,
 )
 from pgflow_stress_hot.recorder cimport add_shared, observe, or_shared, publish, raise_shared, record_row
@@ -49,6 +49,7 @@ cdef bint book_completion(Books *b, int64_t run, int64_t flow, int64_t place, in
     cdef int64_t *mine = &b.done[b.me * b.flows + flow]
     if or_shared(&b.ledger[place], bits) & L_COMPLETED:
         publish(&words[W_COMPLETED_TWICE], words[W_COMPLETED_TWICE] + 1)
+        or_shared(&b.ledger[place], L_TWICE)
         return False
     raise_shared(&b.runs[run * R_COUNT + R_LAST_DONE_NS], done_ns)
     add_shared(&b.runs[run * R_COUNT + R_COMPLETED], 1)
@@ -71,6 +72,7 @@ cdef class Account:
         me: this process's row of started and done.
         first_run_id: 16 bytes, the id of run 0.
         flow_slugs, step_slugs: names by index.
+        caused: int64[tasks], to be filled with when each task's completion was sent; None where nobody wants it.
     Raises:
         ValueError: shapes that do not fit one another.
     """
@@ -79,7 +81,7 @@ cdef class Account:
                   uint8_t[::1] ledger not None, int64_t[::1] step_tasks not None, int64_t[::1] step_offsets not None,
                   int64_t[:, ::1] started not None, int64_t[:, ::1] done not None, int64_t[::1] steps_created not None,
                   int64_t me, bytes first_run_id not None, SlugTable flow_slugs not None,
-                  SlugTable step_slugs not None):
+                  SlugTable step_slugs not None, int64_t[::1] caused=None):
         cdef int64_t tasks = 0
         for i in range(len(step_tasks)):
             if step_offsets[i] != tasks or step_tasks[i] < 0:
@@ -95,7 +97,10 @@ cdef class Account:
             raise ValueError("started and done are of one shape")
         if not 0 <= me < started.shape[0] or len(first_run_id) != 16 or len(header) < 4:
             raise ValueError("me, first_run_id or header")
-        self._owners = (header, runs, ledger, step_tasks, step_offsets, started, done, steps_created)
+        if caused is not None and len(caused) not in (0, len(ledger)):
+            raise ValueError("caused is not of this shape")
+        self._owners = (header, runs, ledger, step_tasks, step_offsets, started, done, steps_created, caused)
+        self.books.caused = &caused[0] if caused is not None and len(caused) else NULL
         self.region = region
         self.flow_slugs = flow_slugs
         self.step_slugs = step_slugs

@@ -21,6 +21,8 @@ cdef struct Link:  # a borrowed connection: not owned, never finished here
     send_sync_t send_sync  # queues a Sync without flushing, where this libpq can (17 and newer)
     int64_t *stop  # the header's stop word
     int64_t notices
+    int64_t warnings  # of realtime.send: an event that it could not store
+    char warning[224]  # the first of them
     int64_t statements
     char sqlstate[6]
     char text[224]

@@ -6,7 +6,7 @@ which takes the GIL and so must not run inside a nogil call.
 
 from libc.errno cimport EINTR, errno
 from libc.stdint cimport int64_t, uintptr_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memset, strncmp
 
 from pgflow_stress_hot cimport libpq
 from pgflow_stress_hot.clock cimport now_ns
@@ -43,9 +43,21 @@ for _i in range(8):
     ALL_BINARY[_i] = BINARY
 
 
+cdef const char *EVENT_LOST = b"ErrorSendingBroadcastMessage"  # how realtime.send begins its warning
+
+
 cdef void count_notice(void *arg, const libpq.PGresult *result) noexcept nogil:
     cdef Link *link = <Link *>arg
+    cdef const char *text = libpq.PQresultErrorField(result, libpq.PG_DIAG_MESSAGE_PRIMARY)
+    cdef size_t length
     link.notices += 1
+    if text == NULL or strncmp(text, EVENT_LOST, 28) != 0:
+        return
+    if link.warnings == 0:
+        length = strnlen(text, REFUSAL_TEXT - 1)
+        memcpy(link.warning, text, length)
+        link.warning[length] = 0
+    link.warnings += 1
 
 
 cdef int link_queue(Link *link, const char *name, int count, const char *const *values,
@@ -238,6 +250,11 @@ cdef class BorrowedConnection:
     def notices(self):
         """Notices and warnings that the server sent while it was borrowed."""
         return self.link.notices
+
+    @property
+    def warnings(self):
+        """(how many, text of the first): events that realtime.send said it could not store."""
+        return self.link.warnings, <bytes>self.link.warning
 
     @property
     def statements(self):

@@ -13,10 +13,11 @@ from pgflow_stress_hot cimport libpq
 from pgflow_stress_hot.account cimport put_run_id
 from pgflow_stress_hot.clock cimport now_ns
 from pgflow_stress_hot.connection cimport (
-    BorrowedConnection, WAIT_READY, WAIT_REFUSED, WaitStatus, link_send, link_take,
+    BorrowedConnection, WAIT_READY, WAIT_REFUSED, WaitStatus, link_flush, link_send, link_take,
 )
 from pgflow_stress_hot.flight cimport (
     END_DONE, END_LOST, END_STOPPED, Flight, LoopEnd, end_of, flights_count, flights_flush, flights_head, flights_push,
+    flights_stamp,
 )
 from pgflow_stress_hot.layout cimport (
     OP_ADD_STEP, OP_CREATE_FLOW, OP_START_FLOW, R_COUNT, R_SENT_NS, R_STARTED_NS, STOP_RUN, ST_FAILED, ST_OK,
@@ -344,12 +345,12 @@ cdef LoopEnd start_runs(Creator c, Link *link, const int64_t *runs, int64_t coun
             next_run = last
         if flights_count(&c.flights) == 0:
             return END_STOPPED if observe(&books.header[H_STOP]) != STOP_RUN else END_DONE
-        stamped = c.flights.flushed
-        status = flights_flush(&c.flights, link)
-        while stamped < c.flights.flushed:
+        stamped = flights_stamp(&c.flights)
+        while stamped < c.flights.flushed:  # before the flush: an observer may receive the first event during it
             for i in range(c.flights.ring[stamped & 1023].first, c.flights.ring[stamped & 1023].last):
-                books.runs[runs[i] * R_COUNT + R_SENT_NS] = c.flights.ring[stamped & 1023].sent_ns
+                publish(&books.runs[runs[i] * R_COUNT + R_SENT_NS], c.flights.ring[stamped & 1023].sent_ns)
             stamped += 1
+        status = link_flush(link)
         if status != WAIT_READY:
             return end_of(status)
         while flights_count(&c.flights) > c.window // 2:

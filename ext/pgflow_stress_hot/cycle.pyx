@@ -24,11 +24,11 @@ from pgflow_stress_hot cimport libpq
 from pgflow_stress_hot.account cimport Books, book_completion, ledger_place, run_index_of, tasks_left
 from pgflow_stress_hot.clock cimport now_ns
 from pgflow_stress_hot.connection cimport (
-    BorrowedConnection, WAIT_READY, WAIT_REFUSED, WaitStatus, link_send, link_take,
+    BorrowedConnection, WAIT_READY, WAIT_REFUSED, WaitStatus, link_flush, link_send, link_take,
 )
 from pgflow_stress_hot.flight cimport (
     END_DONE, END_LOST, END_REFUSED, END_STOPPED, Flight, LoopEnd, end_of, flights_count,
-    flights_flush, flights_head, flights_push,
+    FLIGHT_ROOM, flights_flush, flights_head, flights_push, flights_stamp,
 )
 from pgflow_stress_hot.histogram cimport histogram_record
 from pgflow_stress_hot.layout cimport (
@@ -468,6 +468,21 @@ cdef LoopEnd take_completion(Cycle c, Link *link, Messages *polled, Flight *agai
     return END_DONE
 
 
+cdef void stamp_causes(Cycle c, int64_t first) noexcept nogil:
+    # When the completion of each task is sent, before it is: an observer may receive its event before the answer comes.
+    cdef Books *books = &c.account.books
+    cdef Flight *flight
+    cdef int64_t place
+    if books.caused == NULL:
+        return
+    while first < c.flights.flushed:
+        flight = &c.flights.ring[first & (FLIGHT_ROOM - 1)]
+        if flight.operation == OP_COMPLETE:
+            for place in range(flight.first, flight.last):
+                publish(&books.caused[c.tasks[place].place], flight.sent_ns)
+        first += 1
+
+
 cdef LoopEnd complete(Cycle c, Link *link, Messages *polled, Messages *ahead, bint *read_sent) noexcept nogil:
     # Complete all claimed tasks, a bounded number of statements in flight; the next poll goes with the last of them.
     cdef Books *books = &c.account.books
@@ -512,7 +527,8 @@ cdef LoopEnd complete(Cycle c, Link *link, Messages *polled, Messages *ahead, bi
                 read_sent[0] = True
         if flights_count(&c.flights) == 0:
             return END_DONE
-        status = flights_flush(&c.flights, link)
+        stamp_causes(c, flights_stamp(&c.flights))
+        status = link_flush(link)
         if status != WAIT_READY:
             return end_of(status)
         while flights_count(&c.flights) > 0:

@@ -41,7 +41,9 @@ cdef inline Flight *flights_push(Flights *f, int operation, int64_t first, int64
 cdef inline Flight *flights_head(Flights *f) noexcept nogil:
     return &f.ring[f.head & (FLIGHT_ROOM - 1)]
 
-# Flush, and stamp with the flush's begin all that it carried.
+# Stamp what the next flush will carry, as its begin; where the first of these has its place in the ring.
+cdef int64_t flights_stamp(Flights *f) noexcept nogil
+# Stamp and flush.
 cdef WaitStatus flights_flush(Flights *f, Link *link) noexcept nogil
 
 cdef LoopEnd end_of(WaitStatus status) noexcept nogil

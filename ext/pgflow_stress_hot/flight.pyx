@@ -4,11 +4,17 @@ from pgflow_stress_hot.clock cimport now_ns
 from pgflow_stress_hot.connection cimport WAIT_LOST, WAIT_READY, WAIT_STOPPED, link_flush
 
 
-cdef WaitStatus flights_flush(Flights *f, Link *link) noexcept nogil:
+cdef int64_t flights_stamp(Flights *f) noexcept nogil:
     cdef int64_t stamp = now_ns()
+    cdef int64_t first = f.flushed
     while f.flushed < f.tail:
         f.ring[f.flushed & (FLIGHT_ROOM - 1)].sent_ns = stamp
         f.flushed += 1
+    return first
+
+
+cdef WaitStatus flights_flush(Flights *f, Link *link) noexcept nogil:
+    flights_stamp(f)
     return link_flush(link)
 
 

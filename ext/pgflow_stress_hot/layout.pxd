@@ -10,7 +10,10 @@ cdef enum:  # OperationCode
     OP_COMPLETE = 5
     OP_TASK = 6
     OP_ROUND_TRIP = 7
-    OP_COUNT = 8
+    OP_DELIVER = 8  # the first of the kinds of events, in the order of EventKind
+    OP_AFTER_COMMIT = 15
+    OP_BEFORE_COMMIT = 16
+    OP_COUNT = 17
 
 cdef enum:  # StatusCode
     ST_OK = 0
@@ -26,6 +29,7 @@ cdef enum:  # HeaderWord
     H_PHASE = 1
     H_STARTS_DONE = 2
     H_VT_SECONDS = 3
+    H_MARKER = 4
 
 cdef enum:  # StopCode
     STOP_RUN = 0
@@ -72,6 +76,29 @@ cdef enum:  # ProcessWord
     W_NOTICES = 35
     W_BIRTH_NS = 36
     W_REPLACES = 37
+    W_WARNINGS = 38
+    W_RECEIVED = 39
+    W_RECEIVED_FOREIGN = 40
+    W_RECEIVED_STRAY = 41
+    W_RECEIVED_UNTIMED = 42
+    W_FIRST_RECEIVED_NS = 43
+    W_LAST_RECEIVED_NS = 44
+    W_LAST_DELIVERY_NS = 45
+    W_RECEIVED_BYTES = 46
+    W_REDELIVERED = 47
+    W_COMMIT_LSN = 48
+    W_COMMIT_POSITION = 49
+    W_CONFIRMED_LSN = 50
+    W_MARKER = 51
+    W_RECONNECTS = 52
+    W_GAPS = 53
+    W_SAMPLES = 54
+    W_SUBSCRIBE_NS = 55
+    W_CLOCK_OFFSET_NS = 56
+    W_CLOCK_ERROR_NS = 57
+    W_OBSERVER_CPU_NS = 58
+    W_STRAYS_LEFT_OUT = 59
+    W_BACKEND_SOCKET = 60
     W_COUNT = 64
 
 cdef enum:  # RunWord
@@ -86,6 +113,22 @@ cdef enum:  # LedgerBit
     L_CLAIMED = 1
     L_COMPLETED = 2
     L_SETTLED = 4
+    L_TWICE = 8
+
+cdef enum:  # EventKind, core.events
+    E_RUN_STARTED = 0
+    E_RUN_COMPLETED = 1
+    E_RUN_FAILED = 2
+    E_STEP_STARTED = 3
+    E_STEP_COMPLETED = 4
+    E_STEP_FAILED = 5
+    E_STEP_SKIPPED = 6
+    E_RUN_PLACES = 3  # of a run's own events; then four a step
+    E_STEP_PLACES = 4
+
+cdef enum:  # EventBit
+    EB_COUNT = 15
+    EB_EARLY = 128
 
 cdef enum:  # HistogramStat
     HS_SAMPLES = 0  # statements; how many items they carried is the sum of the counts
@@ -119,3 +162,12 @@ cdef packed struct ErrorSlot:  # 256 bytes; core.arena.ERROR_DTYPE
     int32_t retried
     char sqlstate[8]
     char text[224]
+
+cdef enum:
+    MOST_STRAYS = 256
+    STRAY_TEXT = 240
+
+cdef packed struct Stray:  # 256 bytes; core.arena.STRAY_DTYPE
+    int64_t run_index
+    int64_t count
+    char event[240]

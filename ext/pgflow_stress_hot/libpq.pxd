@@ -16,6 +16,10 @@ cdef extern from "libpq-fe.h" nogil:
         PGRES_PIPELINE_SYNC
         PGRES_PIPELINE_ABORTED
     ctypedef void (*PQnoticeReceiver)(void *arg, const PGresult *res) noexcept
+    ctypedef struct PGnotify:
+        char *relname  # the channel
+        int be_pid
+        char *extra
     int PG_DIAG_SQLSTATE
     int PG_DIAG_MESSAGE_PRIMARY
 
@@ -43,3 +47,7 @@ cdef extern from "libpq-fe.h" nogil:
     int PQgetlength(const PGresult *res, int row, int column) noexcept
     void PQclear(PGresult *res) noexcept
     PQnoticeReceiver PQsetNoticeReceiver(PGconn *conn, PQnoticeReceiver proc, void *arg) noexcept
+    int PQgetCopyData(PGconn *conn, char **buffer, int async_) noexcept
+    int PQputCopyData(PGconn *conn, const char *buffer, int length) noexcept
+    PGnotify *PQnotifies(PGconn *conn) noexcept
+    void PQfreemem(void *memory) noexcept

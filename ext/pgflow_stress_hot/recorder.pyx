@@ -22,13 +22,12 @@ cdef void record_statement(Recorder *r, int operation, int status, int64_t sent_
     record_row(r, sent_ns, done_ns, -1, -1, -1, -1, batch, operation, status, <int32_t>items, flow_index)
 
 
-cdef void record_error(Recorder *r, int operation, bint retried, int64_t at_ns, const char *sqlstate,
-                       const char *text) noexcept nogil:
+cdef ErrorSlot *find_slot(Recorder *r, int operation, int64_t at_ns, const char *sqlstate,
+                          const char *text) noexcept nogil:
     # One slot a (SQLSTATE, operation); when all are taken the last one collects the rest.
     cdef int i
     cdef ErrorSlot *slot = &r.errors[ERROR_SLOTS - 1]
     cdef size_t length
-    cdef int word = W_ERRORS_RETRIED if retried else W_ERRORS_FAILED
     for i in range(ERROR_SLOTS):
         if r.errors[i].count == 0 or (r.errors[i].operation == operation
                                       and memcmp(r.errors[i].sqlstate, sqlstate, 5) == 0):
@@ -41,6 +40,13 @@ cdef void record_error(Recorder *r, int operation, bint retried, int64_t at_ns, 
         length = strnlen(text, ERROR_TEXT - 1)
         memcpy(slot.text, text, length)
         memset(slot.text + length, 0, ERROR_TEXT - length)
+    return slot
+
+
+cdef void record_error(Recorder *r, int operation, bint retried, int64_t at_ns, const char *sqlstate,
+                       const char *text) noexcept nogil:
+    cdef ErrorSlot *slot = find_slot(r, operation, at_ns, sqlstate, text)
+    cdef int word = W_ERRORS_RETRIED if retried else W_ERRORS_FAILED
     if retried:
         slot.retried += 1
     publish(&slot.count, slot.count + 1)
@@ -79,6 +85,12 @@ cdef class Region:
         if not 0 <= operation < OP_COUNT:
             raise ValueError(f"no operation {operation}")
         record_statement(&self.recorder, operation, status, sent_ns, done_ns, items, -1, -1)
+
+    def warn(self, int operation, int64_t count, bytes sqlstate not None, bytes text not None):
+        """Note what the server warned of, `count` times; it is not among the errors."""
+        if len(sqlstate) != 5 or not 0 <= operation < OP_COUNT or count < 1:
+            raise ValueError("need an SQLSTATE of 5 bytes, an operation and a count")
+        find_slot(&self.recorder, operation, now_ns(), sqlstate, text).count += count
 
     def error(self, int operation, bint retried, bytes sqlstate not None, bytes text not None):
         """Record one refused statement by its SQLSTATE (5 bytes)."""

@@ -1,5 +1,5 @@
 # The binary wire format of the parameters and results that the hot path exchanges (PostgreSQL's typsend/typreceive).
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
 
 cdef extern from "<arpa/inet.h>" nogil:
     unsigned int htonl(unsigned int v) noexcept
@@ -26,6 +26,9 @@ cdef inline void put_int4(uint8_t *at, int32_t value) noexcept nogil:
 cdef inline void put_int8(uint8_t *at, int64_t value) noexcept nogil:
     cdef unsigned long long swapped = htobe64(<unsigned long long>value)
     copy_bytes(at, &swapped, 8)
+
+cdef inline int16_t get_int2(const char *at) noexcept nogil:
+    return <int16_t>(<unsigned char>at[0] << 8 | <unsigned char>at[1])
 
 cdef inline int32_t get_int4(const char *at) noexcept nogil:
     cdef unsigned int swapped

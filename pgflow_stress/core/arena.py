@@ -8,6 +8,11 @@
     steps_created   int64[flows]                    the worker that creates the flow
     runs            int64[runs][8]                  RunWord; shared, by atomic operations
     ledger          uint8[tasks]                    LedgerBit; shared, by atomic operations
+    caused          int64[tasks]                    when a task's completion was sent; only where observed
+    received        uint8[runs][places of a run]    EventBit: the observer alone
+    strays          STRAY_DTYPE[256]                likewise: events of our runs that have no place
+    samples         int64[4096][16]                 Sample: likewise
+    gaps            int64[64][2]                    likewise: when it was away, from and to
     rows            EVENT_DTYPE[processes][capacity]   one process alone, in order of time
 
 It is a memfd made before the first fork: no crash can leave it, and a container's small /dev/shm does not matter. Pages
@@ -58,6 +63,13 @@ ERROR_DTYPE = np.dtype(
 )
 
 
+MOST_STRAYS = 256
+STRAY_DTYPE = np.dtype([("run_index", "<i8"), ("count", "<i8"), ("event", "S240")])
+MOST_SAMPLES = 4096
+SAMPLE_WORDS = 16
+MOST_GAPS = 64
+
+
 class Header(IntEnum):
     """Words that the coordinator writes and everybody reads."""
 
@@ -65,6 +77,7 @@ class Header(IntEnum):
     PHASE = 1
     STARTS_DONE = 2
     VT_SECONDS = 3
+    MARKER = 4  # the number of the marker that ends what an observer is to receive; 0: none sent yet
 
 
 class Stop(IntEnum):
@@ -116,6 +129,51 @@ class Word(IntEnum):
     NOTICES = 35
     BIRTH_NS = 36
     REPLACES = 37  # 1 + the region of the worker that this one replaces
+    WARNINGS = 38  # realtime.send's: an event that it could not store
+    # Of an observer.
+    RECEIVED = 39  # events with a place
+    RECEIVED_FOREIGN = 40  # of runs that are not this repetition's
+    RECEIVED_STRAY = 41  # of our runs, of an unknown name
+    RECEIVED_UNTIMED = 42  # whose cause nobody stamped, or that came again
+    FIRST_RECEIVED_NS = 43
+    LAST_RECEIVED_NS = 44
+    LAST_DELIVERY_NS = 45  # of the last event that was timed
+    RECEIVED_BYTES = 46
+    REDELIVERED = 47  # transactions that came again after a cut, passed over by their place in the log
+    COMMIT_LSN = 48  # the transaction that the last event was of
+    COMMIT_POSITION = 49  # and its place in it
+    CONFIRMED_LSN = 50  # all before it was received
+    MARKER = 51  # the last marker received
+    RECONNECTS = 52
+    GAPS = 53
+    SAMPLES = 54
+    SUBSCRIBE_NS = 55
+    CLOCK_OFFSET_NS = 56  # the server's wall clock less ours
+    CLOCK_ERROR_NS = 57
+    OBSERVER_CPU_NS = 58
+    STRAYS_LEFT_OUT = 59
+    BACKEND_SOCKET = 60  # its descriptor of the connection
+
+
+class Sample(IntEnum):
+    """One sample of an observer, a column each."""
+
+    AT_NS = 0
+    RECEIVED = 1
+    PENDING = 2  # events emitted and not received, estimated
+    LAG_BYTES = 3  # written to the log and not received; -1 where there is no log
+    SOCKET_BYTES = 4  # in the kernel, not read
+    QUEUE_PPM = 5  # pg_notification_queue_usage(), in millionths
+    CPU_NS = 6
+    DELIVERY_NS = 7  # of the last event that was timed
+    SERVER_LSN = 8
+
+
+class EventBit(IntEnum):
+    """What an observer knows of an event."""
+
+    COUNT = 15  # how often it was received; 15: that often or more
+    EARLY = 128  # when it was first received, one that comes before it had not been
 
 
 class RunWord(IntEnum):
@@ -142,6 +200,7 @@ class LedgerBit(IntEnum):
     CLAIMED = 1
     COMPLETED = 2
     SETTLED = 4
+    TWICE = 8  # completed again by us: pgflow 0.8 sends its event again
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +212,20 @@ class ArenaSize:
     runs: int
     tasks: int
     rows: int  # most rows of one process
+    places: int = 0  # of the events of one run; 0 where nobody observes
+
+    @property
+    def causes(self) -> int:
+        """Tasks whose completion's sending is stamped."""
+        return self.tasks if self.places else 0
 
 
-def rows_for(tasks: int, steps: int, flows: int, runs: int) -> int:
-    """Rows that one process needs if it does everything alone: per task its own, its completion's and a poll's."""
-    return min(MOST_ROWS, 4 * tasks + steps + flows + runs + 4096)
+def rows_for(tasks: int, steps: int, flows: int, runs: int, events: int = 0) -> int:
+    """Rows that one process needs if it does everything alone: per task its own, its completion's and a poll's.
+
+    An observer writes one an event.
+    """
+    return min(MOST_ROWS, max(4 * tasks + steps + flows + runs, events) + 4096)
 
 
 class Arena:
@@ -186,6 +254,8 @@ class Arena:
 
         def view(name: str, kind: Any, *shape: int) -> Any:
             count = int(np.prod(shape))
+            if not count:
+                return np.zeros(shape, dtype=kind)
             return np.frombuffer(self._map, dtype=kind, count=count, offset=places[name]).reshape(shape)
 
         processes, operations = size.processes, len(Operation)
@@ -199,6 +269,11 @@ class Arena:
         self.steps_created: Int64s = view("steps_created", np.int64, size.flows)
         self.runs: Int64s = view("runs", np.int64, size.runs, RUN_WORDS)
         self.ledger: npt.NDArray[np.uint8] = view("ledger", np.uint8, size.tasks)
+        self.caused: Int64s = view("caused", np.int64, size.causes)
+        self.received: npt.NDArray[np.uint8] = view("received", np.uint8, size.runs, size.places)
+        self.strays: npt.NDArray[np.void] = view("strays", STRAY_DTYPE, MOST_STRAYS)
+        self.samples: Int64s = view("samples", np.int64, MOST_SAMPLES, SAMPLE_WORDS)
+        self.gaps: Int64s = view("gaps", np.int64, MOST_GAPS, 2)
 
     def row_bytes(self, process: int) -> npt.NDArray[np.uint8]:
         """The rows of one process as uint8[rows * 64], to be written."""
@@ -244,6 +319,11 @@ def _layout(size: ArenaSize) -> tuple[dict[str, int], int]:
         "steps_created": size.flows * 8,
         "runs": size.runs * RUN_WORDS * 8,
         "ledger": size.tasks,
+        "caused": size.causes * 8,
+        "received": size.runs * size.places,
+        "strays": MOST_STRAYS * STRAY_DTYPE.itemsize,
+        "samples": MOST_SAMPLES * SAMPLE_WORDS * 8,
+        "gaps": MOST_GAPS * 2 * 8,
         "rows": size.processes * _up(size.rows * EVENT_DTYPE.itemsize),
     }
     places = {}
@@ -256,7 +336,13 @@ def _layout(size: ArenaSize) -> tuple[dict[str, int], int]:
 
 def _refuse_beyond_memory(size: ArenaSize) -> None:
     # What is really touched: the shared parts, and as many rows as all processes together can write.
-    touched = size.tasks + size.runs * RUN_WORDS * 8 + min(size.rows * 2, size.processes * size.rows) * 64
+    touched = (
+        size.tasks
+        + size.causes * 8
+        + size.runs * size.places
+        + size.runs * RUN_WORDS * 8
+        + min(size.rows * 2, size.processes * size.rows) * 64
+    )
     limit = _memory_limit_bytes()
     if touched > limit // 2:
         raise UsageFault(

@@ -99,3 +99,33 @@ def latency_of(histogram: Histogram) -> Latency:
         max=histogram.max_ns,
         **{name: min(value, histogram.max_ns) for name, value in zip(stated, values, strict=True)},
     )
+
+
+def signed_latency_of(negative: Histogram, positive: Histogram) -> Latency:
+    """As `latency_of`, of values that may be negative: one histogram has what is below zero, by its magnitude.
+
+    A percentile that falls among the negative ones is the lowest magnitude of its bucket, negated: at or above it.
+    """
+    below, above = negative.count, positive.count
+    total, samples = below + above, negative.samples + positive.samples
+    if total == 0:
+        return Latency()
+    values: dict[str, int] = {}
+    for name, quantile in QUANTILES.items():
+        if samples * (_SCALE - quantile) < LEAST_SAMPLES_BEYOND * _SCALE:
+            continue
+        rank = max(1, -(-total * quantile // _SCALE))
+        if rank <= below:
+            # The rank-th smallest is the (below - rank + 1)-th of the magnitudes.
+            index = int(np.searchsorted(np.cumsum(negative.counts), below - rank + 1))
+            values[name] = -int(hdr.lowest_of([index])[0])
+        else:
+            index = int(np.searchsorted(np.cumsum(positive.counts), rank - below))
+            values[name] = min(int(hdr.highest_of([index])[0]), positive.max_ns)
+    return Latency(
+        count=total,
+        samples=samples,
+        mean=(positive.total_ns - negative.total_ns) / total,
+        max=positive.max_ns if above else -int(hdr.lowest_of(np.flatnonzero(negative.counts)[:1])[0]),
+        **values,
+    )

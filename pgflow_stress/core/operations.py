@@ -19,6 +19,17 @@ class Operation(IntEnum):
     COMPLETE = 5
     TASK = 6  # poll sent - completion answered: the cycle time
     ROUND_TRIP = 7  # an empty statement, outside any window
+    # One event, the statement that caused it sent - received; in the order of core.events.EventKind.
+    DELIVER_RUN_STARTED = 8
+    DELIVER_RUN_COMPLETED = 9
+    DELIVER_RUN_FAILED = 10
+    DELIVER_STEP_STARTED = 11
+    DELIVER_STEP_COMPLETED = 12
+    DELIVER_STEP_FAILED = 13
+    DELIVER_STEP_SKIPPED = 14
+    # One event, its commit by the server's clock - received; the negative ones have a histogram of their own.
+    AFTER_COMMIT = 15
+    BEFORE_COMMIT = 16
 
 
 class Status(IntEnum):
@@ -32,5 +43,6 @@ class Status(IntEnum):
     SETTLED = 5  # a task whose completion was in doubt and was found done
 
 
+DELIVERIES = tuple(operation for operation in Operation if operation.name.startswith("DELIVER_"))
 OPERATION_NAMES = tuple(operation.name.lower() for operation in Operation)
 STATUS_NAMES = tuple(status.name.lower() for status in Status)

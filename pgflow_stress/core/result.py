@@ -109,7 +109,12 @@ class Repetition:
     @property
     def counted(self) -> bool:
         """Whether the summary includes it."""
-        return not (self.warmup or self.interrupted or self.lost_worker)
+        return not (self.warmup or self.interrupted or self.lost_worker or self.baseline)
+
+    @property
+    def baseline(self) -> bool:
+        """Whether it ran without the observer, so that the others' cost of being observed is known."""
+        return bool(self.events.get("cost_baseline"))
 
 
 @dataclass(frozen=True, slots=True)

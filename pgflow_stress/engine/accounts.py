@@ -11,11 +11,12 @@ import numpy.typing as npt
 
 from pgflow_stress.core.arena import Arena, LedgerBit, RunWord, Stat, Word
 from pgflow_stress.core.latency import empty_histogram, histogram_of, latency_of, merge
-from pgflow_stress.core.operations import OPERATION_NAMES, Operation
+from pgflow_stress.core.operations import DELIVERIES, OPERATION_NAMES, Operation
 from pgflow_stress.core.phase import nothing, phase
 from pgflow_stress.core.recording import Histogram
 from pgflow_stress.core.result import Json, Latency, Phase
 from pgflow_stress.core.units import NS_PER_SECOND
+from pgflow_stress.engine.sizing import observer_regions
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,11 @@ def take_accounts(arena: Arena, origin_ns: int) -> Accounts:
         "start": of(start, int(words[:, Word.RUNS_STARTED].sum()), latency_of(found["start_flow"])),
         "process": of((process[0], last_done) if process and completed else None, completed, latency_of(found["task"])),
         "execute": of(done, completed, execute),
-        "deliver": nothing(),
+        "deliver": of(
+            (start[0], int(words[:, Word.LAST_RECEIVED_NS].max())) if start else None,
+            int(words[:, Word.RECEIVED].sum()),
+            latency_of(merge(found[OPERATION_NAMES[operation]] for operation in DELIVERIES)),
+        ),
         "end_to_end": of((first, last) if completed else None, completed, execute),
     }
     return Accounts(phases, seconds, first, last, len(run_words), completed, open_claims, found)
@@ -136,7 +141,7 @@ def refusals(arena: Arena) -> list[Refusal]:
 
 def client_cost(arena: Arena, workers: int, taken: Accounts) -> Json:
     """What the workers used, polled and sent."""
-    words = arena.words
+    words = arena.words[: arena.size.processes - len(observer_regions(arena.size))]
     cpu = words[:, Word.CPU_TO_NS] - words[:, Word.CPU_FROM_NS]
     cpu_ns = int(cpu[words[:, Word.CPU_TO_NS] > 0].sum())
     process = taken.phases["process"]

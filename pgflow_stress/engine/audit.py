@@ -6,7 +6,7 @@ offence; it returns none on good, half-done and failed runs alike, but for what 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +18,10 @@ from psycopg import sql
 from pgflow_stress.core.arena import LedgerBit
 from pgflow_stress.core.ids import run_id
 from pgflow_stress.core.result import Audit, Check
+from pgflow_stress.engine.copying import triples
 from pgflow_stress.scenario.flow import FlowShape
 
 MOST_IDS = 10_000  # of one check kept in a result
-_COPY_HEADER_BYTES = 19
-_COPY_ROW = np.dtype(
-    [("fields", ">i2"), ("l1", ">i4"), ("run", ">i8"), ("l2", ">i4"), ("step", ">i4"), ("l3", ">i4"), ("task", ">i4")]
-)
 
 _STEPS = """
 select r.run_id::text from pgflow.runs r left join pgflow.step_states s using (run_id)
@@ -193,30 +190,12 @@ class _Auditor:
         query = sql.SQL(_COMPLETED).format(
             prefix=self._prefix, status=sql.Literal(status), mask=sql.Literal((1 << 58) - 1)
         )
-        for rows in self._copied(query):
-            steps = rows["step"].astype(np.int64)
-            known = (steps < len(offsets)) & (rows["run"] * per_run < len(found))
-            places = rows["run"][known] * per_run + offsets[steps[known]] + rows["task"][known]
+        for rows in triples(self._connection, query):
+            runs, steps = rows["first"], rows["second"].astype(np.int64)
+            known = (steps < len(offsets)) & (runs * per_run < len(found))
+            places = runs[known] * per_run + offsets[steps[known]] + rows["third"][known]
             found[places[places < len(found)]] = True
         return found
-
-    def _copied(self, query: Any) -> Iterator[npt.NDArray[np.void]]:
-        held = bytearray()
-        with self._connection.cursor() as cursor, cursor.copy(query) as copy:
-            for data in copy:
-                held += data
-                if len(held) > 1_000_000:
-                    yield from self._rows_of(held)
-            yield from self._rows_of(held)
-
-    @staticmethod
-    def _rows_of(held: bytearray) -> Iterator[npt.NDArray[np.void]]:
-        if held[:6] == b"PGCOPY":
-            del held[:_COPY_HEADER_BYTES]
-        whole = len(held) // _COPY_ROW.itemsize
-        if whole:
-            yield np.frombuffer(bytes(held[: whole * _COPY_ROW.itemsize]), dtype=_COPY_ROW)
-            del held[: whole * _COPY_ROW.itemsize]
 
     def _by_id(self, done: npt.NDArray[np.bool_]) -> Iterable[Check]:
         given = self._given

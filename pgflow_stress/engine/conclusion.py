@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import psycopg
 
 from pgflow_stress.core.arena import Arena, Word
 from pgflow_stress.core.exit_codes import ExitCode
-from pgflow_stress.core.result import Incident, Json, Repetition, Tasks
+from pgflow_stress.core.result import Audit, Incident, Json, Repetition, Tasks
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine import littles_law
 from pgflow_stress.engine.accounts import Accounts, client_cost, refusals
 from pgflow_stress.engine.audit import AuditInput, Found, audit, skipped
 from pgflow_stress.engine.control import Control, ServerReading
 from pgflow_stress.engine.crew import Crew
+from pgflow_stress.engine.event_accounts import account_for_events
+from pgflow_stress.engine.event_rows import EventInput
+from pgflow_stress.engine.event_words import describe_events
 from pgflow_stress.engine.measurement import Ending
+from pgflow_stress.engine.observation import Observation
 from pgflow_stress.engine.window import Stopped, Watched
 from pgflow_stress.scenario.options import Orphans
 from pgflow_stress.scenario.plan import Plan
 
+WARNING_CLASS = "01"  # of SQLSTATE
 _FIRST_IDS = 3  # of a failed check, in the message; the result has them all
 
 
@@ -46,8 +52,56 @@ class Subject:
     notes: tuple[str, ...] = ()  # what could not be settled before the window
 
 
-def examine(subject: Subject, arena: Arena, control: Control, taken: Accounts, watched: Watched) -> Found:
-    """The audit, or why there is none."""
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What the database says: the audit, the events' accounts with it, and the events as the result has them."""
+
+    found: Found
+    events: Json
+
+
+def examine(
+    subject: Subject,
+    arena: Arena,
+    control: Control,
+    taken: Accounts,
+    watched: Watched,
+    observation: Observation | None,
+) -> Examined:
+    """The audit and the events' accounts, or why there are none."""
+    found = _audit(subject, arena, control, taken, watched)
+    if observation is None:
+        return Examined(found, {"transport": "none", **({"cost_baseline": True} if subject.plan.observed else {})})
+    findings = None
+    if found.reached:
+        try:
+            findings = account_for_events(control.connection, _event_input(subject, arena, observation))
+        except psycopg.OperationalError:
+            found = skipped("the database is unreachable: events are not accounted for")
+    if findings is not None:
+        checks = (*found.audit.checks, *findings.checks)
+        found = replace(found, audit=Audit(all(check.ok for check in checks), checks))
+    return Examined(found, describe_events(arena, observation, findings, taken.histograms, watched.origin_ns))
+
+
+def _event_input(subject: Subject, arena: Arena, observation: Observation) -> EventInput:
+    warnings = [one for one in refusals(arena) if one.sqlstate.startswith(WARNING_CLASS)]
+    return EventInput(
+        arena=arena,
+        nonce=subject.nonce,
+        slug_prefix=subject.slug_prefix,
+        shape=subject.plan.shape,
+        flows=subject.plan.flows,
+        runs=subject.plan.runs,
+        transport=observation.transport,
+        warnings=sum(one.count for one in warnings),
+        warning=warnings[0].text if warnings else "",
+        arrived=observation.arrived(),
+        lost=observation.lost,
+    )
+
+
+def _audit(subject: Subject, arena: Arena, control: Control, taken: Accounts, watched: Watched) -> Found:
     if subject.cut_short:
         return skipped("interrupted twice: not audited")
     orderly = watched.stopped is None and watched.failure is None
@@ -66,9 +120,17 @@ def examine(subject: Subject, arena: Arena, control: Control, taken: Accounts, w
 
 
 def conclude(
-    subject: Subject, arena: Arena, crew: Crew, taken: Accounts, watched: Watched, found: Found, readings: Readings
+    subject: Subject,
+    arena: Arena,
+    crew: Crew,
+    taken: Accounts,
+    watched: Watched,
+    examined: Examined,
+    readings: Readings,
+    observed: Sequence[Incident] = (),
 ) -> Repetition:
-    """The repetition as the result has it."""
+    """The repetition as the result has it; `observed` are the observer's incidents."""
+    found = examined.found
     client = client_cost(arena, subject.plan.options.workers, taken)
     residence_ns = int(arena.words[:, Word.RESIDENCE_NS].sum())
     client["littles_law"] = littles_law.check(watched.gauge, residence_ns, taken.phases["process"].seconds)
@@ -79,9 +141,9 @@ def conclude(
         window={"seconds": taken.window_seconds},
         phases=taken.phases,
         tasks=_tasks(subject.plan, taken, watched, found),
-        events={"transport": "none"},
+        events=examined.events,
         audit=found.audit,
-        incidents=_incidents(subject, arena, crew, watched, client),
+        incidents=_incidents(subject, arena, (*crew.incidents, *observed), watched, client),
         client=client,
         server=_server(readings, taken, whole=not crew.replaced),
         lost_worker=crew.replaced,
@@ -108,11 +170,13 @@ def _tasks(plan: Plan, taken: Accounts, watched: Watched, found: Found) -> Tasks
     )
 
 
-def _incidents(subject: Subject, arena: Arena, crew: Crew, watched: Watched, client: Json) -> tuple[Incident, ...]:
-    found = [*crew.incidents, *(Incident("not settled", 0, "database", note) for note in subject.notes)]
+def _incidents(
+    subject: Subject, arena: Arena, noted: Sequence[Incident], watched: Watched, client: Json
+) -> tuple[Incident, ...]:
+    found = [*noted, *(Incident("not settled", 0, "database", note) for note in subject.notes)]
     found += [
         Incident(
-            "refused",
+            "warned" if refusal.sqlstate.startswith(WARNING_CLASS) else "refused",
             max(0, refusal.first_ns - watched.origin_ns),
             refusal.operation,
             f"{refusal.sqlstate} x {refusal.count} ({refusal.retried} retried): {refusal.text}",

@@ -117,6 +117,17 @@ class Control:
         known = [value for value in cpu if value is not None]
         return ServerReading(wal, sum(known) if len(known) == len(cpu) else None)
 
+    def mark(self, channel: str | None, text: str) -> None:
+        """Send a text after all that was committed: into the log, or on a channel.
+
+        Raises:
+            psycopg.Error: the database does not answer.
+        """
+        if channel is None:
+            self._rows("select pg_logical_emit_message(true, 'pgflow_stress', %(text)s)", text=text)
+        else:
+            self._rows("select pg_notify(%(channel)s, %(text)s)", channel=channel, text=text)
+
     def alive(self, backend: int) -> bool:
         """Whether a backend is still in pg_stat_activity."""
         return bool(self._rows("select from pg_stat_activity where pid = %(pid)s", pid=backend))

@@ -13,7 +13,8 @@ from pgflow_stress.core.result import Incident
 from pgflow_stress.engine.accounts import refusals
 from pgflow_stress.engine.control import Control
 from pgflow_stress.engine.nursery import Nursery
-from pgflow_stress.engine.orders import Exited, State, WorkerExit, WorkerOrder
+from pgflow_stress.engine.orders import ChildExit, Exited, Role, State, WorkerOrder
+from pgflow_stress.engine.sizing import observer_regions
 from pgflow_stress_hot.clock import monotonic_ns
 
 _BACKEND_LEAVES_SECONDS = 5.0  # after that it is terminated: nothing of a dead worker may still commit
@@ -38,6 +39,7 @@ class Crew:
         self._control = control
         self._by_slot = {order.slot: order for order in orders}
         self._next_region = len(orders)
+        self._regions = arena.size.processes - len(observer_regions(arena.size))
         self._lost: list[_Lost] = []
         self._gone: set[int] = set()  # regions whose process has ended
         self._slot_of = {order.region: order.slot for order in orders}
@@ -77,7 +79,7 @@ class Crew:
             SetUpFault: the same while it was being prepared.
         """
         notes = []
-        for ended in self._nursery.ended():
+        for ended in self._nursery.ended(Role.WORKER):
             self._gone.add(ended.region)
             order = next((o for o in self._by_slot.values() if o.region == ended.region), None)
             state = int(self._arena.words[ended.region, Word.STATE])
@@ -92,17 +94,17 @@ class Crew:
     def _note_loss(self, order: WorkerOrder, ended: Exited, state: int, origin_ns: int) -> str:
         said = self._refusal_of()
         how = f"killed by signal {-ended.exitcode}" if ended.exitcode < 0 else f"ended with {ended.exitcode}"
-        if ended.exitcode == WorkerExit.REFUSED:
+        if ended.exitcode == ChildExit.REFUSED:
             if state < State.PRIMED:
                 raise SetUpFault(f"worker {order.slot} could not be prepared: {said}")
             raise RunFailed(f"the server refused a statement of worker {order.slot}: {said}")
-        if ended.exitcode == WorkerExit.BROKEN:
+        if ended.exitcode == ChildExit.BROKEN:
             raise RunFailed(f"worker {order.slot} broke: {said}; this is a defect of pgflow-stress")
         if state < State.PRIMED and order.replaces_region is None:
             raise SetUpFault(f"worker {order.slot} could not be prepared ({how}): {said or 'no reason given'}")
-        if ended.exitcode == WorkerExit.LOST_CONNECTION:
+        if ended.exitcode == ChildExit.LOST_CONNECTION:
             how = "lost its connection"
-        if self._next_region >= self._arena.size.processes:
+        if self._next_region >= self._regions:
             raise RunFailed(f"worker {order.slot} {how} and no replacement is left: {said or 'no reason given'}")
         self._arena.words[ended.region, Word.CLAIMED] = 0
         self._lost.append(_Lost(order, ended, time.monotonic()))
@@ -144,7 +146,7 @@ class Crew:
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
-            for ended in self._nursery.ended(min(left, 0.1)):
+            for ended in self._nursery.ended(Role.WORKER, min(left, 0.1)):
                 self._gone.add(ended.region)
         return True
 

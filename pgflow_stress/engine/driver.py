@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgflow_stress.core.arena import Arena
+from pgflow_stress.core.operations import Operation
 from pgflow_stress.core.units import NS_PER_MS
 from pgflow_stress.engine.orders import WorkerOrder
 from pgflow_stress.scenario.flow import FlowShape
@@ -19,6 +20,8 @@ from pgflow_stress_hot.creation import Creator
 from pgflow_stress_hot.cycle import Cycle
 from pgflow_stress_hot.recorder import Region
 from pgflow_stress_hot.slugs import SlugTable
+
+WARNING_STATE = b"01000"  # SQLSTATE of a WARNING that names no other
 
 END_DONE, END_STOPPED, END_LOST, END_REFUSED = range(4)  # LoopEnd of ext/pgflow_stress_hot/flight.pxd
 
@@ -75,6 +78,7 @@ def make_account(
         first_run_id,
         SlugTable(list(flows)),
         SlugTable([step.slug.encode() for step in shape.steps]),
+        arena.caused,
     )
 
 
@@ -97,7 +101,9 @@ class Driver:
         self._completion_piped = options.completion is not Mode.SINGLE
         self._flows = np.arange(order.slot, order.flows, options.workers, dtype=np.int64)
         self._runs = np.arange(order.slot, order.runs, options.workers, dtype=np.int64)
+        self._region = account.region
         self.notices = 0
+        self.warnings = 0  # realtime.send's: events that it could not store
         body = payload(options.payload_bytes)
         slugs = [step.slug for step in shape.steps]
         self._creator = Creator(
@@ -133,19 +139,26 @@ class Driver:
         """Create the flows of this slot."""
         with BorrowedConnection(self._connection, self._header, self._creation_piped) as borrowed:
             end = self._creator.create(borrowed, self._flows)
-            self.notices += borrowed.notices
+            self._note(borrowed, Operation.ADD_STEP)
         return end
 
     def start(self) -> int:
         """Start the runs of this slot."""
         with BorrowedConnection(self._connection, self._header, self._creation_piped) as borrowed:
             end = self._creator.start(borrowed, self._runs)
-            self.notices += borrowed.notices
+            self._note(borrowed, Operation.START_FLOW)
         return end
 
     def process(self) -> int:
         """Work until all started runs are done."""
         with BorrowedConnection(self._connection, self._header, self._completion_piped) as borrowed:
             end = self._cycle.run(borrowed)
-            self.notices += borrowed.notices
+            self._note(borrowed, Operation.COMPLETE)
         return end
+
+    def _note(self, borrowed: BorrowedConnection, operation: Operation) -> None:
+        self.notices += borrowed.notices
+        count, text = borrowed.warnings
+        if count:
+            self.warnings += count
+            self._region.warn(operation, count, WARNING_STATE, text)

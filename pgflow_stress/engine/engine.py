@@ -44,6 +44,7 @@ class Engine:
                 runs=max(size.runs for size in sizes),
                 tasks=max(size.tasks for size in sizes),
                 rows=max(size.rows for size in sizes),
+                places=max(size.places for size in sizes),
             )
         )
         self._nursery = Nursery(self._arena)
@@ -72,7 +73,7 @@ class Engine:
         endings: list[Ending] = []
         parameters: Json = {**plan.parameters(), "isolation": str(target.isolation)}
         by_worker = [0] * plan.options.workers
-        for index in range(plan.options.warmup + plan.options.repetitions):
+        for index in range(plan.repetitions):
             warmup = index < plan.options.warmup
             nonce = ids.new_nonce()
             try:

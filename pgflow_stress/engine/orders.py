@@ -1,17 +1,27 @@
-"""What the coordinator asks of the nursery and of each worker: plain data, sent through a pipe."""
+"""What the coordinator asks of the nursery and of each of its children: plain data, sent through a pipe."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 from pgflow_stress.core.arena import ArenaSize
 from pgflow_stress.scenario.flow import FlowShape
 from pgflow_stress.scenario.options import RunOptions
 
 
+class Role(StrEnum):
+    """What a child of the nursery is there for."""
+
+    WORKER = "worker"
+    OBSERVER = "observer"
+
+
 class State(IntEnum):
-    """Where a worker stands: its state word. It waits for the phase of the same value before it goes on."""
+    """Where a worker stands: its state word. It waits for the phase of the same value before it goes on.
+
+    An observer is primed when it receives, and processed when it has received all that it should.
+    """
 
     BORN = 0
     CONNECTED = 1
@@ -22,8 +32,8 @@ class State(IntEnum):
     ENDED = 6
 
 
-class WorkerExit(IntEnum):
-    """How a worker's process ends; the reason for 3 and 4 is in its errors in the arena."""
+class ChildExit(IntEnum):
+    """How a child's process ends; the reason for 3 and 4 is in its errors in the arena."""
 
     DONE = 0
     LOST_CONNECTION = 3
@@ -51,12 +61,40 @@ class WorkerOrder:
     backend_cpus: tuple[int, ...] = ()  # that its backend runs on
     replaces_region: int | None = None
     replaces_worker_id: bytes | None = None
+    role: Role = Role.WORKER
+
+
+@dataclass(frozen=True, slots=True)
+class ObserverOrder:
+    """Everything that an observer needs to know."""
+
+    region: int
+    size: ArenaSize
+    conninfo: str
+    embedded: bool
+    transport: str  # "wal" or "notify"
+    first_run_id: bytes
+    slug_prefix: str
+    shape: FlowShape
+    flows: int
+    marker: bytes  # what ends it begins with this, its number follows
+    slot: str = ""  # of "wal", with the publication
+    publication: str = ""
+    channel: str = ""  # of "notify"
+    delay_ns: int = 0  # an event
+    cpus: tuple[int, ...] = ()
+    replaces_region: int | None = None
+    role: Role = Role.OBSERVER
+
+
+Order = WorkerOrder | ObserverOrder
 
 
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """The nursery says that a worker's process has ended. exitcode < 0: by that signal."""
+    """The nursery says that a child's process has ended. exitcode < 0: by that signal."""
 
+    role: Role
     region: int
     pid: int
     exitcode: int

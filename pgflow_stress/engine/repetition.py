@@ -22,6 +22,7 @@ from pgflow_stress.engine.crew import Crew, new_worker_id
 from pgflow_stress.engine.interrupts import Interrupts
 from pgflow_stress.engine.measurement import Ending
 from pgflow_stress.engine.nursery import Nursery
+from pgflow_stress.engine.observation import Means, Observation
 from pgflow_stress.engine.orders import State, WorkerOrder
 from pgflow_stress.engine.sizing import arena_size
 from pgflow_stress.engine.window import ABORT_SECONDS, Window, terminate
@@ -83,27 +84,34 @@ def _measure(around: Surroundings, database: Database, control: Control, nonce: 
     arena.lay_out(size)
     arena.steps_created[:] = -1
     crew = Crew(arena, around.nursery, control, _orders(around, database, size, nonce))
+    observation: Observation | None = None
     try:
         _wait_until_primed(around, crew)
+        if plan.observes(index):
+            means = Means(arena, around.nursery, control, around.interrupts)
+            observation = Observation(means, plan, database, around.embedded, nonce)
         notes = control.settle()
         vt_seconds = _choose_vt(plan, arena)
         before = _read_server(control, crew, around.embedded)
     except BaseException:
-        _end_workers(arena, crew, control, at_once=True)
+        _end_workers(arena, crew, control, observation, at_once=True)
         raise
     origin_unix_ns = time.time_ns()
-    window = Window(plan, index, warmup, database.slug_prefix, arena, crew, control, around.interrupts, around.watch)
+    window = Window(
+        plan, index, warmup, database.slug_prefix, arena, crew, control, around.interrupts, around.watch, observation
+    )
     watched = window.run()
     readings = _read_after(control, crew, around.embedded, before)
-    _end_workers(arena, crew, control, at_once=watched.failure is not None)
+    _end_workers(arena, crew, control, observation, at_once=watched.failure is not None)
     taken = take_accounts(arena, watched.origin_ns)
     if taken.window_seconds <= 0:
         raise watched.failure or Interrupted("interrupted before anything was measured")
     cut_short = around.interrupts.count > 1
     subject = Subject(plan, index, warmup, nonce, database.slug_prefix, vt_seconds, cut_short, notes)
     around.watch.phase("audit", plan.scenario, index)
-    found = examine(subject, arena, control, taken, watched)
-    repetition = conclude(subject, arena, crew, taken, watched, found, readings)
+    examined = examine(subject, arena, control, taken, watched, observation)
+    observed = observation.incidents if observation else ()
+    repetition = conclude(subject, arena, crew, taken, watched, examined, readings, observed)
     around.record(
         Recording(
             index=index,
@@ -113,7 +121,7 @@ def _measure(around: Surroundings, database: Database, control: Control, nonce: 
             to_ns=taken.window_to_ns,
             histograms=taken.histograms,
             left_out=repetition.client["rows_left_out"],
-            rows=rows_of(arena, crew.titles),
+            rows=rows_of(arena, crew.titles | (observation.titles if observation else {})),
         )
     )
     goes_on = watched.stopped is None and watched.failure is None
@@ -179,15 +187,22 @@ def _read_after(control: Control, crew: Crew, local: bool, before: ServerReading
     return Readings(before, after, statements)
 
 
-def _end_workers(arena: Arena, crew: Crew, control: Control, *, at_once: bool) -> None:
+def _end_workers(arena: Arena, crew: Crew, control: Control, observation: Observation | None, *, at_once: bool) -> None:
     if at_once:
         arena.header[Header.STOP] = Stop.NOW
     arena.header[Header.PHASE] = State.ENDED
-    if arena.header[Header.STOP] >= Stop.NOW:
-        terminate(control, crew)
-    if crew.wait_for_end(ABORT_SECONDS):
-        return
-    arena.header[Header.STOP] = Stop.NOW
-    terminate(control, crew)
-    if not crew.wait_for_end(ABORT_SECONDS):
-        raise RunFailed("workers did not end when they were told to")
+    try:
+        if observation is not None and not observation.arrived():
+            arena.header[Header.STOP] = Stop.NOW  # it would wait for what will not come
+        if arena.header[Header.STOP] >= Stop.NOW:
+            terminate(control, crew)
+        if not crew.wait_for_end(ABORT_SECONDS):
+            arena.header[Header.STOP] = Stop.NOW
+            terminate(control, crew)
+            if not crew.wait_for_end(ABORT_SECONDS):
+                raise RunFailed("workers did not end when they were told to")
+        if observation is not None and not observation.wait_for_end(ABORT_SECONDS):
+            raise RunFailed("the observer did not end when it was told to")
+    finally:
+        if observation is not None:
+            observation.close()

@@ -18,7 +18,9 @@ from pgflow_stress.engine import littles_law
 from pgflow_stress.engine.control import Control
 from pgflow_stress.engine.crew import Crew
 from pgflow_stress.engine.interrupts import Interrupts
+from pgflow_stress.engine.observation import Observation
 from pgflow_stress.engine.orders import State
+from pgflow_stress.scenario.events import events_per_run
 from pgflow_stress.scenario.plan import Plan
 from pgflow_stress_hot.clock import monotonic_ns
 
@@ -26,6 +28,7 @@ ABORT_SECONDS = 3.0  # how long workers that are told to end at once are waited 
 _TICK_SECONDS = 0.1
 _HOUSEKEEPING_SECONDS = 0.02
 _STALL_CHECK_SECONDS = 1.0
+_DELIVER_SLEEP_SECONDS = 0.002
 _PHASES = (("create", State.CREATED), ("start", State.STARTED), ("process", State.PROCESSED))
 
 
@@ -62,6 +65,7 @@ class Window:
         control: Control,
         interrupts: Interrupts,
         watch: Watch,
+        observation: Observation | None = None,
     ) -> None:
         """Nothing is sent before `run`."""
         self._plan = plan
@@ -74,6 +78,7 @@ class Window:
         self._control = control
         self._interrupts = interrupts
         self._watch = watch
+        self._observation = observation
         self._origin_ns = 0
         self._stopped: Stopped | None = None
         self._stopped_at_ns = 0
@@ -85,12 +90,14 @@ class Window:
         self._answered_at = 0.0
 
     def run(self) -> Watched:
-        """Step through create, start and process; a failure is kept, so that what was measured is not lost."""
+        """Step through create, start, process and deliver; a failure is kept, so that what was measured is not lost."""
         self._origin_ns = monotonic_ns()
         failure = None
         try:
             for name, state in _PHASES:
                 self._phase(name, state)
+            if self._observation is not None and not self._observation.lost:
+                self._deliver(self._observation)
         except RunFailed as fault:
             failure = fault
             self._arena.header[Header.STOP] = Stop.NOW
@@ -117,6 +124,27 @@ class Window:
                 return
             time.sleep(littles_law.pause_seconds(self._random))
 
+    def _deliver(self, observation: Observation) -> None:
+        """Wait until the observer has received all that was sent: a mark after it says so."""
+        if self._stopped is None:
+            self._watch.phase("deliver", self._plan.scenario, self._index)
+        began = time.monotonic()
+        while not observation.arrived() and not observation.lost:
+            if self._arena.header[Header.STOP] >= Stop.NOW:
+                return
+            now = time.monotonic()
+            try:
+                observation.mark()
+            except psycopg.Error:
+                raise RunFailed("the database went away before all events were received") from None
+            if now >= self._next_housekeeping:
+                self._next_housekeeping = now + _HOUSEKEEPING_SECONDS
+                self._keep_house(now)
+            if now >= self._next_tick:
+                self._next_tick = now + _TICK_SECONDS
+                self._watch.tick(self._progress("deliver", now - began))
+            time.sleep(_DELIVER_SLEEP_SECONDS)
+
     def _since_stop(self) -> float:
         return (monotonic_ns() - self._stopped_at_ns) / NS_PER_SECOND
 
@@ -137,7 +165,10 @@ class Window:
     def _see_to_losses(self) -> None:
         stopping = bool(self._arena.header[Header.STOP] >= Stop.NOW)
         try:
-            for note in self._crew.watch(self._origin_ns, stopping=stopping):
+            notes = self._crew.watch(self._origin_ns, stopping=stopping)
+            if self._observation is not None:
+                notes += self._observation.watch(self._origin_ns)
+            for note in notes:
                 self._watch.note(note)
         except psycopg.Error:
             raise RunFailed("the database went away while a lost worker was to be replaced") from None
@@ -155,7 +186,7 @@ class Window:
 
     def _stalled(self, now: float) -> bool:
         words = self._arena.words
-        answered = int(words[:, Word.STATEMENTS].sum() - words[:, Word.EMPTY_POLLS].sum())
+        answered = int(words[:, [Word.STATEMENTS, Word.RECEIVED]].sum() - words[:, Word.EMPTY_POLLS].sum())
         if answered != self._answered:
             self._answered, self._answered_at = answered, now
             return False
@@ -176,11 +207,12 @@ class Window:
         done, total = {
             "create": (int(words[:, Word.STEPS_CREATED].sum()), plan.steps_created),
             "start": (started, plan.runs),
+            "deliver": (int(words[:, Word.RECEIVED].sum()), started * events_per_run(plan.shape)),
         }.get(phase, (completed, plan.expected_tasks))
         return Progress(
             scenario=plan.scenario,
             repetition=self._index,
-            repetitions=self._options.repetitions + self._options.warmup,
+            repetitions=plan.repetitions,
             warmup=self._warmup,
             phase=phase,
             done=done,

@@ -18,7 +18,7 @@ from pgflow_stress.core.operations import Operation
 from pgflow_stress.core.recording import EVENT_DTYPE
 from pgflow_stress.engine.adoption import adopt
 from pgflow_stress.engine.driver import END_DONE, END_LOST, END_STOPPED, Driver, make_account
-from pgflow_stress.engine.orders import State, WorkerExit, WorkerOrder, flow_slugs
+from pgflow_stress.engine.orders import ChildExit, State, WorkerOrder, flow_slugs
 from pgflow_stress.engine.pinning import pin, pin_backend
 from pgflow_stress.engine.priming import prime
 from pgflow_stress.engine.process import leave_signals_to_the_coordinator, rss_peak_bytes, title
@@ -37,7 +37,7 @@ _BARRIER_SLEEP_SECONDS = 0.0005
 class _Ended(Exception):
     """The worker has nothing more to do, for this reason."""
 
-    def __init__(self, code: WorkerExit) -> None:
+    def __init__(self, code: ChildExit) -> None:
         self.code = code
 
 
@@ -64,17 +64,17 @@ def work(arena: Arena, order: WorkerOrder) -> int:
         return int(ended.code)
     except StressError as error:
         region.error(Operation.ROUND_TRIP, False, b"?????", str(error).encode())
-        return int(WorkerExit.REFUSED)
+        return int(ChildExit.REFUSED)
     except psycopg.Error as error:
         _tell(region, error)
         lost = error.sqlstate is None or error.sqlstate[:2] in ("08", "57")
-        return int(WorkerExit.LOST_CONNECTION if lost else WorkerExit.REFUSED)
+        return int(ChildExit.LOST_CONNECTION if lost else ChildExit.REFUSED)
     except Exception as error:
         if os.environ.get("PGFLOW_STRESS_TRACEBACK"):
             traceback.print_exc(file=sys.stderr)
         region.error(Operation.ROUND_TRIP, False, b"?????", f"{type(error).__name__}: {error}".encode())
-        return int(WorkerExit.BROKEN)
-    return int(WorkerExit.DONE)
+        return int(ChildExit.BROKEN)
+    return int(ChildExit.DONE)
 
 
 def _live(arena: Arena, order: WorkerOrder, region: Region) -> None:
@@ -115,10 +115,11 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> None:
         _wait_for(arena, state)
         end = phase()
         words[Word.NOTICES] = driver.notices
+        words[Word.WARNINGS] = driver.warnings
         if end not in (END_DONE, END_STOPPED):
-            _leave(arena, order, WorkerExit.LOST_CONNECTION if end == END_LOST else WorkerExit.REFUSED)
+            _leave(arena, order, ChildExit.LOST_CONNECTION if end == END_LOST else ChildExit.REFUSED)
         if arena.header[Header.STOP] >= Stop.NOW:
-            _leave(arena, order, WorkerExit.DONE)
+            _leave(arena, order, ChildExit.DONE)
         words[Word.STATE] = state
     words[Word.RSS_PEAK_BYTES] = rss_peak_bytes()
     _wait_for(arena, State.ENDED)  # the backend stays while the coordinator reads what it cost
@@ -153,9 +154,10 @@ def _touch(arena: Arena, order: WorkerOrder) -> None:
     tasks = order.runs * order.shape.tasks_per_run
     rows = min(order.size.rows, _LEAST_ROWS_TOUCHED + int(tasks * rows_per_task / order.options.workers))
     arena.row_bytes(order.region)[: rows * EVENT_DTYPE.itemsize : mmap.PAGESIZE] = 0
-    arena.counts[order.region][:, :: mmap.PAGESIZE // 8] += 0
+    arena.counts[order.region][: Operation.ROUND_TRIP + 1, :: mmap.PAGESIZE // 8] += 0
     if order.slot == 0:
         arena.ledger[:: mmap.PAGESIZE] |= 0
+        arena.caused[:: mmap.PAGESIZE // 8] |= 0
         arena.runs[:: mmap.PAGESIZE // 64] |= 0
 
 
@@ -163,11 +165,11 @@ def _wait_for(arena: Arena, phase: State) -> None:
     """Wait at the barrier until the phase word says so."""
     while arena.header[Header.PHASE] < phase:
         if arena.header[Header.STOP] >= Stop.NOW:
-            raise _Ended(WorkerExit.DONE)
+            raise _Ended(ChildExit.DONE)
         time.sleep(_BARRIER_SLEEP_SECONDS)
 
 
-def _leave(arena: Arena, order: WorkerOrder, code: WorkerExit) -> None:
+def _leave(arena: Arena, order: WorkerOrder, code: ChildExit) -> None:
     arena.words[order.region, Word.RSS_PEAK_BYTES] = rss_peak_bytes()
     raise _Ended(code)
 

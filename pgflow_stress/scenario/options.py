@@ -94,7 +94,9 @@ class RunOptions:
     repetitions: int = 5
     warmup: int = 1
     seed: int = 1
-    events: str = "none"
+    events: str = "none"  # the observer's transport
+    observer_delay_ms: float = 0.0  # an event, for testing
+    observer_cost: bool = False  # repetitions with and without the observer, interleaved
     worker_model: str = "ceiling"
     pin: tuple[tuple[str, tuple[int, ...]], ...] = ()  # role -> CPUs; roles: coordinator, worker, postgres
     purpose: str = "compare"

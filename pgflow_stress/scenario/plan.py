@@ -32,9 +32,25 @@ class Plan:
         return self.runs * self.shape.tasks_per_run
 
     @property
+    def observed(self) -> bool:
+        """Whether an observer watches the events of its repetitions, or of some of them."""
+        return self.options.events != "none"
+
+    @property
     def steps_created(self) -> int:
         """Steps that create makes, over all flows."""
         return self.flows * len(self.shape.steps)
+
+    @property
+    def repetitions(self) -> int:
+        """All of them: warm-up, counted, and with --observer-cost as many again that nobody observes."""
+        return self.options.warmup + self.options.repetitions * (2 if self.options.observer_cost else 1)
+
+    def observes(self, index: int) -> bool:
+        """Whether a repetition is observed: with --observer-cost in the order with, without, without, with."""
+        if not self.observed or not self.options.observer_cost or index < self.options.warmup:
+            return self.observed
+        return (index - self.options.warmup) % 4 in (0, 3)
 
     def parameters(self) -> dict[str, Any]:
         """Every effective parameter, as the result names them."""
@@ -59,6 +75,8 @@ class Plan:
             "stall_timeout": options.stall_timeout_seconds,
             "worker_model": options.worker_model,
             "events": options.events,
+            "observer_delay_ms": options.observer_delay_ms,
+            "observer_cost": options.observer_cost,
             "repetitions": options.repetitions,
             "warmup": options.warmup,
             "seed": options.seed,

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 import pytest
 
-from pgflow_stress.core import arena
+from pgflow_stress.core import arena, events
 from pgflow_stress.core.operations import Operation, Status
 from pgflow_stress.core.recording import EVENT_DTYPE
 from pgflow_stress_hot.layout import codes
@@ -22,6 +22,8 @@ from pgflow_stress_hot.layout import codes
         ("words", arena.Word),
         ("run_words", arena.RunWord),
         ("ledger", arena.LedgerBit),
+        ("event_kinds", events.EventKind),
+        ("event_bits", arena.EventBit),
         ("stats", arena.Stat),
     ],
 )
@@ -38,6 +40,10 @@ def test_c_and_python_have_the_same_sizes() -> None:
         "error_slot": arena.ERROR_DTYPE.itemsize,
         "error_slots": arena.ERROR_SLOTS,
         "stats": arena.STATS,
+        "run_places": events.RUN_PLACES,
+        "step_places": events.STEP_PLACES,
+        "stray": arena.STRAY_DTYPE.itemsize,
+        "most_strays": arena.MOST_STRAYS,
     }
 
 

@@ -1,0 +1,9 @@
+from pgflow_stress_hot.events import EventBook
+
+class Stream:
+    def __init__(
+        self, book: EventBook, marker: bytes, resume_lsn: int, resume_position: int, wall_less_monotonic_ns: int
+    ) -> None: ...
+    def take(self, message: bytes, received_ns: int) -> int: ...
+    @property
+    def confirmed_lsn(self) -> int: ...

@@ -1,0 +1,270 @@
+"""Every event accounted for: what should have been sent, what is stored, what was received; the differences have names.
+
+What should have been sent comes from the flow's shape for runs that completed, and from their final rows for all
+others, so that a run that was cut short loses nothing. The three are compared by id: run, step and what happened to it.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import psycopg
+
+from pgflow_stress.core.arena import MOST_GAPS, Arena, EventBit, LedgerBit, Word
+from pgflow_stress.core.events import EVENT_TYPES, EventKind, kind_at, place_in_run, step_at
+from pgflow_stress.core.ids import run_id
+from pgflow_stress.core.result import Check
+from pgflow_stress.core.units import NS_PER_SECOND
+from pgflow_stress.engine.event_rows import Counts, EventInput, EventRows, Flags
+from pgflow_stress.engine.sizing import observer_regions
+from pgflow_stress.scenario.events import completed_run_places
+from pgflow_stress.scenario.flow import FlowShape
+
+MOST_IDS = 10_000  # of one difference kept in a result
+_AROUND_A_GAP_NS = NS_PER_SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Events to which the same happened; `ids` are all of them up to a number."""
+
+    name: str
+    count: int
+    ids: tuple[str, ...]
+    detail: str = ""
+    fault: bool = True  # fails the accounting
+
+
+@dataclass(frozen=True, slots=True)
+class EventFindings:
+    """The three counts by type, and what is between them."""
+
+    expected: dict[str, int]
+    stored: dict[str, int]
+    received: dict[str, int]
+    missing: int
+    duplicate: int
+    unexpected: int
+    differences: tuple[Difference, ...]
+    checks: tuple[Check, ...] = field(default=())
+
+
+def account_for_events(connection: psycopg.Connection[Any], given: EventInput) -> EventFindings:
+    """Compare the three, in one snapshot.
+
+    Raises:
+        psycopg.Error: the database cannot be read.
+    """
+    with connection.transaction():
+        connection.execute("set transaction isolation level repeatable read, read only")
+        return _Accountant(connection, given).run()
+
+
+class _Accountant:
+    def __init__(self, connection: psycopg.Connection[Any], given: EventInput) -> None:
+        self._given = given
+        self._places = given.arena.size.places
+        self._shape_of_all = (given.runs, self._places)
+        self._rows = EventRows(connection, given)
+        self._book = self._rows.book
+        self._names = [_name(given.shape, place) for place in range(self._places)]
+        self._received: Counts = given.arena.received & np.uint8(EventBit.COUNT)
+        self._differences: list[Difference] = []
+
+    def run(self) -> EventFindings:
+        given = self._given
+        by_rows, completed = self._rows.final()
+        by_shape = np.array(completed_run_places(given.shape), dtype=bool)
+        expected = np.where(completed[:, None], by_shape[None, :], by_rows)
+        disagreeing = (by_rows != expected) & completed[:, None]
+        stored, stored_strays = self._rows.stored()
+        misnamed = self._rows.misnamed()
+        self._compare(expected, stored, misnamed)
+        unexpected = self._unexpected(expected, stored, stored_strays, misnamed)
+        duplicate = self._doubles(stored)
+        self._out_of_order()
+        late = sum(one.count for one in self._differences if one.name == _LATE)
+        missing = int(np.count_nonzero(expected & (self._received == 0))) - late
+        checks = [
+            Check(
+                "events: final rows and the flow's shape agree",
+                not disagreeing.any(),
+                0,
+                int(disagreeing.sum()),
+                self._ids(disagreeing),
+            ),
+            *self._checks(),
+        ]
+        return EventFindings(
+            self._by_type(expected),
+            self._by_type(stored),
+            self._by_type(self._received),
+            missing,
+            duplicate,
+            unexpected,
+            tuple(self._differences),
+            tuple(checks),
+        )
+
+    def _compare(self, expected: Flags, stored: Counts, misnamed: dict[str, list[tuple[str, int]]]) -> None:
+        given = self._given
+        elsewhere = np.zeros(self._shape_of_all, dtype=bool)
+        for name, rows in misnamed.items():
+            places = [place for _, place in rows if place >= 0]
+            elsewhere.reshape(-1)[places] = True
+            self._add(name, len(rows), [text for text, _ in rows[:MOST_IDS]])
+        unstored = expected & (stored == 0) & ~elsewhere
+        count = int(np.count_nonzero(unstored & (self._received == 0)))
+        refused = min(count, given.warnings)
+        ids = self._ids(unstored & (self._received == 0))
+        if refused and refused == count:
+            self._add("sent but not stored", count, ids, given.warning)
+        elif refused:
+            self._add("sent but not stored", refused, (), f"{given.warning}; which of those never sent is not known")
+            self._add("never sent", count - refused, ids)
+        else:
+            self._add("never sent", count, ids)
+        received_only = unstored & (self._received > 0)
+        self._add("received but not stored", int(np.count_nonzero(received_only)), self._ids(received_only))
+        self._unreceived(expected & (stored > 0) & (self._received == 0))
+
+    def _unreceived(self, places: Flags) -> None:
+        given = self._given
+        away = self._in_a_gap(places)
+        self._add("lost while the observer was away", int(np.count_nonzero(away)), self._ids(away))
+        rest = places & ~away
+        if given.arrived or given.lost:
+            self._add("stored but not received", int(np.count_nonzero(rest)), self._ids(rest), given.lost)
+        else:
+            self._add(_LATE, int(np.count_nonzero(rest)), self._ids(rest), fault=False)
+
+    def _in_a_gap(self, places: Flags) -> Flags:
+        """Events of a transport without replay whose statement was under way while its observer was away."""
+        found = np.zeros_like(places)
+        gaps = gaps_of(self._given.arena)
+        if not gaps:
+            return found
+        margin_ns = _AROUND_A_GAP_NS + int(self._given.arena.words[:, Word.LONGEST_CYCLE_NS].max())
+        flat = found.reshape(-1)
+        for place in np.flatnonzero(places):
+            sent_ns = self._book.cause_ns(int(place))
+            flat[place] = not sent_ns or any(begin - margin_ns <= sent_ns <= end for begin, end in gaps)
+        return found
+
+    def _unexpected(
+        self, expected: Flags, stored: Counts, strays: Sequence[str], misnamed: dict[str, list[tuple[str, int]]]
+    ) -> int:
+        places = ~expected & ((stored > 0) | (self._received > 0))
+        received_strays = [
+            f"{self._run_id(int(stray['run_index']))} {stray['event'].decode(errors='replace')}"
+            for stray in self._given.arena.strays
+            for _ in range(int(stray["count"]))
+        ]
+        words = self._given.arena.words[list(observer_regions(self._given.arena.size))]
+        received_count = int(words[:, Word.RECEIVED_STRAY].sum())
+        mistyped = len(misnamed["wrong type"])
+        in_places = int(np.count_nonzero(places))
+        total = max(len(strays), received_count) + in_places + len(misnamed["wrong topic"])
+        # A row of a wrong type is a stray or an event in another's place: told once, by what is wrong with it.
+        unexplained = max(0, max(len(strays), received_count) + in_places - mistyped)
+        ids = [*self._ids(places), *(strays if len(strays) >= len(received_strays) else received_strays)]
+        self._add("unexpected", unexplained, ids[:MOST_IDS])
+        return total
+
+    def _doubles(self, stored: Counts) -> int:
+        """How many more than one of each there are, without those that pgflow itself sends twice."""
+        own = self._doubled_by_pgflow(stored)
+        more_stored = np.maximum(stored.astype(np.int64) - 1, 0)
+        more_received = np.maximum(self._received.astype(np.int64) - np.maximum(stored, 1), 0)
+        mine = own & (more_stored > 0)
+        self._add("doubled by pgflow", int(more_stored[mine].sum()), self._ids(mine), fault=False)
+        twice = ~own & (more_stored > 0)
+        self._add("stored twice", int(more_stored[twice].sum()), self._ids(twice))
+        again = more_received > 0
+        self._add("received twice", int(more_received[again].sum()), self._ids(again))
+        return int(more_stored[twice].sum() + more_received[again].sum())
+
+    def _doubled_by_pgflow(self, stored: Counts) -> Flags:
+        # pgflow 0.8 sends step:completed again for every complete_task that is repeated; two tasks that fail for good
+        # at once fail their run twice.
+        own = np.zeros(self._shape_of_all, dtype=bool)
+        doubled = stored > 1
+        if not doubled.any():
+            return own
+        given = self._given
+        again = (given.arena.ledger & LedgerBit.TWICE).reshape(given.runs, given.shape.tasks_per_run) > 0
+        first = 0
+        for index, step in enumerate(given.shape.steps):
+            own[:, place_in_run(EventKind.STEP_COMPLETED, index)] = again[:, first : first + step.tasks].any(axis=1)
+            first += step.tasks
+        failed = place_in_run(EventKind.RUN_FAILED)
+        if doubled[:, failed].any():
+            for runs, failures in self._rows.failed_tasks():
+                own[runs[(failures > 1) & (runs < given.runs)], failed] = True
+        return own & doubled
+
+    def _out_of_order(self) -> None:
+        early = (self._given.arena.received & EventBit.EARLY) > 0
+        flat = early.reshape(-1)
+        for place in np.flatnonzero(early):
+            # Where what it follows from never came, that is missing, and this one not out of order.
+            flat[place] = self._book.follows(int(place))
+        self._add("out of order", int(np.count_nonzero(early)), self._ids(early))
+
+    def _add(self, name: str, count: int, ids: Iterable[str], detail: str = "", *, fault: bool = True) -> None:
+        if count:
+            self._differences.append(Difference(name, count, tuple(ids), detail, fault))
+
+    def _checks(self) -> Iterable[Check]:
+        for check, names in _CHECKS.items():
+            found = [one for one in self._differences if one.name in names and one.fault]
+            ids = [f"{one.name}: {text}" for one in found for text in one.ids]
+            yield Check(check, not found, 0, sum(one.count for one in found), tuple(ids[:MOST_IDS]))
+
+    def _by_type(self, counts: npt.NDArray[Any]) -> dict[str, int]:
+        by_place = counts.sum(axis=0, dtype=np.int64)
+        found = dict.fromkeys(EVENT_TYPES, 0)
+        for place, count in enumerate(by_place):
+            found[EVENT_TYPES[kind_at(place)]] += int(count)
+        return {name: count for name, count in found.items() if count}
+
+    def _ids(self, places: Flags) -> tuple[str, ...]:
+        runs, of_run = np.nonzero(places)
+        pairs = zip(runs[:MOST_IDS].tolist(), of_run[:MOST_IDS].tolist(), strict=True)
+        return tuple(f"{self._run_id(run)} {self._names[place]}" for run, place in pairs)
+
+    def _run_id(self, run: int) -> uuid.UUID:
+        return run_id(self._given.nonce, run)
+
+
+_LATE = "not received yet"
+_CHECKS = {
+    "events: every expected one is stored": ("never sent", "sent but not stored", "wrong topic", "wrong type"),
+    "events: every stored one is received": (
+        "stored but not received",
+        "lost while the observer was away",
+        "received but not stored",
+    ),
+    "events: none twice": ("stored twice", "received twice"),
+    "events: none unexpected": ("unexpected",),
+    "events: in order within a run": ("out of order",),
+}
+
+
+def gaps_of(arena: Arena) -> list[tuple[int, int]]:
+    """When an observer without replay was away: (from, to), CLOCK_MONOTONIC ns."""
+    regions = list(observer_regions(arena.size))
+    count = min(MOST_GAPS, int(arena.words[regions, Word.GAPS].sum()))
+    return [(int(begin), int(end)) for begin, end in arena.gaps[:count]]
+
+
+def _name(shape: FlowShape, place: int) -> str:
+    what = EVENT_TYPES[kind_at(place)]
+    step = step_at(place)
+    return what if step < 0 else re.sub("^step:", f"step:{shape.steps[step].slug}:", what)

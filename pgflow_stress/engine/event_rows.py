@@ -1,0 +1,173 @@
+"""What the database says of a repetition's events: the final rows that tell what was sent, and what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import psycopg
+from psycopg import sql
+
+from pgflow_stress.core.arena import Arena
+from pgflow_stress.core.events import EventKind, place_in_run
+from pgflow_stress.core.ids import run_id
+from pgflow_stress.engine.copying import pieces, triples
+from pgflow_stress.engine.orders import flow_slugs
+from pgflow_stress.engine.private_books import new_region
+from pgflow_stress.scenario.flow import FlowShape
+from pgflow_stress.target.cleanup import topic_pattern
+from pgflow_stress_hot.account import Account
+from pgflow_stress_hot.events import EventBook
+from pgflow_stress_hot.slugs import SlugTable
+
+Flags = npt.NDArray[np.bool_]
+Counts = npt.NDArray[np.uint8]
+
+_INDEX = "(('x' || right(replace({run_id}::text, '-', ''), 15))::bit(60)::bigint & {mask})"
+# status: 1 completed, 2 failed
+_RUNS = """
+copy (select {index}, case r.status when 'completed' then 1 when 'failed' then 2 else 0 end::int4, 0::int4
+      from pgflow.runs r where starts_with(r.flow_slug, {prefix})) to stdout (format binary)
+"""
+# third: 1 has sent its step:started, and 2 * status: 1 completed, 2 failed, 3 skipped
+_STEPS = """
+copy (select {index}, p.step_index::int4,
+             (case when s.started_at is not null and s.initial_tasks > 0 then 1 else 0 end
+              + 2 * case s.status when 'completed' then 1 when 'failed' then 2 when 'skipped' then 3 else 0 end)::int4
+      from pgflow.step_states s join pgflow.steps p using (flow_slug, step_slug)
+      where starts_with(s.flow_slug, {prefix})) to stdout (format binary)
+"""
+_FAILED_TASKS = """
+copy (select {index}, count(*)::int4, 0::int4 from pgflow.step_tasks k
+      where starts_with(k.flow_slug, {prefix}) and k.status = 'failed' group by k.run_id) to stdout (format binary)
+"""
+_STORED = "copy (select topic, event from realtime.messages where topic like {topics}) to stdout (format binary)"
+# What a row's payload says that it is, where its topic or name says otherwise.
+_MISNAMED = """
+select m.topic, m.event, m.payload ->> 'run_id', case when m.payload ? 'step_slug'
+    then 'step:' || (m.payload ->> 'step_slug') || ':' || split_part(m.payload ->> 'event_type', ':', 2)
+    else m.payload ->> 'event_type' end
+from realtime.messages m
+where (m.topic like {topics} or 'pgflow:run:' || (m.payload ->> 'run_id') like {topics}) and (
+    m.topic is distinct from 'pgflow:run:' || (m.payload ->> 'run_id')
+    or m.event is distinct from case when m.payload ? 'step_slug'
+        then 'step:' || (m.payload ->> 'step_slug') || ':' || split_part(m.payload ->> 'event_type', ':', 2)
+        else m.payload ->> 'event_type' end)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class EventInput:
+    """What the events are held against."""
+
+    arena: Arena
+    nonce: int
+    slug_prefix: str
+    shape: FlowShape
+    flows: int
+    runs: int
+    transport: str
+    warnings: int  # of realtime.send, that an event could not be stored
+    warning: str  # the first of them
+    arrived: bool  # the marker at the end was received: what has not come will not
+    lost: str = ""  # why the observer ended early for good
+
+
+class EventRows:
+    """Reads the database of a repetition, within the caller's snapshot."""
+
+    def __init__(self, connection: psycopg.Connection[Any], given: EventInput) -> None:
+        """Nothing is read yet."""
+        self._connection = connection
+        self._given = given
+        self.book = book_of(given)
+        self._places = given.arena.size.places
+        self._parts = {
+            "prefix": sql.Literal(given.slug_prefix + "f"),
+            "topics": sql.Literal(topic_pattern(given.nonce)),
+        }
+
+    def _query(self, text: str, table: str = "") -> Any:
+        index = sql.SQL(_INDEX).format(
+            run_id=sql.SQL(f"{table}.run_id" if table else "run_id"), mask=sql.Literal((1 << 58) - 1)
+        )
+        return sql.SQL(text).format(index=index, **self._parts)
+
+    def final(self) -> tuple[Flags, Flags]:
+        """(what the final rows say was sent, which runs completed)."""
+        found = np.zeros((self._given.runs, self._places), dtype=bool)
+        completed = np.zeros(self._given.runs, dtype=bool)
+        for rows in triples(self._connection, self._query(_RUNS, "r")):
+            runs, status = rows["first"].astype(np.int64), rows["second"]
+            known = runs < self._given.runs
+            found[runs[known], place_in_run(EventKind.RUN_STARTED)] = True
+            found[runs[known & (status == 1)], place_in_run(EventKind.RUN_COMPLETED)] = True
+            found[runs[known & (status == 2)], place_in_run(EventKind.RUN_FAILED)] = True
+            completed[runs[known & (status == 1)]] = True
+        first = place_in_run(EventKind.STEP_STARTED)
+        for rows in triples(self._connection, self._query(_STEPS, "s")):
+            runs, steps, says = (rows[name].astype(np.int64) for name in ("first", "second", "third"))
+            known = (runs < self._given.runs) & (steps < len(self._given.shape.steps))
+            runs, steps, says = runs[known], steps[known], says[known]
+            places = first + steps * (place_in_run(EventKind.STEP_STARTED, 1) - first)
+            started = says % 2 == 1
+            found[runs[started], places[started]] = True
+            ended = says >= 2
+            found[runs[ended], places[ended] + says[ended] // 2] = True
+        return found, completed
+
+    def stored(self) -> tuple[Counts, list[str]]:
+        """(rows of realtime.messages by place, those of our runs without a place in words)."""
+        stored = np.zeros(self._given.runs * self._places, dtype=np.uint8)
+        strays: list[str] = []
+
+        def use(piece: bytes) -> int:
+            used, _, found = self.book.count_stored(piece, stored)
+            strays.extend(f"{run_id(self._given.nonce, run)} {name.decode(errors='replace')}" for run, name in found)
+            return int(used)
+
+        pieces(self._connection, self._query(_STORED), use)
+        return stored.reshape((self._given.runs, self._places)), strays
+
+    def misnamed(self) -> dict[str, list[tuple[str, int]]]:
+        """By what is wrong: (the row in words, the place that its payload says; -1 where it says none of ours)."""
+        found: dict[str, list[tuple[str, int]]] = {"wrong topic": [], "wrong type": []}
+        for topic, event, said_run, said_event in self._connection.execute(self._query(_MISNAMED)):
+            said = f"{said_run} {said_event}"
+            _, place = self.book.find(f"pgflow:run:{said_run}".encode(), str(said_event).encode())
+            if topic != f"pgflow:run:{said_run}":
+                found["wrong topic"].append((f"{said} on {topic}", place))
+            else:
+                found["wrong type"].append((f"{said} as {event}", place))
+        return found
+
+    def failed_tasks(self) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+        """(run indexes, how many of each run's tasks failed for good), in parts."""
+        for rows in triples(self._connection, self._query(_FAILED_TASKS, "k")):
+            yield rows["first"].astype(np.int64), rows["second"].astype(np.int64)
+
+
+def book_of(given: EventInput) -> EventBook:
+    """A reader of the same books, on a region of its own."""
+    private = new_region(1)
+    arena, shape = given.arena, given.shape
+    account = Account(
+        private.region,
+        arena.header,
+        arena.runs,
+        arena.ledger,
+        np.array([step.tasks for step in shape.steps], dtype=np.int64),
+        np.array(shape.step_offsets(), dtype=np.int64),
+        np.zeros((1, given.flows), dtype=np.int64),
+        np.zeros((1, given.flows), dtype=np.int64),
+        np.full(given.flows, -1, dtype=np.int64),
+        0,
+        run_id(given.nonce, 0).bytes,
+        SlugTable(flow_slugs(given.slug_prefix, given.flows)),
+        SlugTable([step.slug.encode() for step in shape.steps]),
+        arena.caused,
+    )
+    return EventBook(account, arena.received, arena.strays.view(np.uint8), [list(step.deps) for step in shape.steps])
