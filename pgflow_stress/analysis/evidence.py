@@ -21,7 +21,7 @@ class Limits:
     min_littles_law_samples: int = 200  # fewer say nothing within the tolerance
     max_stdev_of_mean: float = 0.10  # pyperf's check
     min_repetitions: int = 3
-    max_pending_seconds: float = 1.0  # what an observer may have before it at the window's end, at its own rate
+    max_pending_seconds: float = 1.0  # after the window's end, until the observer has what was emitted in it
     min_pending_growth: float = 1.1  # last quarter of the window to its first half: less is a burst being worked off
     min_pending_events: int = 100  # fewer are a statement or two under way
 

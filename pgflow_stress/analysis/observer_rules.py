@@ -15,8 +15,8 @@ from pgflow_stress.core.units import NS_PER_SECOND
 def observer_kept_up(evidence: Evidence) -> Iterator[Finding]:
     """A flood: events were emitted faster than the observer took them, so a delivery latency is its place in a queue.
 
-    It is one where at the window's end more is pending than `max_pending_seconds` of what the observer receives, and
-    it grew. Reads events["backlog"]; see `backlog_at_end`.
+    It is one where events were pending at the window's end, more than before, and took the observer longer than
+    `max_pending_seconds` from then on. Reads events["backlog"]; see `backlog_at_end`.
     """
     limits = evidence.limits
     behind: dict[int, Backlog] = {}
@@ -31,7 +31,7 @@ def observer_kept_up(evidence: Evidence) -> Iterator[Finding]:
             behind[repetition.index] = found
     if behind:
         worst = max(behind.values(), key=lambda found: found.pending)
-        lasts = f", {worst.seconds:.2g} s of what it received" if math.isfinite(worst.seconds) else ""
+        lasts = f", {worst.seconds:.2g} s until they are received" if math.isfinite(worst.seconds) else ""
         yield Finding(
             f"flood: events piled up at the observer: {worst.pending:,} pending at the window's end{lasts} "
             f"({_in_repetitions(behind)}); delivery latencies are of a backlog",

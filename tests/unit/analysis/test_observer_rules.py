@@ -8,6 +8,7 @@ import pytest
 from pgflow_stress.analysis.evidence import Limits
 from pgflow_stress.analysis.observing import backlog_at_end
 from pgflow_stress.analysis.verdict import judge
+from pgflow_stress.core.phase import nothing
 from pgflow_stress.core.result import Repetition, Verdict
 from tests.fixtures.results import ENVIRONMENT, PARAMETERS, build_observed, build_repetition, flooded
 
@@ -38,9 +39,8 @@ def test_an_observer_that_keeps_up_leaves_delivery_valid() -> None:
 def test_a_flood_spoils_delivery_alone_and_names_its_numbers() -> None:
     verdict = verdict_on(flooded(1), flooded(2))
 
-    # 13 s of emission: 3,120 pending of which 1,300 / 13 s were taken a second
     assert against_delivery(verdict).startswith(
-        "flood: events piled up at the observer: 3,120 pending at the window's end, 31 s of what it received "
+        "flood: events piled up at the observer: 3,120 pending at the window's end, 31 s until they are received "
         "(repetition 1, 2); delivery latencies are of a backlog"
     )
     assert not verdict.metrics["deliver.per_second"].valid
@@ -49,48 +49,74 @@ def test_a_flood_spoils_delivery_alone_and_names_its_numbers() -> None:
 
 
 RECEIVED = [int(n) * 25 for n in range(1, 53)]  # 100 a second
+GROWING = steps(52, (0, 0), (1, 1_000))
 
 
 @pytest.mark.parametrize(
-    ("why", "pending"),
+    ("why", "pending", "drained_seconds"),
     [
-        ("a burst at the start that is worked off", steps(52, (0, 0), (0.1, 3_000), (1, 150))),
-        ("one that is still being worked off at the end", steps(52, (0, 0), (0.1, 3_000), (1, 400))),
-        ("less than a second's worth at the end", steps(52, (0, 0), (1, 99))),
-        ("a moment's pile in the middle", steps(52, (0, 0), (0.5, 2_000), (0.6, 0), (1, 0))),
-        ("nothing at all", [0] * 52),
+        ("a burst at the start that is worked off", steps(52, (0, 0), (0.1, 3_000), (1, 150)), 1.5),
+        ("one that is still being worked off at the end", steps(52, (0, 0), (0.1, 3_000), (1, 400)), 4),
+        ("received within a second of the window's end", GROWING, 0.9),
+        ("a moment's pile in the middle", steps(52, (0, 0), (0.5, 2_000), (0.6, 0), (1, 0)), 2),
+        ("nothing at all", [0] * 52, 2),
     ],
 )
-def test_what_is_no_flood_is_not_called_one(why: str, pending: list[int]) -> None:
-    verdict = verdict_on(build_observed(1, pending=pending, received=RECEIVED))
+def test_what_is_no_flood_is_not_called_one(why: str, pending: list[int], drained_seconds: float) -> None:
+    kept_up = build_observed(1, tasks=3_000, pending=pending, received=RECEIVED, drained_seconds=drained_seconds)
 
-    assert "flood" not in against_delivery(verdict), why
+    assert "flood" not in against_delivery(verdict_on(kept_up)), why
 
 
 @pytest.mark.parametrize(
     ("why", "pending", "received"),
     [
         ("a burst, and growing on", steps(52, (0, 0), (0.1, 800), (1, 1_200)), RECEIVED),
-        ("nothing is ever received", steps(52, (0, 0), (1, 1_000)), [0] * 52),
+        ("nothing is received before the end", GROWING, [0] * 52),
         ("one sample only", [500], [100]),
         ("two samples", [300, 600], [50, 100]),
     ],
 )
 def test_a_flood_is_found_whatever_its_shape(why: str, pending: list[int], received: list[int]) -> None:
-    verdict = verdict_on(build_observed(1, pending=pending, received=received))
+    flood = build_observed(1, tasks=3_000, pending=pending, received=received, drained_seconds=5)
 
-    assert "flood" in against_delivery(verdict), why
+    assert "flood" in against_delivery(verdict_on(flood)), why
 
 
 def test_a_few_events_under_way_are_no_flood_however_slow_the_observer() -> None:
-    few = build_observed(1, pending=[20, 60, 99], received=[0, 1, 2])
+    few = build_observed(1, pending=[20, 60, 99], received=[0, 1, 2], drained_seconds=5)
 
     assert "flood" not in against_delivery(verdict_on(few))
     assert "flood" in against_delivery(verdict_on(few, limits=Limits(min_pending_events=10)))
 
 
+def test_events_that_never_come_are_lost_and_no_flood() -> None:
+    silent = build_observed(1, pending=GROWING, received=[0] * 52)
+    never = {**silent.events, "stored": {}, "received": {}, "missing": 1_200}
+    silent = replace(silent, events=never, phases={**silent.phases, "deliver": nothing()})
+
+    verdict = verdict_on(silent)
+
+    assert not [text for text in (*verdict.notes, against_delivery(verdict)) if "flood" in text]
+
+
+def test_events_that_are_not_waited_for_any_longer_are_a_flood() -> None:
+    late = {"name": "not received yet", "count": 900, "ids": []}
+    slow = build_observed(1, pending=GROWING, received=[int(n) for n in range(52)], differences=[late])
+    slow = replace(slow, events={**slow.events, "received": {"step:completed": 60}})
+
+    assert "flood: events piled up at the observer: 909 pending" in against_delivery(verdict_on(slow))
+
+
+def test_a_window_that_ends_with_a_burst_under_way_is_no_flood() -> None:
+    # The only sample in the window was taken between a statement's answer and its events: all came right after.
+    brisk = build_observed(1, pending=[880], received=[0], process_seconds=0.1, drained_seconds=0.05)
+
+    assert "flood" not in against_delivery(verdict_on(brisk))
+
+
 def test_what_is_pending_after_the_window_is_no_matter() -> None:
-    late = build_observed(1, pending=steps(52, (0, 0), (1, 5)), received=RECEIVED)
+    late = build_observed(1, tasks=3_000, pending=steps(52, (0, 0), (1, 5)), received=RECEIVED)
     backlog = late.events["backlog"]
     after = {name: [*values, 9_999] for name, values in backlog.items()}
     end = late.window["seconds"]
@@ -103,7 +129,7 @@ def test_what_is_pending_after_the_window_is_no_matter() -> None:
 
 
 def test_in_a_window_too_short_for_a_sample_the_first_after_it_stands_in() -> None:
-    short = build_observed(1, pending=[800], received=[40], process_seconds=0.1)
+    short = build_observed(1, pending=[800], received=[40], process_seconds=0.1, drained_seconds=8)
     after = {**short.events["backlog"], "seconds": [short.window["seconds"] + 0.2]}
 
     verdict = verdict_on(replace(short, events={**short.events, "backlog": after}))
