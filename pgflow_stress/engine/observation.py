@@ -23,6 +23,7 @@ from pgflow_stress.target.observing import Subscription, subscribe, unsubscribe
 from pgflow_stress_hot.clock import monotonic_ns
 
 _READY_SECONDS = 60.0
+_ABORT_SECONDS = 3.0
 _MARK_AGAIN_SECONDS = 1.0  # a marker sent while the observer was away from a channel is gone
 
 
@@ -53,7 +54,8 @@ class Observation:
         self._began_ns = monotonic_ns()
         self.incidents: list[Incident] = []
         self.lost = ""  # why there is no observer any more
-        self.titles: dict[int, str] = {}
+        self.titles: dict[int, str] = {}  # by region, of all that were forked
+        self._gone: set[int] = set()  # regions whose process has ended
         self.subscription: Subscription = subscribe(
             means.control.connection, plan.options.events, nonce, f"database {database.name}"
         )
@@ -63,6 +65,8 @@ class Observation:
             self._fork(self._order)
             self._wait_until_ready()
         except BaseException:
+            means.arena.header[Header.STOP] = Stop.NOW
+            self.wait_for_end(_ABORT_SECONDS)
             self.close()
             raise
 
@@ -91,11 +95,16 @@ class Observation:
         self.titles[order.region] = f"observer {order.transport}{replacement}"
         self._means.nursery.fork(order)
 
+    def _ended(self, timeout_seconds: float = 0) -> list[Exited]:
+        news = self._means.nursery.ended(Role.OBSERVER, timeout_seconds)
+        self._gone |= {ended.region for ended in news}
+        return news
+
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + _READY_SECONDS
         while self._state() < State.PRIMED:
             self._means.interrupts.check()
-            for ended in self._means.nursery.ended(Role.OBSERVER):
+            for ended in self._ended():
                 raise SetUpFault(f"the observer did not subscribe: {self._reason(ended)}; --events none works without")
             if time.monotonic() > deadline:
                 raise SetUpFault(f"no subscription within {_READY_SECONDS:g} s; is the server overloaded?")
@@ -149,7 +158,7 @@ class Observation:
             RunFailed: it broke by a fault of ours.
         """
         notes = []
-        for ended in self._means.nursery.ended(Role.OBSERVER):
+        for ended in self._ended():
             if ended.region != self._order.region or (ended.exitcode == 0 and self._state() >= State.PROCESSED):
                 continue
             if self._means.arena.header[Header.STOP] >= Stop.NOW:
@@ -182,15 +191,11 @@ class Observation:
         return f"ended with {ended.exitcode}"
 
     def wait_for_end(self, seconds: float) -> bool:
-        """Wait until the observer's process has ended; the phase word or the stop word must say so already."""
-        pid = int(self._means.arena.words[self._order.region, Word.PID])
+        """Wait until every observer's process has ended; the phase word or the stop word must say so already."""
         deadline = time.monotonic() + seconds
-        while pid and time.monotonic() < deadline:
-            if self.lost or self._state() >= State.ENDED:
-                return True
-            if any(ended.region == self._order.region for ended in self._means.nursery.ended(Role.OBSERVER, 0.02)):
-                return True
-        return not pid
+        while self._gone < self.titles.keys() and time.monotonic() < deadline:
+            self._ended(0.02)
+        return self._gone >= self.titles.keys()
 
     def close(self) -> list[str]:
         """Remove the subscription; what could not be, a line each."""
