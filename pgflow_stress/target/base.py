@@ -29,6 +29,8 @@ class TargetOptions:
     pg_settings: tuple[tuple[str, str], ...] = ()
     realtime_send: str = "supabase"
     purpose: str = "compare"
+    events: str = "none"  # none, notify or wal: how realtime.messages will be observed
+    days_ahead: int = 1  # for which realtime.messages gets partitions, after today
 
 
 @dataclass(frozen=True, slots=True)

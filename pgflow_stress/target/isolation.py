@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pgflow_stress.core.errors import SetUpFault
 from pgflow_stress.core.ids import flow_slug_prefix
-from pgflow_stress.target import cleanup, connect, fingerprint, realtime
+from pgflow_stress.target import cleanup, connect, fingerprint, observing, realtime
 from pgflow_stress.target.base import CleanUp, Database, Fingerprint, Isolation, Say, TargetOptions
 from pgflow_stress.target.databases import drop_database, drop_databases_of
 from pgflow_stress.target.given import Reached
@@ -39,10 +39,11 @@ class GivenTarget(ABC):
     embedded = False
     isolation: Isolation
 
-    def __init__(self, reached: Reached, say: Say) -> None:
+    def __init__(self, reached: Reached, options: TargetOptions, say: Say) -> None:
         """Connect; the subclass takes its locks in _lock()."""
         self.libpq = reached.libpq
         self._reached = reached
+        self._options = options
         self._say = say
         self._connection: Connection | None = None
 
@@ -84,6 +85,17 @@ class GivenTarget(ABC):
         with connect.told(self._reached.what):
             yield connection
 
+    def _clear(self, control: Connection) -> None:
+        """Remove what observers of dead runs left, in any isolation: it holds the server's WAL."""
+        _, problems = cleanup.drop_dead_objects(control)
+        for problem in problems:
+            self._say(f"left by an earlier run in {self._reached.what}: {problem}")
+
+    def _check_events(self, control: Connection) -> None:
+        """Refuse what can't be observed; after clearing, since a dead run's slot may be in the way."""
+        own = self.isolation is not Isolation.PREFIX
+        observing.check_transport(control, self._options.events, self._reached.what, own_database=own)
+
     def close(self) -> None:
         """Give the locks back."""
         if self._connection is not None:
@@ -102,9 +114,9 @@ class GivenTarget(ABC):
 class _OwnDatabases(GivenTarget):
     """Databases of ours on the given server."""
 
-    def __init__(self, reached: Reached, recipe: Recipe, say: Say) -> None:
+    def __init__(self, reached: Reached, recipe: Recipe, options: TargetOptions, say: Say) -> None:
         """Name the lease."""
-        super().__init__(reached, say)
+        super().__init__(reached, options, say)
         self._recipe = recipe
         self._lease_id = new_lease_id(SESSION_LEASE)
 
@@ -112,8 +124,10 @@ class _OwnDatabases(GivenTarget):
         """Take the lease and drop what dead ones left."""
         with self._control() as control:
             _, problems = cleanup.drop_dead_databases(control)
-        for problem in problems:
-            self._say(f"left by an earlier run: {problem}")
+            for problem in problems:
+                self._say(f"left by an earlier run: {problem}")
+            self._clear(control)
+            self._check_events(control)
 
     def acquire(self, nonce: int) -> Database:
         """Make the database.
@@ -122,10 +136,12 @@ class _OwnDatabases(GivenTarget):
             SetUpFault: it could not be made.
         """
         name = database_name(self._lease_id, nonce)
-        conninfo = connect.compose_with(self._reached.conninfo, dbname=name)
+        conninfo = self._conninfo(name)
         with self._control() as control:
             try:
-                self._make(control, name, conninfo)
+                self._make(control, name)
+                with connect.connected(conninfo, self._reached.what) as connection:
+                    connect.run_script(connection, realtime.partitions_sql(self._options.days_ahead))
             except BaseException:
                 drop_database(control, name)
                 raise
@@ -145,8 +161,11 @@ class _OwnDatabases(GivenTarget):
     def _lock(self, connection: Connection) -> None:
         connection.execute("SELECT pg_advisory_lock(%s, %s)", (LEASE_LOCK, lease_lock_key(self._lease_id)))
 
+    def _conninfo(self, name: str) -> str:
+        return connect.compose_with(self._reached.conninfo, dbname=name)
+
     @abstractmethod
-    def _make(self, control: Connection, name: str, conninfo: str) -> None: ...
+    def _make(self, control: Connection, name: str) -> None: ...
 
 
 class CloneTarget(_OwnDatabases):
@@ -163,11 +182,9 @@ class CloneTarget(_OwnDatabases):
             self._reached.conninfo, self._reached.what, self._recipe, self._say, only_stand_ins=True
         )
 
-    def _make(self, control: Connection, name: str, conninfo: str) -> None:
+    def _make(self, control: Connection, name: str) -> None:
         strategy = _STRATEGY if self._reached.server_version_num >= _STRATEGY_SINCE else ""
         clone(control, self._template, name, strategy, self._reached.what)
-        with connect.connected(conninfo, self._reached.what) as connection:
-            connect.run_script(connection, realtime.partitions_sql())
 
     def _pgflow_facts(self) -> dict[str, Any]:
         return dict(self._facts or {})
@@ -179,9 +196,11 @@ class FreshTarget(_OwnDatabases):
     isolation = Isolation.FRESH
     _facts: dict[str, Any] | None = None
 
-    def _make(self, control: Connection, name: str, conninfo: str) -> None:
+    def _make(self, control: Connection, name: str) -> None:
         connect.run_script(control, f'CREATE DATABASE "{name}" TEMPLATE template0')
-        self._facts = fill_new_database(conninfo, f"the new database {name}", self._recipe, True)
+        self._facts = fill_new_database(
+            self._conninfo(name), f"the new database {name}", self._recipe, only_stand_ins=True
+        )
 
     def _pgflow_facts(self) -> dict[str, Any]:
         return dict(self._facts or pgflow_facts(self._recipe.migrations))
@@ -192,9 +211,9 @@ class PrefixTarget(GivenTarget):
 
     isolation = Isolation.PREFIX
 
-    def __init__(self, reached: Reached, say: Say) -> None:
+    def __init__(self, reached: Reached, options: TargetOptions, say: Say) -> None:
         """Nothing reserved yet."""
-        super().__init__(reached, say)
+        super().__init__(reached, options, say)
         self._nonces: set[int] = set()
 
     def prepare(self) -> None:
@@ -204,6 +223,8 @@ class PrefixTarget(GivenTarget):
             for nonce in cleanup.dead_nonces(control):
                 for left in cleanup.clean_prefix(control, nonce):
                     self._say(f"left by an earlier run in {what}: {left}")
+            self._clear(control)
+            self._check_events(control)
         if self._reached.found.events and not self._may_partition:
             self._say(f"{what}: {self._reached.found.events}: its events will be missing")
 
@@ -219,7 +240,7 @@ class PrefixTarget(GivenTarget):
             control.execute("SELECT pg_advisory_lock(%s, %s)", (PREFIX_LOCK, lock_key(nonce)))
             self._nonces.add(nonce)
             if self._may_partition:
-                connect.run_script(control, realtime.partitions_sql())
+                connect.run_script(control, realtime.partitions_sql(self._options.days_ahead))
         return Database(self._reached.conninfo, self._reached.found.database, self.isolation, flow_slug_prefix(nonce))
 
     def release(self, database: Database) -> CleanUp:
@@ -266,9 +287,10 @@ def open_isolated(isolation: Isolation, reached: Reached, options: TargetOptions
 
 def _make_target(isolation: Isolation, reached: Reached, options: TargetOptions, say: Say) -> GivenTarget:
     if isolation is Isolation.PREFIX:
-        return PrefixTarget(reached, say)
+        return PrefixTarget(reached, options, say)
     recipe = Recipe(find_migrations(options.pgflow, say), packaged_pgmq(), options.realtime_send)
-    return CloneTarget(reached, recipe, say) if isolation is Isolation.CLONE else FreshTarget(reached, recipe, say)
+    kind = CloneTarget if isolation is Isolation.CLONE else FreshTarget
+    return kind(reached, recipe, options, say)
 
 
 def _answers(connection: Connection) -> bool:

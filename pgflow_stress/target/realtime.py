@@ -9,7 +9,10 @@ from importlib.resources import files
 from pgflow_stress.core.errors import UsageFault
 
 SEND_MODES = ("supabase", "insert", "notify", "noop")
-NOTIFY_CHANNEL = "pgflow_stress_events"  # of the notify body; the payload is "<topic> <event>"
+# Of the notify body and of an observer's trigger, whose payload is "<topic> <event> <id>": the row's id, since Postgres
+# delivers equal notifications of one transaction once. An observer's end is marked on it by "end <nonce:016x>".
+NOTIFY_CHANNEL = "pgflow_stress_events"
+_DAYS_AHEAD = "/* days_ahead */ 1"
 
 
 @cache
@@ -34,9 +37,15 @@ def schema_sql() -> str:
     return sql_text("realtime_schema")
 
 
-def partitions_sql() -> str:
-    """Makes the partitions of today and tomorrow; may be run again and again."""
-    return sql_text("realtime_partitions")
+def partitions_sql(days_ahead: int = 1) -> str:
+    """Makes the partitions of today and of that many days after it; may be run again and again.
+
+    Raises:
+        ValueError: without tomorrow, events after midnight would be lost.
+    """
+    if days_ahead < 1:
+        raise ValueError(f"partitions are made for tomorrow at least, not {days_ahead} days ahead")
+    return sql_text("realtime_partitions").replace(_DAYS_AHEAD, str(int(days_ahead)))
 
 
 def body_sha256(body: str) -> str:

@@ -41,12 +41,14 @@ _ALWAYS: Settings = (
     ("cluster_name", "pgflow-stress"),
     ("fsync", "on"),
     ("full_page_writes", "on"),
+    ("idle_replication_slot_timeout", "1h"),  # no slot that nobody reads or drops holds the WAL for ever
     ("jit", "off"),
     ("lc_messages", "C"),
     ("listen_addresses", ""),
     ("log_checkpoints", "off"),
     ("max_connections", "200"),
     ("max_replication_slots", "20"),
+    ("max_slot_wal_keep_size", "8GB"),  # nor does one whose reader is stuck
     ("max_wal_senders", "20"),
     ("max_wal_size", "8GB"),
     ("min_wal_size", "512MB"),  # recycled segments: a new one costs 16 MB of zeros inside a window

@@ -15,14 +15,7 @@ from pgflow_stress.target.databases import drop_database
 from pgflow_stress.target.embedded import WHAT, drop_dead_databases, embedded_conninfo, plan_instance, state_folder
 from pgflow_stress.target.given import reach
 from pgflow_stress.target.locking import live_leases
-from pgflow_stress.target.naming import (
-    LEASE_LOCK,
-    OBJECT_PREFIX,
-    PREFIX_LOCK,
-    TEMPLATE_LOCK,
-    is_template_of_ours,
-    lock_key,
-)
+from pgflow_stress.target.naming import LEASE_LOCK, OBJECT_PREFIX, TEMPLATE_LOCK, is_template_of_ours
 from pgflow_stress.target.pginstall import package_version
 from pgflow_stress.target.server_life import Instance, instances, joined
 
@@ -77,7 +70,7 @@ def clean_given(options: TargetOptions, choice: Choice) -> tuple[list[str], list
             for nonce in cleanup.dead_nonces(control):
                 problems += cleanup.clean_prefix(control, nonce)
                 removed.append(f"rows of repetition {nonce:016x}")
-        dropped, kept = _drop_replication(control)
+        dropped, kept = cleanup.drop_dead_objects(control)
     return removed + dropped, problems + kept
 
 
@@ -102,46 +95,6 @@ def _drop_templates(control: Connection) -> tuple[list[str], list[str]]:
             problems += left
             removed += [] if left else [name]
     return removed, problems
-
-
-def _drop_replication(control: Connection) -> tuple[list[str], list[str]]:
-    """Slots and publications of ours in the connected database that no living repetition's nonce is part of."""
-    import psycopg  # noqa: PLC0415
-
-    removed: list[str] = []
-    problems: list[str] = []
-    slots = connect.rows(
-        control,
-        """
-        SELECT slot_name FROM pg_replication_slots
-        WHERE starts_with(slot_name, %s) AND NOT active AND database IS NOT DISTINCT FROM current_database()
-        """,
-        OBJECT_PREFIX,
-    )
-    publications = connect.rows(
-        control, "SELECT pubname FROM pg_publication WHERE starts_with(pubname, %s)", OBJECT_PREFIX
-    )
-    living = cleanup.held_locks(control, PREFIX_LOCK)
-    for kind, name in [("slot", name) for (name,) in slots] + [("publication", name) for (name,) in publications]:
-        if _is_living(name, living):
-            continue
-        try:
-            if kind == "slot":
-                control.execute("SELECT pg_drop_replication_slot(%s)", (name,))
-            else:
-                connect.run_script(control, f'DROP PUBLICATION IF EXISTS "{name}"')
-            removed.append(f"{kind} {name}")
-        except psycopg.Error as error:
-            problems.append(f"{kind} {name}: {connect.clean(connect.first_line(error))}")
-    return removed, problems
-
-
-def _is_living(name: str, living: set[int]) -> bool:
-    tail = name[-16:]
-    try:
-        return lock_key(int(tail, 16)) in living
-    except ValueError:
-        return False
 
 
 def _remove_old_trees() -> list[str]:

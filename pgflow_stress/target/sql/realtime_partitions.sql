@@ -1,12 +1,12 @@
--- Partitions of today and tomorrow, by the server's clock: UTC, and the session's zone, in which the default now() of a
--- timestamp without time zone is written.
+-- Partitions of today and the days after it, by the server's clock: UTC, and the session's zone, in which the default
+-- now() of a timestamp without time zone is written.
 DO $partitions$
 DECLARE
     day date;
 BEGIN
     FOR day IN
         SELECT DISTINCT first + n
-        FROM unnest(ARRAY[(now() AT TIME ZONE 'UTC')::date, current_date]) AS first, generate_series(0, 1) AS n
+        FROM unnest(ARRAY[(now() AT TIME ZONE 'UTC')::date, current_date]) AS first, generate_series(0, /* days_ahead */ 1) AS n
     LOOP
         IF to_regclass(format('realtime.messages_%s', to_char(day, 'YYYY_MM_DD'))) IS NULL THEN
             EXECUTE format(

@@ -176,7 +176,7 @@ def only_instance(state: Path) -> Instance:
 
 
 @contextmanager
-def plain_server() -> Iterator[str]:
+def plain_server(wal_level: str = "logical") -> Iterator[str]:
     """A server of nobody's, without pgmq's extension: the conninfo of its maintenance database."""
     with state_directory() as folder:
         user = server_user()
@@ -188,7 +188,7 @@ def plain_server() -> Iterator[str]:
             if user is not None:
                 os.chown(made, user.uid, user.gid)
         postmaster.run_initdb(tree / "bin" / "initdb", data, user)
-        options = ["-c", "listen_addresses=", "-k", str(run), "-c", "fsync=off", "-c", "wal_level=logical"]
+        options = ["-c", "listen_addresses=", "-k", str(run), "-c", "fsync=off", "-c", f"wal_level={wal_level}"]
         pid = postmaster.start(tree / "bin" / "postgres", data, folder / "log", options, user)
         try:
             assert postmaster.wait_until_ready(data, pid, 60)

@@ -43,3 +43,17 @@ def test_a_partitions_bounds_hold_the_moments_between_them() -> None:
     assert _covers(bound, "2026-03-01 23:59:59.999")
     assert not _covers(bound, "2026-03-02 00:00:00")
     assert _covers("DEFAULT", "2026-03-02 00:00:00")
+
+
+def test_both_bodies_that_notify_speak_on_the_one_channel_and_name_the_row() -> None:
+    for name, row_id in (("realtime_send_notify", "message_id"), ("notify_trigger", "NEW.id")):
+        text = realtime.sql_text(name)
+        assert f"pg_notify('{realtime.NOTIFY_CHANNEL}', " in text
+        assert f" || ' ' || {row_id});" in text
+
+
+def test_partitions_are_made_for_tomorrow_or_as_many_days_as_asked_for() -> None:
+    assert "generate_series(0, 1)" in realtime.partitions_sql()
+    assert "generate_series(0, 30)" in realtime.partitions_sql(30)
+    with pytest.raises(ValueError, match="tomorrow at least"):
+        realtime.partitions_sql(0)

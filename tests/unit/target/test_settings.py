@@ -20,6 +20,14 @@ def test_the_server_is_durable_quiet_and_logical_for_every_purpose(purpose: str)
     assert settings["autovacuum"] == ("off" if purpose == "compare" else "on")
 
 
+@pytest.mark.parametrize("purpose", ["compare", "capacity"])
+def test_no_slot_holds_the_wal_for_ever(purpose: str) -> None:
+    settings = dict(measuring_settings(purpose, 8 * _GIB))
+
+    assert settings["max_slot_wal_keep_size"] == "8GB"
+    assert settings["idle_replication_slot_timeout"] == "1h"
+
+
 @pytest.mark.parametrize(("memory_bytes", "megabytes"), [(64 * _GIB, 1024), (2 * _GIB, 512), (_GIB // 8, 128)])
 def test_shared_buffers_are_a_quarter_of_the_memory_within_bounds(memory_bytes: int, megabytes: int) -> None:
     assert dict(measuring_settings("compare", memory_bytes))["shared_buffers"] == f"{megabytes}MB"
