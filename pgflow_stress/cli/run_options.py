@@ -62,7 +62,7 @@ _HOW = (
     option("--orphans", type=Choice([str(choice) for choice in Orphans]), default=str(_DEFAULT.orphans),
            show_default=True, help="What is done with the tasks that a dead worker had claimed."),
     option("--pin", type=Pin(), default=None, metavar="ROLE=CPUS,...",
-           help="CPUs of coordinator, worker (dealt round) and postgres: worker=0-1,3,postgres=2."),
+           help="CPUs of coordinator, worker (dealt round), observer and postgres: worker=0-1,3,postgres=2."),
 )  # fmt: skip
 
 _HOW_LONG = (

@@ -94,12 +94,13 @@ def _observer_of(result: Result) -> str:
 
 
 def _delivery(result: Result) -> str:
-    leaves = []
-    for leaf in ("p50", "p99"):
-        found = estimate(result, f"deliver.latency_ns.{leaf}")
-        if found.mean != formats.ABSENT:
-            leaves.append(f"{leaf} {found.mean}{'' if found.valid else '*'}")
-    return f"delivery {', '.join(leaves)} from the call" if leaves else ""
+    """Median and p99, else the longest: single-flow's events are caused by too few statements for a percentile."""
+    found = {leaf: estimate(result, f"deliver.latency_ns.{leaf}") for leaf in ("p50", "p99", "max")}
+    told = {leaf: one.mean + ("" if one.valid else "*") for leaf, one in found.items() if one.mean != formats.ABSENT}
+    longest = told.pop("max", "")
+    if told:
+        return f"delivery {', '.join(f'{leaf} {text}' for leaf, text in told.items())} from the call"
+    return f"delivery at most {longest} from the call" if longest else ""
 
 
 def _differences(result: Result) -> list[str]:
@@ -133,10 +134,12 @@ def _warnings(result: Result) -> list[str]:
 
 
 def _doubts(result: Result) -> list[str]:
-    """Why the delivery's metrics are not valid, without what is said of the whole measurement already."""
-    verdict = result.verdict.metrics.get("deliver.latency_ns.p50")
-    reasons = [reason for reason in (verdict.reasons if verdict else ()) if reason not in result.verdict.reasons]
-    return reasons[:_MOST_REASONS]
+    """Why delivery is not to be relied on where something came, without what is said of the whole measurement."""
+    name = "deliver.per_second"
+    metric, verdict = result.summary.get(name), result.verdict.metrics.get(name)
+    if metric is None or verdict is None or metric.mean is None:
+        return []
+    return [reason for reason in verdict.reasons if reason not in result.verdict.reasons][:_MOST_REASONS]
 
 
 def cost_lines(outcome: Mapping[str, Any]) -> list[str]:

@@ -27,6 +27,7 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
     [
         ("worker=0", (("worker", (0,)),)),
         ("worker=0-1,3,postgres=2", (("worker", (0, 1, 3)), ("postgres", (2,)))),
+        ("observer=3,worker=0", (("observer", (3,)), ("worker", (0,)))),
         ("postgres=5, worker=2-3, coordinator=0", (("postgres", (5,)), ("worker", (2, 3)), ("coordinator", (0,)))),
     ],
 )

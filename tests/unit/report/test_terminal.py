@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from pgflow_stress.core.result import Check, Incident, Result
+from pgflow_stress.core.phase import nothing
+from pgflow_stress.core.result import Check, Incident, Latency, Result
 from pgflow_stress.report.terminal import render_summary
 from tests.fixtures.results import (
     build_baseline,
@@ -181,6 +182,30 @@ def test_what_differs_is_named_with_its_first_offenders_and_a_flood_is_called_on
     assert "run-2 step:s1:completed, … " in text
     assert "flood: events piled up at the observer: 3,120 pending at the window's end" in text
     assert "observer slowed by 10 ms an event" in text
+
+
+def test_too_few_statements_for_a_percentile_leave_the_longest_delivery() -> None:
+    repetition = build_observed(1)
+    few = Latency(count=242, samples=7, mean=2e6, max=21_000_000)
+    deliver = replace(repetition.phases["deliver"], latency_ns=few)
+    few_samples = replace(repetition, phases={**repetition.phases, "deliver": deliver})
+
+    text = " ".join(shown(build_observed_result(few_samples)).split())
+
+    assert "received; delivery at most 21.0 ms from the call" in text
+    assert "has a value in 0" not in text
+
+
+def test_where_nothing_came_nothing_is_said_of_delivery() -> None:
+    repetition = build_observed(1)
+    silent = {**repetition.events, "stored": {}, "received": {}, "missing": 1_200}
+    silenced = replace(repetition, events=silent, phases={**repetition.phases, "deliver": nothing()})
+
+    text = " ".join(shown(build_observed_result(silenced)).split())
+
+    assert "0 stored, 0 received, 1,200 missing" in text
+    assert "delivery" not in text
+    assert "has a value in 0" not in text
 
 
 def test_events_that_could_not_be_accounted_for_are_not_passed_off_as_none() -> None:
