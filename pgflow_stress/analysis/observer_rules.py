@@ -45,20 +45,19 @@ def observer_was_there(evidence: Evidence) -> Iterator[Finding]:
     Reads events["observer"]: {"gaps": [[from_ns, to_ns]] where there is no replay, "reconnects": int, "lost": str}.
     """
     touched = evidence.timed_metrics("deliver")
-    watched = {r.index: _observer(r) for r in observed(evidence.repetitions)}
-    for index, observer in watched.items():
-        if observer.get("lost"):
-            yield Finding(f"the observer was lost ({_in_repetitions([index])}): {observer['lost']}", touched)
-    away = {index: observer["gaps"] for index, observer in watched.items() if observer.get("gaps")}
+    watched = observed(evidence.repetitions)
+    for repetition in watched:
+        if why := _observer(repetition).get("lost"):
+            yield Finding(f"the observer was lost ({_in_repetitions([repetition.index])}): {why}", touched)
+    away = {repetition.index: gaps for repetition in watched if (gaps := _gaps_in_window(repetition))}
     if away:
-        gaps = [gap for found in away.values() for gap in found]
-        seconds = sum(to_ns - from_ns for from_ns, to_ns in gaps) / NS_PER_SECOND
+        lengths_ns = [to_ns - from_ns for gaps in away.values() for from_ns, to_ns in gaps]
         yield Finding(
-            f"the observer was away: {len(gaps)} gap{'s' if len(gaps) > 1 else ''}, {seconds:.2g} s "
-            f"({_in_repetitions(away)}); events of that time are late or lost",
+            f"the observer was away: {len(lengths_ns)} gap{'s' if len(lengths_ns) > 1 else ''}, "
+            f"{sum(lengths_ns) / NS_PER_SECOND:.2g} s ({_in_repetitions(away)}); events of that time are late or lost",
             touched,
         )
-    cut = {i: observer["reconnects"] for i, observer in watched.items() if i not in away and observer.get("reconnects")}
+    cut = {r.index: times for r in watched if (times := _reconnects_without_a_gap(r))}
     if cut:
         times = sum(cut.values())
         yield Finding(
@@ -66,6 +65,19 @@ def observer_was_there(evidence: Evidence) -> Iterator[Finding]:
             "events of that time are late",
             touched,
         )
+
+
+def _gaps_in_window(repetition: Repetition) -> list[tuple[int, int]]:
+    """Those that ended after the first emitting statement was sent: before it nothing can be missed."""
+    first = repetition.phases.get("execute")
+    begin_ns = first.from_ns if first is not None and first.from_ns is not None else 0
+    gaps = _observer(repetition).get("gaps") or ()
+    return [(from_ns, to_ns) for from_ns, to_ns in gaps if to_ns >= begin_ns]
+
+
+def _reconnects_without_a_gap(repetition: Repetition) -> int:
+    observer = _observer(repetition)
+    return 0 if observer.get("gaps") else int(observer.get("reconnects") or 0)
 
 
 def observer_was_left_alone(evidence: Evidence) -> Iterator[Finding]:

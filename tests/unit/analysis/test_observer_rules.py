@@ -149,11 +149,17 @@ def test_a_slowed_observer_is_a_note() -> None:
 
 
 def test_gaps_spoil_delivery_and_say_how_long_the_observer_was_away() -> None:
-    away = build_observed(2, gaps=[(10**9, 12 * 10**8), (3 * 10**9, 315 * 10**7)])
+    away = build_observed(2, gaps=[(19 * 10**8, 21 * 10**8), (3 * 10**9, 315 * 10**7)])
 
     reasons = against_delivery(verdict_on(build_observed(1), away))
 
     assert "the observer was away: 2 gaps, 0.35 s (repetition 2); events of that time are late or lost" in reasons
+
+
+def test_gaps_before_the_first_emitting_statement_cost_nothing() -> None:
+    early = build_observed(1, gaps=[(-(10**9), -9 * 10**8), (10**9, 11 * 10**8)])  # runs are started from 2 s on
+
+    assert "observer" not in against_delivery(verdict_on(early))
 
 
 @pytest.mark.parametrize(
