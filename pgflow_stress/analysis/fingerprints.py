@@ -11,6 +11,7 @@ from pgflow_stress.core.result import Result
 
 UNMEASURED_NOISE = 0.25
 LEAST_NOISE_SESSIONS = 5
+_MOST_NOISE = 0.99  # with more nothing could be worse
 _MOST_CEILING_RATIO = 2.0
 # Of the moment, or compared by a rule of their own.
 _LEFT_OUT = frozenset({"host.load_1m_before", "calibration", "session"})
@@ -109,8 +110,9 @@ def noise_between(base: Result, candidate: Result, metric: str) -> Noise | None:
     """The noise between the sessions of two results, for one metric; None within one session.
 
     Measured is what both carry in `environment["calibration"]["noise"]`: {"figures": {metric: share}}, with "sessions"
-    among the figures, at least 5; the larger of the two. What one host shows says nothing about the way to another:
-    between hosts, and where it is not measured, 25 %, and more where more was measured.
+    among the figures, at least 5, or one share for all metrics; the larger of the two. What one host shows says
+    nothing about the way to another: between hosts, and where it is not measured, 25 %, and more where more was
+    measured.
     """
     if same_session(base, candidate):
         return None
@@ -122,12 +124,15 @@ def noise_between(base: Result, candidate: Result, metric: str) -> Noise | None:
 
 
 def _measured_noise(result: Result, metric: str) -> float | None:
-    figures = mapping(mapping(mapping(mapping(result.environment).get("calibration")).get("noise")).get("figures"))
+    noise: Any = mapping(mapping(result.environment).get("calibration")).get("noise")
+    if _is_positive(noise):
+        return min(float(noise), _MOST_NOISE)
+    figures = mapping(mapping(noise).get("figures"))
     sessions: Any = figures.get("sessions")
     share: Any = figures.get(metric)
-    if not (_is_positive(sessions) and _is_positive(share)):
+    if not (_is_positive(sessions) and sessions >= LEAST_NOISE_SESSIONS and _is_positive(share)):
         return None
-    return float(share) if sessions >= LEAST_NOISE_SESSIONS and share < 1 else None
+    return min(float(share), _MOST_NOISE)
 
 
 def _host(result: Result) -> object:

@@ -197,6 +197,8 @@ def noise(share: float, sessions: int = 5, host: str = "one") -> Json:
         (noise(0.03), {}, 0.25, False, Verdict.NO_DIFFERENCE),
         (noise(0.03), noise(0.03, host="other"), 0.25, False, Verdict.NO_DIFFERENCE),
         (noise(0.4), noise(0.4, host="other"), 0.4, False, Verdict.NO_DIFFERENCE),
+        ({"calibration": {"noise": 0.03}}, {"calibration": {"noise": 0.02}}, 0.03, True, Verdict.WORSE),
+        ({"calibration": {"noise": 1.5}}, {"calibration": {"noise": 0.02}}, 0.99, True, Verdict.NO_DIFFERENCE),
         (noise(float("nan")), noise(0.02), 0.25, False, Verdict.NO_DIFFERENCE),
     ],
 )
