@@ -73,6 +73,22 @@ class Finite(click.FloatRange):
         return float(number)
 
 
+class Percent(click.ParamType[float]):
+    """A percentage, with its sign or without; a share between 0 and 1, both excluded."""
+
+    name = "percentage"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Text to a share: 5% and 5 are 0.05."""
+        found = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*%?\s*", str(value))
+        if found is None:
+            self.fail(f"{value!r} is not a percentage: give 5%", param, ctx)
+        share = float(found[1]) / 100
+        if not 0 < share < 1:
+            self.fail(f"{value} is not above 0 % and under 100 %", param, ctx)
+        return share
+
+
 class EmptyPollType(click.ParamType[EmptyPoll]):
     """What an idle worker does."""
 

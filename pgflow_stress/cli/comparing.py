@@ -1,0 +1,129 @@
+"""The course of one `compare`: read, pair, judge, write, show.
+
+Results come from files. Those of `--interleave`, measured now and in turns, will be pairs likewise, their environments
+of one `session`: from `_read` on nothing need know the difference.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pgflow_stress.analysis.comparison import Comparison, Question
+from pgflow_stress.analysis.regression import parse, require_metric
+from pgflow_stress.cli.assemble import outcome, tool
+from pgflow_stress.cli.output import STANDARD_OUTPUT, check_json, write_json
+from pgflow_stress.cli.streams import complain, write_data
+from pgflow_stress.core.errors import UsageFault
+from pgflow_stress.core.exit_codes import ExitCode, worst
+from pgflow_stress.core.result import Result
+from pgflow_stress.engine.measurement import Ending
+
+
+@dataclass(frozen=True, slots=True)
+class CompareRequest:
+    """One call of `compare`."""
+
+    base: Path
+    candidates: tuple[Path, ...]
+    primary: str
+    within: float  # a share
+    fail_on: tuple[str, ...]
+    strict: bool
+    json: str | None
+    markdown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two results and where they are from."""
+
+    base: Result
+    candidate: Result
+    labels: tuple[str, str]
+
+
+def execute(request: CompareRequest) -> ExitCode:
+    """Compare, then tell: 6 where a gate fired, with --strict 5 where it is undecided, 2 where it was refused."""
+    if request.markdown and request.json == STANDARD_OUTPUT:
+        raise UsageFault("--format md and --json - would share standard output: give --json PATH")
+    if request.json:
+        check_json(request.json)
+    found = _read(request)
+    question = _question(request, found)
+    comparisons = [_compare(pair, question) for pair in found]
+    endings = [ending for one in comparisons for ending in _endings(one, request.strict)]
+    if request.json:
+        from pgflow_stress.report.comparison import comparison_json  # noqa: PLC0415  --help is to be quick
+
+        write_json(comparison_json(comparisons, tool(), outcome(endings)), request.json)
+    _show(comparisons, request.markdown)
+    for ending in endings:
+        complain(ending.reason)
+    return worst(ending.code for ending in endings)
+
+
+def _read(request: CompareRequest) -> list[_Pair]:
+    from pgflow_stress.report.pairing import pairs  # noqa: PLC0415
+    from pgflow_stress.report.saved import load  # noqa: PLC0415
+
+    base = load([request.base])
+    found = []
+    for path in request.candidates:
+        labels = (str(request.base), str(path))
+        found += [_Pair(one, other, labels) for one, other in pairs(base, load([path]), labels)]
+    return found
+
+
+def _question(request: CompareRequest, found: Sequence[_Pair]) -> Question:
+    measured = {name for pair in found for result in (pair.base, pair.candidate) for name in result.summary}
+    require_metric("--primary", request.primary, measured)
+    return Question(request.primary, request.within, tuple(parse(text, measured) for text in request.fail_on))
+
+
+def _compare(pair: _Pair, question: Question) -> Comparison:
+    from pgflow_stress.analysis.compare import compare  # noqa: PLC0415  it brings scipy
+
+    try:
+        return compare(pair.base, pair.candidate, question, pair.labels)
+    except ValueError as error:
+        raise UsageFault(f"{' and '.join(pair.labels)}: {error}") from None
+
+
+def _endings(one: Comparison, strict: bool) -> Iterator[Ending]:
+    """Every reason for a code other than 0."""
+    if one.refused is not None:
+        yield Ending(ExitCode.USAGE, f"{one.base.label} and {one.candidate.label} are not compared: {one.refused}")
+    for gate in one.gates:
+        if gate.fired:
+            yield Ending(ExitCode.GATE_FAILED, f"{one.scenario}: {gate.text} fired")
+        elif gate.fired is None and strict:
+            yield _undecided(one, gate.text, gate.metric)
+    if strict and one.undecided and not one.gates:
+        yield _undecided(one, one.question.primary, one.question.primary)
+
+
+def _undecided(one: Comparison, what: str, name: str) -> Ending:
+    reason = next((metric.reason for metric in one.metrics if metric.name == name), None)
+    why = reason or one.refused or "there is no verdict"
+    return Ending(ExitCode.INVALID, f"{one.scenario}: {what} could not be decided: {why}")
+
+
+def _show(comparisons: Sequence[Comparison], markdown: bool) -> None:
+    if markdown:
+        from pgflow_stress.report.comparison import render_markdown  # noqa: PLC0415
+
+        write_data(render_markdown(comparisons))
+        return
+    if sys.stderr is None:
+        return
+    from rich.console import Console  # noqa: PLC0415
+
+    from pgflow_stress.report.comparison_terminal import render_comparisons  # noqa: PLC0415
+
+    try:
+        render_comparisons(comparisons, Console(stderr=True, highlight=False))
+    except OSError:
+        return  # nobody can read it; what was asked for in a file is written
