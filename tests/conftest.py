@@ -5,6 +5,10 @@ A machine may have no libpq of its own, and a run against the embedded server do
 
 from __future__ import annotations
 
+import signal
+
 from pgflow_stress.core.libpq import choose
 
 choose(embedded=True, wants_tls=False)
+# A job in the background starts with it ignored, and so would every test that raises it.
+signal.signal(signal.SIGINT, signal.default_int_handler)

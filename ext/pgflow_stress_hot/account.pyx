@@ -4,8 +4,8 @@ from libc.string cimport memcmp, memcpy
 
 from pgflow_stress_hot.clock cimport now_ns
 from pgflow_stress_hot.layout cimport (
-    L_COMPLETED, L_SETTLED, L_TWICE, OP_TASK, R_COMPLETED, R_COUNT, R_LAST_DONE_NS, R_SENT_NS, R_STARTED_NS,
-    ST_ADOPTED, ST_SETTLED, W_COMPLETED_TWICE, W_TASKS_COMPLETED,
+    H_IN_FLIGHT, L_COMPLETED, L_SETTLED, L_TWICE, OP_TASK, R_COMPLETED, R_COUNT, R_LAST_DONE_NS, R_SENT_NS,
+    R_STARTED_NS, ST_ADOPTED, ST_SETTLED, W_COMPLETED_TWICE, W_TASKS_COMPLETED,
 )
 from pgflow_stress_hot.recorder cimport add_shared, observe, or_shared, publish, raise_shared, record_row
 from pgflow_stress_hot.wire cimport get_int8, put_int8
@@ -52,7 +52,8 @@ cdef bint book_completion(Books *b, int64_t run, int64_t flow, int64_t place, in
         or_shared(&b.ledger[place], L_TWICE)
         return False
     raise_shared(&b.runs[run * R_COUNT + R_LAST_DONE_NS], done_ns)
-    add_shared(&b.runs[run * R_COUNT + R_COMPLETED], 1)
+    if add_shared(&b.runs[run * R_COUNT + R_COMPLETED], 1) + 1 == b.tasks_per_run:
+        add_shared(&b.header[H_IN_FLIGHT], -1)  # of use where their number is limited
     publish(mine, mine[0] + 1)
     publish(&words[W_TASKS_COMPLETED], words[W_TASKS_COMPLETED] + 1)
     return True
@@ -63,7 +64,7 @@ cdef class Account:
 
     Args:
         region: its part of the arena.
-        header: int64[>= 4], HeaderWord.
+        header: int64[>= 17], HeaderWord.
         runs: int64[runs, 8], RunWord.
         ledger: uint8[runs * tasks a run].
         step_tasks: int64[steps], tasks of each step.
@@ -95,7 +96,7 @@ cdef class Account:
             raise ValueError("as many flows as flow slugs")
         if done.shape[0] != started.shape[0] or done.shape[1] != started.shape[1]:
             raise ValueError("started and done are of one shape")
-        if not 0 <= me < started.shape[0] or len(first_run_id) != 16 or len(header) < 4:
+        if not 0 <= me < started.shape[0] or len(first_run_id) != 16 or len(header) <= H_IN_FLIGHT:
             raise ValueError("me, first_run_id or header")
         if caused is not None and len(caused) not in (0, len(ledger)):
             raise ValueError("caused is not of this shape")

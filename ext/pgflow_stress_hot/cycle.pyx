@@ -571,7 +571,7 @@ cdef LoopEnd work(Cycle c, Link *link) noexcept nogil:
     cdef int64_t *words = books.recorder.words
     cdef int current = 0
     cdef bint read_sent = False
-    cdef int64_t flow, empty_in_turn = 0
+    cdef int64_t flow, starts_done, empty_in_turn = 0
     cdef Messages *polled
     cdef LoopEnd end = END_DONE
     cdef WaitStatus status
@@ -583,12 +583,15 @@ cdef LoopEnd work(Cycle c, Link *link) noexcept nogil:
             if observe(&books.header[H_STOP]) != STOP_RUN:
                 end = END_STOPPED
                 break
+            # Read before the queues: a run that is started in between is then seen in them.
+            starts_done = observe(&books.header[H_STARTS_DONE])
             flow = pick_queue(c, 0, -1)
             if flow < 0:
-                if observe(&books.header[H_STARTS_DONE]):
+                if starts_done:
                     break
-                idle(c)
-                continue
+                # As a worker that cannot know when the next run comes: its own queues in turn.
+                flow = c.queues[c.next_own % c.own_queues] if c.own_queues else c.queues[0]
+                c.next_own += 1
             if send_read(c, link, polled, flow) != 0:
                 end = END_LOST
                 break

@@ -13,7 +13,10 @@ cdef enum:  # OperationCode
     OP_DELIVER = 8  # the first of the kinds of events, in the order of EventKind
     OP_AFTER_COMMIT = 15
     OP_BEFORE_COMMIT = 16
-    OP_COUNT = 17
+    OP_START_SERVICE = 17
+    OP_LAG_BUSY = 18
+    OP_LAG_LATE = 19
+    OP_COUNT = 20
 
 cdef enum:  # StatusCode
     ST_OK = 0
@@ -30,6 +33,11 @@ cdef enum:  # HeaderWord
     H_STARTS_DONE = 2
     H_VT_SECONDS = 3
     H_MARKER = 4
+    H_IN_FLIGHT_LIMIT = 5
+    H_STARTS_CLOSED = 6
+    H_LATE_SKIP_NS = 7
+    H_NEXT_RUN = 8  # this one and the next are counted in by all, on cache lines of their own
+    H_IN_FLIGHT = 16
 
 cdef enum:  # StopCode
     STOP_RUN = 0
@@ -99,6 +107,7 @@ cdef enum:  # ProcessWord
     W_OBSERVER_CPU_NS = 58
     W_STRAYS_LEFT_OUT = 59
     W_BACKEND_SOCKET = 60
+    W_RUNS_SKIPPED = 61
     W_COUNT = 64
 
 cdef enum:  # RunWord
@@ -107,6 +116,8 @@ cdef enum:  # RunWord
     R_STARTED_NS = 2
     R_LAST_DONE_NS = 3
     R_COMPLETED = 4
+    R_CLAIMED_NS = 5
+    R_SKIPPED = 6
     R_COUNT = 8
 
 cdef enum:  # LedgerBit

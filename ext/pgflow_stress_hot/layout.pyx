@@ -12,6 +12,7 @@ def codes():
             "deliver_step_completed": OP_DELIVER + E_STEP_COMPLETED,
             "deliver_step_failed": OP_DELIVER + E_STEP_FAILED, "deliver_step_skipped": OP_DELIVER + E_STEP_SKIPPED,
             "after_commit": OP_AFTER_COMMIT, "before_commit": OP_BEFORE_COMMIT,
+            "start_service": OP_START_SERVICE, "lag_busy": OP_LAG_BUSY, "lag_late": OP_LAG_LATE,
         },
         "statuses": {
             "ok": ST_OK, "empty": ST_EMPTY, "retried": ST_RETRIED, "failed": ST_FAILED, "adopted": ST_ADOPTED,
@@ -19,7 +20,8 @@ def codes():
         },
         "header": {
             "stop": H_STOP, "phase": H_PHASE, "starts_done": H_STARTS_DONE, "vt_seconds": H_VT_SECONDS,
-            "marker": H_MARKER,
+            "marker": H_MARKER, "in_flight_limit": H_IN_FLIGHT_LIMIT, "starts_closed": H_STARTS_CLOSED,
+            "late_skip_ns": H_LATE_SKIP_NS, "next_run": H_NEXT_RUN, "in_flight": H_IN_FLIGHT,
         },
         "stop": {"run": STOP_RUN, "drain": STOP_DRAIN, "now": STOP_NOW},
         "words": {
@@ -44,11 +46,11 @@ def codes():
             "reconnects": W_RECONNECTS, "gaps": W_GAPS, "samples": W_SAMPLES, "subscribe_ns": W_SUBSCRIBE_NS,
             "clock_offset_ns": W_CLOCK_OFFSET_NS, "clock_error_ns": W_CLOCK_ERROR_NS,
             "observer_cpu_ns": W_OBSERVER_CPU_NS, "strays_left_out": W_STRAYS_LEFT_OUT,
-            "backend_socket": W_BACKEND_SOCKET,
+            "backend_socket": W_BACKEND_SOCKET, "runs_skipped": W_RUNS_SKIPPED,
         },
         "run_words": {
             "intended_ns": R_INTENDED_NS, "sent_ns": R_SENT_NS, "started_ns": R_STARTED_NS,
-            "last_done_ns": R_LAST_DONE_NS, "completed": R_COMPLETED,
+            "last_done_ns": R_LAST_DONE_NS, "completed": R_COMPLETED, "claimed_ns": R_CLAIMED_NS, "skipped": R_SKIPPED,
         },
         "ledger": {"claimed": L_CLAIMED, "completed": L_COMPLETED, "settled": L_SETTLED, "twice": L_TWICE},
         "event_kinds": {

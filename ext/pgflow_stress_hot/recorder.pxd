@@ -58,5 +58,5 @@ cdef void record_error(Recorder *r, int operation, bint retried, int64_t at_ns, 
 
 cdef class Region:
     cdef Recorder recorder
-    cdef Histogram histograms[17]
+    cdef Histogram histograms[20]
     cdef object _owners

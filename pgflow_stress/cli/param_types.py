@@ -15,7 +15,7 @@ from pgflow_stress.scenario.options import EmptyPoll, parse_empty_poll
 
 _PARTS = re.compile(r"(?:([\d.]+)h)?(?:([\d.]+)m(?!s))?(?:([\d.]+)s)?(?:([\d.]+)ms)?")
 _PART_SECONDS = (3600.0, 60.0, 1.0, 0.001)
-PIN_ROLES = ("coordinator", "worker", "observer", "postgres")
+PIN_ROLES = ("coordinator", "worker", "starter", "observer", "postgres")
 
 
 def parse_duration(text: str) -> float:

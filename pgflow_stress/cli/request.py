@@ -13,6 +13,7 @@ from pgflow_stress.cli.sources import given, typed
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.scenario.options import Mode, Orphans, RunOptions
 from pgflow_stress.scenario.plan import Plan, make_plan
+from pgflow_stress.scenario.schedule import Arrival, Late, Stage, parse_stages
 from pgflow_stress.scenario.shapes import SHAPES
 from pgflow_stress.target.base import Isolation, TargetOptions
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:  # numpy is not wanted before it is needed
     from pgflow_stress.analysis.threshold import Threshold
 
 STOCK_JOB = ("single-flow", "concurrent-flows")
-_LATER_OPTIONS = ("rate", "arrival", "starters", "duration")
 _LEAST_FOR_COST = 2  # counted repetitions: of a single pair there is no interval
 _SECONDS_PER_DAY = 86_400
 
@@ -49,11 +49,15 @@ def run_request(ctx: click.Context) -> RunRequest:
     values = ctx.params
     _refuse_later(ctx)
     _check_observer(values)
-    shared = _shared_options(values)
+    shared = replace(_shared_options(values), **_load(ctx))
     names: tuple[str, ...] = values["scenario"] or STOCK_JOB
     return RunRequest(
         plans=tuple(_plan(ctx, name, shared) for name in names),
-        target=replace(target_options(ctx), events=values["events"], days_ahead=_days_ahead(values["timeout"])),
+        target=replace(
+            target_options(ctx),
+            events=values["events"],
+            days_ahead=_days_ahead(shared),
+        ),
         thresholds=_thresholds(values["threshold"], values["events"]),
         strict=values["strict"],
         output=values["output"],
@@ -64,9 +68,6 @@ def run_request(ctx: click.Context) -> RunRequest:
 
 
 def _refuse_later(ctx: click.Context) -> None:
-    for name in _LATER_OPTIONS:
-        if given(ctx, name):
-            raise UsageFault(f"--{name} {NOT_YET}")
     values = ctx.params
     if values["full"]:
         raise UsageFault(f"--full {NOT_YET}")
@@ -88,9 +89,44 @@ def _check_observer(values: dict[str, Any]) -> None:
         )
 
 
-def _days_ahead(timeout_seconds: float) -> int:
+def _load(ctx: click.Context) -> dict[str, Any]:
+    """The options of RunOptions that say the load model.
+
+    Raises:
+        UsageFault: options of two load models, or one without its load.
+    """
+    values = ctx.params
+    rate, in_flight, duration = values["rate"], values["in_flight"], values["duration"]
+    stages = parse_stages(values["stages"]) if values["stages"] else ()
+    if (rate is not None) + (in_flight is not None) + bool(stages) > 1:
+        raise UsageFault("--rate, --stages and --in-flight are loads of their own: give one of them")
+    if stages and duration is not None:
+        raise UsageFault("--stages say how long they last: leave --duration out")
+    if rate is None and in_flight is None and not stages:
+        for name in ("duration", "starters", "arrival", "late"):
+            if given(ctx, name):
+                raise UsageFault(
+                    f"--{name} is for an open or closed load: give --rate, --stages or --in-flight as well"
+                )
+    if in_flight is not None and (given(ctx, "arrival") or given(ctx, "late")):
+        raise UsageFault("--arrival and --late belong to an open load: --in-flight has no schedule")
+    if rate is not None:
+        stages = (Stage(duration or 1.0, rate),)
+    elif stages:
+        duration = sum(stage.seconds for stage in stages)
+    return {
+        "in_flight": in_flight,
+        "stages": stages,
+        "arrival": Arrival(values["arrival"]),
+        "late": Late(values["late"]),
+        "starters": values["starters"],
+        "duration_seconds": duration,
+    }
+
+
+def _days_ahead(options: RunOptions) -> int:
     """For how many days after today events must find a partition: a repetition may go on past midnight."""
-    return 1 + int(timeout_seconds // _SECONDS_PER_DAY)
+    return 1 + int((options.timeout_seconds + (options.duration_seconds or 0.0)) // _SECONDS_PER_DAY)
 
 
 def _shared_options(values: dict[str, Any]) -> RunOptions:

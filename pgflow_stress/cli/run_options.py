@@ -10,6 +10,7 @@ from click import Choice, option
 
 from pgflow_stress.cli.param_types import Duration, EmptyPollType, Finite, PgflowSource, PgSetting, Pin, Several, Whole
 from pgflow_stress.scenario.options import Mode, Orphans, RunOptions, default_workers
+from pgflow_stress.scenario.schedule import Arrival, Late
 from pgflow_stress.target.base import Isolation, TargetOptions
 
 MOST_SECONDS = 30 * 24 * 3600.0
@@ -82,11 +83,17 @@ _HOW_LONG = (
 
 _OPEN_LOOP = (
     option("--rate", "-R", type=Finite(0, 1e9, min_open=True), metavar="N",
-           help="Runs started per second (not available yet)."),
-    option("--arrival", type=Choice(["constant", "poisson"]), help="Spacing of the runs (not available yet)."),
-    option("--starters", type=Whole(1, MOST_WORKERS), metavar="N", help="Starter processes (not available yet)."),
+           help="Open load: runs started per second, by starters apart from the workers."),
+    option("--stages", metavar="S:N,…", help="Open load in stages, seconds:runs a second of each: 30s:100,60s:200."),
+    option("--arrival", type=Choice([str(kind) for kind in Arrival]), default=str(_DEFAULT.arrival), show_default=True,
+           help="Spacing of an open load's runs."),
+    option("--late", type=Choice([str(kind) for kind in Late]), default=str(_DEFAULT.late), show_default=True,
+           help="What becomes of a run that is more than one spacing late when a starter gets to it."),
+    option("--in-flight", type=Whole(1, MOST_COUNT), metavar="N", help="Closed load: runs in flight."),
+    option("--starters", type=Whole(1, MOST_WORKERS), metavar="N",
+           help="Starter processes of an open or closed load.  [default: as many as it needs, at most 16]"),
     option("--duration", "-T", type=Duration(0.001, MOST_SECONDS), metavar="S",
-           help="How long runs are started (not available yet)."),
+           help="How long runs of an open or closed load are started; those started are finished."),
     option("--full", is_flag=True, help="As long as the validity rules ask for (not available yet)."),
 )  # fmt: skip
 

@@ -71,12 +71,17 @@ MOST_GAPS = 64
 
 
 class Header(IntEnum):
-    """Words that the coordinator writes and everybody reads."""
+    """Words that the coordinator writes and everybody reads; NEXT_RUN and IN_FLIGHT are counted in by all."""
 
     STOP = 0
     PHASE = 1
     STARTS_DONE = 2
     VT_SECONDS = 3
+    IN_FLIGHT_LIMIT = 5  # most runs in flight; 0: no limit
+    STARTS_CLOSED = 6  # no more runs are started
+    LATE_SKIP_NS = 7  # a run later than this is skipped; 0: none is
+    NEXT_RUN = 8  # the next run of the schedule
+    IN_FLIGHT = 16  # runs that were started and are not completed
     MARKER = 4  # the number of the marker that ends what an observer is to receive; 0: none sent yet
 
 
@@ -152,6 +157,7 @@ class Word(IntEnum):
     CLOCK_ERROR_NS = 57
     OBSERVER_CPU_NS = 58
     STRAYS_LEFT_OUT = 59
+    RUNS_SKIPPED = 61
     BACKEND_SOCKET = 60  # its descriptor of the connection
 
 
@@ -184,6 +190,8 @@ class RunWord(IntEnum):
     STARTED_NS = 2
     LAST_DONE_NS = 3
     COMPLETED = 4
+    CLAIMED_NS = 5  # by a starter
+    SKIPPED = 6
 
 
 class Stat(IntEnum):
@@ -213,6 +221,7 @@ class ArenaSize:
     tasks: int
     rows: int  # most rows of one process
     places: int = 0  # of the events of one run; 0 where nobody observes
+    starters: int = 0  # processes among them that start runs
 
     @property
     def causes(self) -> int:

@@ -30,6 +30,11 @@ class Operation(IntEnum):
     # One event, its commit by the server's clock - received; the negative ones have a histogram of their own.
     AFTER_COMMIT = 15
     BEFORE_COMMIT = 16
+    # Of a run that a starter starts: start_flow sent - answered; between its intended time and its sending, how long
+    # every starter was busy in the server, and how long the process was late.
+    START_SERVICE = 17
+    LAG_BUSY = 18
+    LAG_LATE = 19
 
 
 class Status(IntEnum):

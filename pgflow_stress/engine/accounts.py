@@ -16,7 +16,7 @@ from pgflow_stress.core.phase import nothing, phase
 from pgflow_stress.core.recording import Histogram
 from pgflow_stress.core.result import Json, Latency, Phase
 from pgflow_stress.core.units import NS_PER_SECOND
-from pgflow_stress.engine.sizing import observer_regions
+from pgflow_stress.engine.sizing import starter_regions
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +61,40 @@ def histograms(arena: Arena) -> dict[str, Histogram]:
             )
             for p in used
         )
-    found["execute"] = _execute(arena)
+    found["execute"], found["execute_service"] = _execute(arena)
     return found
 
 
-def _execute(arena: Arena) -> Histogram:
+def _execute(arena: Arena) -> tuple[Histogram, Histogram]:
+    """Completed runs' time to their last answer: from when they were due, and from when they were sent."""
     runs = arena.runs
     per_run = arena.size.tasks // arena.size.runs
     whole = runs[runs[:, RunWord.COMPLETED] >= per_run]
     if not len(whole):
-        return empty_histogram()
-    due = np.where(whole[:, RunWord.INTENDED_NS] > 0, whole[:, RunWord.INTENDED_NS], whole[:, RunWord.SENT_NS])
-    return histogram_of(whole[:, RunWord.LAST_DONE_NS] - due)
+        return empty_histogram(), empty_histogram()
+    intended, sent, done = (whole[:, word] for word in (RunWord.INTENDED_NS, RunWord.SENT_NS, RunWord.LAST_DONE_NS))
+    scheduled = whole[intended > 0]
+    service = histogram_of(scheduled[:, RunWord.LAST_DONE_NS] - scheduled[:, RunWord.SENT_NS])
+    return histogram_of(done - np.where(intended > 0, intended, sent)), service
+
+
+def schedule_kept(arena: Arena, taken: Accounts) -> Json:
+    """How an open or closed load was offered: counts, and what a start waited for; latencies in ns."""
+    words, started = arena.words, arena.runs[arena.runs[:, RunWord.STARTED_NS] > 0]
+    intended = started[started[:, RunWord.INTENDED_NS] > 0, RunWord.INTENDED_NS]
+    sent = started[:, RunWord.SENT_NS]
+    span_ns = int(sent.max() - sent.min()) if len(sent) > 1 else 0
+    offered_ns = int(intended.max() - intended.min()) if len(intended) > 1 else 0
+    return {
+        "started": len(started),
+        "skipped": int(words[:, Word.RUNS_SKIPPED].sum()),
+        "offered_per_second": (len(intended) - 1) / offered_ns * NS_PER_SECOND if offered_ns else None,
+        "started_per_second": (len(started) - 1) / span_ns * NS_PER_SECOND if span_ns else None,
+        "lag_busy_ns": _json(latency_of(taken.histograms["lag_busy"])),
+        "lag_late_ns": _json(latency_of(taken.histograms["lag_late"])),
+        "start_service_ns": _json(latency_of(taken.histograms["start_service"])),
+        "service_ns": _json(latency_of(taken.histograms["execute_service"])),
+    }
 
 
 def take_accounts(arena: Arena, origin_ns: int) -> Accounts:
@@ -141,7 +163,7 @@ def refusals(arena: Arena) -> list[Refusal]:
 
 def client_cost(arena: Arena, workers: int, taken: Accounts) -> Json:
     """What the workers used, polled and sent."""
-    words = arena.words[: arena.size.processes - len(observer_regions(arena.size))]
+    words = arena.words[: starter_regions(arena.size).start]
     cpu = words[:, Word.CPU_TO_NS] - words[:, Word.CPU_FROM_NS]
     cpu_ns = int(cpu[words[:, Word.CPU_TO_NS] > 0].sum())
     process = taken.phases["process"]

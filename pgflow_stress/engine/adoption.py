@@ -41,7 +41,7 @@ def adopt(order: WorkerOrder, connection: Any, account: Account) -> None:
     if order.replaces_worker_id is None:
         return
     dead = uuid.UUID(bytes=order.replaces_worker_id)
-    mine = list(range(order.slot, order.runs, order.options.workers))
+    mine = list(range(order.slot, order.runs, order.options.workers)) if order.starts else []
     ids = [uuid.UUID(bytes=account.run_id(run)) for run in mine]
     for (found,) in connection.execute(_STARTED_RUNS, {"runs": ids}).fetchall():
         place = split_run_id(found)

@@ -12,7 +12,7 @@ from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.core.result import Audit, Incident, Json, Repetition, Tasks
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine import littles_law
-from pgflow_stress.engine.accounts import Accounts, client_cost, refusals
+from pgflow_stress.engine.accounts import Accounts, client_cost, refusals, schedule_kept
 from pgflow_stress.engine.audit import AuditInput, Found, audit, skipped
 from pgflow_stress.engine.control import Control, ServerReading
 from pgflow_stress.engine.crew import Crew
@@ -132,6 +132,8 @@ def conclude(
     """The repetition as the result has it; `observed` are the observer's incidents."""
     found = examined.found
     client = client_cost(arena, subject.plan.options.workers, taken)
+    if subject.plan.concurrent:
+        client["schedule"] = schedule_kept(arena, taken)
     residence_ns = int(arena.words[:, Word.RESIDENCE_NS].sum())
     client["littles_law"] = littles_law.check(watched.gauge, residence_ns, taken.phases["process"].seconds)
     return Repetition(

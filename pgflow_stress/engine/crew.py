@@ -14,7 +14,7 @@ from pgflow_stress.engine.accounts import refusals
 from pgflow_stress.engine.control import Control
 from pgflow_stress.engine.nursery import Nursery
 from pgflow_stress.engine.orders import ChildExit, Exited, Role, State, WorkerOrder
-from pgflow_stress.engine.sizing import observer_regions
+from pgflow_stress.engine.sizing import starter_regions
 from pgflow_stress_hot.clock import monotonic_ns
 
 _BACKEND_LEAVES_SECONDS = 5.0  # after that it is terminated: nothing of a dead worker may still commit
@@ -39,7 +39,7 @@ class Crew:
         self._control = control
         self._by_slot = {order.slot: order for order in orders}
         self._next_region = len(orders)
-        self._regions = arena.size.processes - len(observer_regions(arena.size))
+        self._regions = starter_regions(arena.size).start
         self._lost: list[_Lost] = []
         self._gone: set[int] = set()  # regions whose process has ended
         self._slot_of = {order.region: order.slot for order in orders}

@@ -100,7 +100,8 @@ class Driver:
         self._creation_piped = options.creation is not Mode.SINGLE
         self._completion_piped = options.completion is not Mode.SINGLE
         self._flows = np.arange(order.slot, order.flows, options.workers, dtype=np.int64)
-        self._runs = np.arange(order.slot, order.runs, options.workers, dtype=np.int64)
+        dealt = np.arange(order.slot, order.runs, options.workers, dtype=np.int64)
+        self._runs = dealt if order.starts else dealt[:0]
         self._region = account.region
         self.notices = 0
         self.warnings = 0  # realtime.send's: events that it could not store
@@ -158,7 +159,12 @@ class Driver:
 
     def _note(self, borrowed: BorrowedConnection, operation: Operation) -> None:
         self.notices += borrowed.notices
-        count, text = borrowed.warnings
-        if count:
-            self.warnings += count
-            self._region.warn(operation, count, WARNING_STATE, text)
+        self.warnings += note_warnings(self._region, borrowed, operation)
+
+
+def note_warnings(region: Region, borrowed: BorrowedConnection, operation: Operation) -> int:
+    """Leave realtime.send's warnings in the arena; how many there were."""
+    count, text = borrowed.warnings
+    if count:
+        region.warn(operation, count, WARNING_STATE, text)
+    return count

@@ -102,16 +102,22 @@ def _load_once(order: Order) -> None:
     import pgflow_stress.engine.worker  # noqa: PLC0415
 
     if order.role is Role.OBSERVER:
-        import pgflow_stress.engine.observer  # noqa: F401, PLC0415
+        import pgflow_stress.engine.observer  # noqa: PLC0415
+    elif order.role is Role.STARTER:
+        import pgflow_stress.engine.starter  # noqa: F401, PLC0415
 
 
 def _child(pipe: Connection, arena: Arena, order: Order, nursery: int) -> None:
     die_with_parent(nursery)
     pipe.close()
-    if isinstance(order, ObserverOrder):  # both loaded already, by _load_once
+    if isinstance(order, ObserverOrder):  # all loaded already, by _load_once
         from pgflow_stress.engine.observer import observe  # noqa: PLC0415
 
         code = observe(arena, order)
+    elif order.role is Role.STARTER:
+        from pgflow_stress.engine.starter import start  # noqa: PLC0415
+
+        code = start(arena, order)
     else:
         from pgflow_stress.engine.worker import work  # noqa: PLC0415
 

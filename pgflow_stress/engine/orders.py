@@ -14,13 +14,15 @@ class Role(StrEnum):
     """What a child of the nursery is there for."""
 
     WORKER = "worker"
+    STARTER = "starter"
     OBSERVER = "observer"
 
 
 class State(IntEnum):
     """Where a worker stands: its state word. It waits for the phase of the same value before it goes on.
 
-    An observer is primed when it receives, and processed when it has received all that it should.
+    A starter has started when no run is left to be started. An observer is primed when it receives, and processed when
+    it has received all that it should.
     """
 
     BORN = 0
@@ -61,7 +63,8 @@ class WorkerOrder:
     backend_cpus: tuple[int, ...] = ()  # that its backend runs on
     replaces_region: int | None = None
     replaces_worker_id: bytes | None = None
-    role: Role = Role.WORKER
+    role: Role = Role.WORKER  # or STARTER, which starts runs and does nothing else
+    starts: bool = True  # a worker: whether it starts the runs of its slot before it works
 
 
 @dataclass(frozen=True, slots=True)

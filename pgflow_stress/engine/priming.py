@@ -34,7 +34,7 @@ def prime(order: WorkerOrder, connection: Any) -> int:
         poll_size=min(PRIME_BATCH, order.options.poll_size),
         completion_batch_size=min(PRIME_BATCH, order.options.completion_batch_size),
     )
-    small = dataclasses.replace(order, slot=0, shape=shape, flows=1, runs=runs, options=options)
+    small = dataclasses.replace(order, slot=0, shape=shape, flows=1, runs=runs, options=options, starts=True)
     books = new_books(shape, [prime_slug(order.slug_prefix, order.region)], runs, nonce := new_nonce(), rows=1)
     small = dataclasses.replace(small, first_run_id=run_id(nonce, 0).bytes)
     driver = Driver(small, books.account, connection, books.header, steps_per_statement=PRIME_BATCH)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 
@@ -23,8 +23,9 @@ from pgflow_stress.engine.interrupts import Interrupts
 from pgflow_stress.engine.measurement import Ending
 from pgflow_stress.engine.nursery import Nursery
 from pgflow_stress.engine.observation import Means, Observation
-from pgflow_stress.engine.orders import State, WorkerOrder
-from pgflow_stress.engine.sizing import arena_size
+from pgflow_stress.engine.orders import Role, State, WorkerOrder
+from pgflow_stress.engine.sizing import arena_size, starter_regions
+from pgflow_stress.engine.starting import Starters
 from pgflow_stress.engine.window import ABORT_SECONDS, Window, terminate
 from pgflow_stress.scenario.plan import Plan
 from pgflow_stress.target.base import Database
@@ -84,9 +85,12 @@ def _measure(around: Surroundings, database: Database, control: Control, nonce: 
     arena.lay_out(size)
     arena.steps_created[:] = -1
     crew = Crew(arena, around.nursery, control, _orders(around, database, size, nonce))
+    starters: Starters | None = None
     observation: Observation | None = None
     try:
-        _wait_until_primed(around, crew)
+        if plan.concurrent:
+            starters = Starters(arena, around.nursery, plan, _starter_orders(around, database, size, nonce))
+        _wait_until_primed(around, crew, starters)
         if plan.observes(index):
             means = Means(arena, around.nursery, control, around.interrupts)
             observation = Observation(means, plan, database, around.embedded, nonce)
@@ -94,15 +98,25 @@ def _measure(around: Surroundings, database: Database, control: Control, nonce: 
         vt_seconds = _choose_vt(plan, arena)
         before = _read_server(control, crew, around.embedded)
     except BaseException:
-        _end_workers(arena, crew, control, observation, at_once=True)
+        _end_children(arena, crew, control, starters, observation, at_once=True)
         raise
     origin_unix_ns = time.time_ns()
     window = Window(
-        plan, index, warmup, database.slug_prefix, arena, crew, control, around.interrupts, around.watch, observation
+        plan,
+        index,
+        warmup,
+        database.slug_prefix,
+        arena,
+        crew,
+        control,
+        around.interrupts,
+        around.watch,
+        observation,
+        starters,
     )
     watched = window.run()
     readings = _read_after(control, crew, around.embedded, before)
-    _end_workers(arena, crew, control, observation, at_once=watched.failure is not None)
+    _end_children(arena, crew, control, starters, observation, at_once=watched.failure is not None)
     taken = take_accounts(arena, watched.origin_ns)
     if taken.window_seconds <= 0:
         raise watched.failure or Interrupted("interrupted before anything was measured")
@@ -121,7 +135,10 @@ def _measure(around: Surroundings, database: Database, control: Control, nonce: 
             to_ns=taken.window_to_ns,
             histograms=taken.histograms,
             left_out=repetition.client["rows_left_out"],
-            rows=rows_of(arena, crew.titles | (observation.titles if observation else {})),
+            rows=rows_of(
+                arena,
+                crew.titles | (starters.titles if starters else {}) | (observation.titles if observation else {}),
+            ),
         )
     )
     goes_on = watched.stopped is None and watched.failure is None
@@ -147,18 +164,37 @@ def _orders(around: Surroundings, database: Database, size: ArenaSize, nonce: in
             options=plan.options,
             cpus=dict(plan.options.pin).get("worker", ()),
             backend_cpus=dict(plan.options.pin).get("postgres", ()),
+            starts=not plan.concurrent,
         )
         for slot in range(plan.options.workers)
     ]
 
 
-def _wait_until_primed(around: Surroundings, crew: Crew) -> None:
+def _starter_orders(around: Surroundings, database: Database, size: ArenaSize, nonce: int) -> list[WorkerOrder]:
+    pinned = dict(around.plan.options.pin)
+    like = _orders(around, database, size, nonce)[0]
+    return [
+        replace(
+            like,
+            region=region,
+            slot=slot,
+            worker_id=new_worker_id(),
+            cpus=pinned.get("starter", pinned.get("worker", ())),
+            role=Role.STARTER,
+        )
+        for slot, region in enumerate(starter_regions(size))
+    ]
+
+
+def _wait_until_primed(around: Surroundings, crew: Crew, starters: Starters | None) -> None:
     deadline = time.monotonic() + _PRIME_SECONDS
-    while not crew.all_at(State.PRIMED):
+    while not (crew.all_at(State.PRIMED) and (starters is None or starters.all_at(State.PRIMED))):
         around.interrupts.check()
         if time.monotonic() > deadline:
             raise SetUpFault(f"the workers were not primed within {_PRIME_SECONDS:g} s; is the server overloaded?")
         crew.watch(monotonic_ns(), stopping=False)
+        if starters is not None:
+            starters.watch()
         time.sleep(0.002)
 
 
@@ -187,7 +223,15 @@ def _read_after(control: Control, crew: Crew, local: bool, before: ServerReading
     return Readings(before, after, statements)
 
 
-def _end_workers(arena: Arena, crew: Crew, control: Control, observation: Observation | None, *, at_once: bool) -> None:
+def _end_children(
+    arena: Arena,
+    crew: Crew,
+    control: Control,
+    starters: Starters | None,
+    observation: Observation | None,
+    *,
+    at_once: bool,
+) -> None:
     if at_once:
         arena.header[Header.STOP] = Stop.NOW
     arena.header[Header.PHASE] = State.ENDED
@@ -195,12 +239,14 @@ def _end_workers(arena: Arena, crew: Crew, control: Control, observation: Observ
         if observation is not None and not observation.arrived():
             arena.header[Header.STOP] = Stop.NOW  # it would wait for what will not come
         if arena.header[Header.STOP] >= Stop.NOW:
-            terminate(control, crew)
+            terminate(control, crew, starters)
         if not crew.wait_for_end(ABORT_SECONDS):
             arena.header[Header.STOP] = Stop.NOW
-            terminate(control, crew)
+            terminate(control, crew, starters)
             if not crew.wait_for_end(ABORT_SECONDS):
                 raise RunFailed("workers did not end when they were told to")
+        if starters is not None and not starters.wait_for_end(ABORT_SECONDS):
+            raise RunFailed("starters did not end when they were told to")
         if observation is not None and not observation.wait_for_end(ABORT_SECONDS):
             raise RunFailed("the observer did not end when it was told to")
     finally:

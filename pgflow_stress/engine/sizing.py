@@ -12,7 +12,7 @@ OBSERVERS = 8  # the observer, and spare regions for its replacements
 
 def arena_size(plan: Plan) -> ArenaSize:
     """Room for a plan: its workers, and a spare region for each replacement that there may be; observers come last."""
-    workers = plan.options.workers + max(LEAST_SPARES, plan.options.workers)
+    workers = plan.options.workers + max(LEAST_SPARES, plan.options.workers) + plan.starters
     places = places_per_run(len(plan.shape.steps)) if plan.observed else 0
     return ArenaSize(
         processes=workers + (OBSERVERS if plan.observed else 0),
@@ -21,7 +21,14 @@ def arena_size(plan: Plan) -> ArenaSize:
         tasks=plan.expected_tasks,
         rows=rows_for(plan.expected_tasks, plan.steps_created, plan.flows, plan.runs, plan.runs * places),
         places=places,
+        starters=plan.starters,
     )
+
+
+def starter_regions(size: ArenaSize) -> range:
+    """The regions of the starters: between the workers' and the observers'."""
+    end = size.processes - len(observer_regions(size))
+    return range(end - size.starters, end)
 
 
 def observer_regions(size: ArenaSize) -> range:

@@ -8,9 +8,10 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
 import psycopg
 
-from pgflow_stress.core.arena import Arena, Header, LedgerBit, Stop, Word
+from pgflow_stress.core.arena import Arena, Header, LedgerBit, RunWord, Stop, Word
 from pgflow_stress.core.errors import RunFailed, SetUpFault
 from pgflow_stress.core.progress import Progress, Watch
 from pgflow_stress.core.units import NS_PER_SECOND
@@ -20,6 +21,7 @@ from pgflow_stress.engine.crew import Crew
 from pgflow_stress.engine.interrupts import Interrupts
 from pgflow_stress.engine.observation import Observation
 from pgflow_stress.engine.orders import State
+from pgflow_stress.engine.starting import Starters
 from pgflow_stress.scenario.events import events_per_run
 from pgflow_stress.scenario.plan import Plan
 from pgflow_stress_hot.clock import monotonic_ns
@@ -66,6 +68,7 @@ class Window:
         interrupts: Interrupts,
         watch: Watch,
         observation: Observation | None = None,
+        starters: Starters | None = None,
     ) -> None:
         """Nothing is sent before `run`."""
         self._plan = plan
@@ -79,6 +82,7 @@ class Window:
         self._interrupts = interrupts
         self._watch = watch
         self._observation = observation
+        self._starters = starters
         self._origin_ns = 0
         self._stopped: Stopped | None = None
         self._stopped_at_ns = 0
@@ -95,6 +99,10 @@ class Window:
         failure = None
         try:
             for name, state in _PHASES:
+                if state is State.STARTED and self._starters is not None:
+                    self._starters.begin()
+                    self._arena.header[Header.PHASE] = state
+                    continue  # runs are started while workers work
                 self._phase(name, state)
             if self._observation is not None and not self._observation.lost:
                 self._deliver(self._observation)
@@ -106,7 +114,7 @@ class Window:
     def _phase(self, name: str, state: State) -> None:
         if self._stopped is None:
             self._watch.phase(name, self._plan.scenario, self._index)
-        if state is State.PROCESSED:
+        if state is State.PROCESSED and self._starters is None:
             self._arena.header[Header.STARTS_DONE] = 1
         began = time.monotonic()
         self._arena.header[Header.PHASE] = state
@@ -145,26 +153,45 @@ class Window:
                 self._watch.tick(self._progress("deliver", now - began))
             time.sleep(_DELIVER_SLEEP_SECONDS)
 
+    def _most_seconds(self) -> float:
+        # --timeout counts from the end of --duration, where there is one.
+        return self._options.timeout_seconds + (self._options.duration_seconds or 0.0)
+
     def _since_stop(self) -> float:
         return (monotonic_ns() - self._stopped_at_ns) / NS_PER_SECOND
 
     def _keep_house(self, now: float) -> None:
         self._see_to_losses()
-        if self._crew.replaced and bool((self._arena.ledger & LedgerBit.COMPLETED).all()):
+        if self._crew.replaced and self._all_completed():
             # A worker can die between a task's place in the ledger and its count: the ledger decides.
             self._arena.header[Header.STOP] = max(int(self._arena.header[Header.STOP]), Stop.DRAIN)
         if self._interrupts.count:
             self._stop(Stopped.INTERRUPTED, Stop.NOW if self._interrupts.count > 1 else Stop.DRAIN)
-        elif monotonic_ns() - self._origin_ns > self._options.timeout_seconds * NS_PER_SECOND:
+        elif monotonic_ns() - self._origin_ns > self._most_seconds() * NS_PER_SECOND:
             self._stop(Stopped.TIMED_OUT, Stop.DRAIN)
         elif self._stalled(now):
             self._stop(Stopped.STALLED, Stop.DRAIN)
         if self._stopped and self._since_stop() > self._options.drain_timeout_seconds:
             self._stop(self._stopped, Stop.NOW)
 
+    def _all_completed(self) -> bool:
+        completed = int(np.count_nonzero(self._arena.ledger & LedgerBit.COMPLETED))
+        if self._starters is None:
+            return completed == len(self._arena.ledger)
+        started = int(np.count_nonzero(self._arena.runs[:, RunWord.STARTED_NS]))
+        return bool(self._arena.header[Header.STARTS_DONE]) and completed == started * self._plan.shape.tasks_per_run
+
+    def _see_to_starters(self, starters: Starters) -> None:
+        starters.close_when_due()
+        if starters.done() or self._arena.header[Header.STOP] != Stop.RUN:
+            self._arena.header[Header.STARTS_DONE] = 1
+
     def _see_to_losses(self) -> None:
         stopping = bool(self._arena.header[Header.STOP] >= Stop.NOW)
         try:
+            if self._starters is not None:
+                self._starters.watch()
+                self._see_to_starters(self._starters)
             notes = self._crew.watch(self._origin_ns, stopping=stopping)
             if self._observation is not None:
                 notes += self._observation.watch(self._origin_ns)
@@ -182,7 +209,7 @@ class Window:
         self._stopped_at_ns = monotonic_ns()
         self._arena.header[Header.STOP] = how
         if how is Stop.NOW:
-            terminate(self._control, self._crew)
+            terminate(self._control, self._crew, self._starters)
 
     def _stalled(self, now: float) -> bool:
         words = self._arena.words
@@ -192,6 +219,8 @@ class Window:
             return False
         if now - self._answered_at < self._options.stall_timeout_seconds:
             return False
+        if self._plan.load_model == "open" and not self._arena.header[Header.STARTS_DONE]:
+            return False  # a gap in the schedule
         try:
             excused = self._control.working(self._crew.backends()) or self._control.due_later(self._slug_prefix)
         except psycopg.Error:
@@ -223,7 +252,7 @@ class Window:
         )
 
 
-def terminate(control: Control, crew: Crew) -> None:
-    """End the workers' backends and what they execute, where the database still answers."""
+def terminate(control: Control, crew: Crew, starters: Starters | None = None) -> None:
+    """End the workers' and starters' backends and what they execute, where the database still answers."""
     with contextlib.suppress(psycopg.Error):
-        control.terminate(crew.backends())
+        control.terminate([*crew.backends(), *(starters.backends() if starters else ())])

@@ -6,7 +6,6 @@ import gc
 import mmap
 import os
 import sys
-import time
 import traceback
 
 import numpy as np
@@ -17,6 +16,7 @@ from pgflow_stress.core.errors import StressError
 from pgflow_stress.core.operations import Operation
 from pgflow_stress.core.recording import EVENT_DTYPE
 from pgflow_stress.engine.adoption import adopt
+from pgflow_stress.engine.child import Ended, connect, tell, wait_for
 from pgflow_stress.engine.driver import END_DONE, END_LOST, END_STOPPED, Driver, make_account
 from pgflow_stress.engine.orders import ChildExit, State, WorkerOrder, flow_slugs
 from pgflow_stress.engine.pinning import pin, pin_backend
@@ -28,17 +28,8 @@ from pgflow_stress_hot.clock import monotonic_ns
 from pgflow_stress_hot.connection import BorrowedConnection, round_trips
 from pgflow_stress_hot.recorder import Region
 
-_CONNECT_SECONDS = 10.0  # a server that recovers from a crash refuses for a while
 _ROUND_TRIPS = 200
 _LEAST_ROWS_TOUCHED = 4096
-_BARRIER_SLEEP_SECONDS = 0.0005
-
-
-class _Ended(Exception):
-    """The worker has nothing more to do, for this reason."""
-
-    def __init__(self, code: ChildExit) -> None:
-        self.code = code
 
 
 def work(arena: Arena, order: WorkerOrder) -> int:
@@ -60,13 +51,13 @@ def work(arena: Arena, order: WorkerOrder) -> int:
     )
     try:
         _live(arena, order, region)
-    except _Ended as ended:
+    except Ended as ended:
         return int(ended.code)
     except StressError as error:
         region.error(Operation.ROUND_TRIP, False, b"?????", str(error).encode())
         return int(ChildExit.REFUSED)
     except psycopg.Error as error:
-        _tell(region, error)
+        tell(region, error)
         lost = error.sqlstate is None or error.sqlstate[:2] in ("08", "57")
         return int(ChildExit.LOST_CONNECTION if lost else ChildExit.REFUSED)
     except Exception as error:
@@ -79,7 +70,7 @@ def work(arena: Arena, order: WorkerOrder) -> int:
 
 def _live(arena: Arena, order: WorkerOrder, region: Region) -> None:
     words = arena.words[order.region]
-    connection = _connect(arena, order)
+    connection = connect(arena, order.conninfo, f"worker {order.slot}")
     words[Word.BACKEND_PID] = connection.info.backend_pid
     pin_backend(connection.info.backend_pid, order.backend_cpus)
     connection.execute(
@@ -104,7 +95,7 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> None:
     gc.disable()
     words[Word.STATE] = State.PRIMED
     if order.replaces_region is not None:
-        _wait_for(arena, State.CREATED)
+        wait_for(arena, State.CREATED)
         adopt(order, connection, account)
 
     for state, phase in (
@@ -112,7 +103,7 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> None:
         (State.STARTED, driver.start),
         (State.PROCESSED, driver.process),
     ):
-        _wait_for(arena, state)
+        wait_for(arena, state)
         end = phase()
         words[Word.NOTICES] = driver.notices
         words[Word.WARNINGS] = driver.warnings
@@ -122,21 +113,9 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> None:
             _leave(arena, order, ChildExit.DONE)
         words[Word.STATE] = state
     words[Word.RSS_PEAK_BYTES] = rss_peak_bytes()
-    _wait_for(arena, State.ENDED)  # the backend stays while the coordinator reads what it cost
+    wait_for(arena, State.ENDED)  # the backend stays while the coordinator reads what it cost
     connection.close()
     words[Word.STATE] = State.ENDED
-
-
-def _connect(arena: Arena, order: WorkerOrder) -> psycopg.Connection:
-    deadline = time.monotonic() + _CONNECT_SECONDS
-    name = f"pgflow-stress: worker {order.slot}"
-    while True:
-        try:
-            return psycopg.connect(order.conninfo, autocommit=True, application_name=name, connect_timeout=10)
-        except psycopg.OperationalError:
-            if time.monotonic() > deadline or arena.header[Header.STOP] != Stop.RUN:
-                raise
-            time.sleep(0.2)
 
 
 def _measure_round_trips(arena: Arena, region: Region, connection: psycopg.Connection) -> None:
@@ -161,20 +140,6 @@ def _touch(arena: Arena, order: WorkerOrder) -> None:
         arena.runs[:: mmap.PAGESIZE // 64] |= 0
 
 
-def _wait_for(arena: Arena, phase: State) -> None:
-    """Wait at the barrier until the phase word says so."""
-    while arena.header[Header.PHASE] < phase:
-        if arena.header[Header.STOP] >= Stop.NOW:
-            raise _Ended(ChildExit.DONE)
-        time.sleep(_BARRIER_SLEEP_SECONDS)
-
-
 def _leave(arena: Arena, order: WorkerOrder, code: ChildExit) -> None:
     arena.words[order.region, Word.RSS_PEAK_BYTES] = rss_peak_bytes()
-    raise _Ended(code)
-
-
-def _tell(region: Region, error: psycopg.Error) -> None:
-    state = (error.sqlstate or "08000").encode()
-    text = str(error).strip().splitlines()
-    region.error(Operation.ROUND_TRIP, False, state, (text[0] if text else type(error).__name__).encode())
+    raise Ended(code)

@@ -85,16 +85,34 @@ def headline(result: Result) -> str:
 def setting(result: Result) -> str:
     """The load in one line: what was run, by how many, how."""
     p = result.scenario["parameters"]
-    shape = (
-        f"{p['runs']:,} run{_s(p['runs'])} of {p['flows']:,} flow{_s(p['flows'])}, {p['steps']:,} step{_s(p['steps'])}"
-    )
+    shape = f"{_runs(result)} of {p['flows']:,} flow{_s(p['flows'])}, {p['steps']:,} step{_s(p['steps'])}"
     n = sum(1 for repetition in result.repetitions if repetition.counted)
     alone = sum(1 for repetition in result.repetitions if repetition.baseline)
     without = f", {alone} without the observer" if alone else ""
     return (
-        f"{result.load_model}; {shape}; {p['workers']} worker{_s(p['workers'])}, completion {p['completion']}, "
+        f"{_offered(result)}; {shape}; {p['workers']} worker{_s(p['workers'])}, completion {p['completion']}, "
         f"poll {p['poll_size']}; {n} repetition{_s(n)} counted of {len(result.repetitions)}{without}"
     )
+
+
+def _offered(result: Result) -> str:
+    """The load model with what was offered: of an open one its stages, of a closed one its runs in flight."""
+    p = result.scenario["parameters"]
+    if result.load_model == "open" and p.get("stages"):
+        return f"open, {p.get('arrival')}, {' '.join(p['stages'])} (seconds:runs a second)"
+    if result.load_model == "closed" and p.get("in_flight"):
+        return f"closed, {p['in_flight']:,} run{_s(p['in_flight'])} in flight"
+    return result.load_model
+
+
+def _runs(result: Result) -> str:
+    """Runs that were started, in a repetition; of a drained backlog all that were planned."""
+    planned = result.scenario["parameters"]["runs"]
+    started = [one.phases["start"].count for one in result.repetitions if "start" in one.phases]
+    if result.load_model == "backlog-drain" or not started:
+        return f"{planned:,} run{_s(planned)}"
+    low, high = min(started), max(started)
+    return f"{low:,} run{_s(low)}" if low == high else f"{low:,} to {high:,} runs"
 
 
 def _s(count: int) -> str:

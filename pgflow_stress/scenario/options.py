@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pgflow_stress.core.errors import UsageFault
+from pgflow_stress.scenario.schedule import Arrival, Late, Stage
 
 
 class Mode(StrEnum):
@@ -94,6 +95,12 @@ class RunOptions:
     repetitions: int = 5
     warmup: int = 1
     seed: int = 1
+    in_flight: int | None = None  # runs, of a closed load
+    stages: tuple[Stage, ...] = ()  # of an open load: what --rate and --duration say, or --stages
+    arrival: Arrival = Arrival.CONSTANT
+    late: Late = Late.KEEP
+    starters: int | None = None  # None: as many as the load model needs
+    duration_seconds: float | None = None  # after which no run is started any more
     events: str = "none"  # the observer's transport
     observer_delay_ms: float = 0.0  # an event, for testing
     observer_cost: bool = False  # repetitions with and without the observer, interleaved

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.scenario.flow import FlowShape
 from pgflow_stress.scenario.options import RunOptions
+from pgflow_stress.scenario.schedule import Stage, offsets_ns, scheduled_runs
 from pgflow_stress.scenario.shapes import SHAPES
 
 MOST_TASKS = 100_000_000
 MOST_STEPS = 1_000_000  # of one flow: its shape is held in memory by every process
+MOST_STARTERS = 16
+_START_SECONDS = 0.02  # that one start_flow is taken to last, to have starters enough
+_CLOSED_RUNS_PER_SECOND = 500  # room for those of a closed load that only a duration bounds
+_MOST_CLOSED_RUNS = 1_000_000
 MOST_FLOWS = 20_000  # each flow is a queue: two tables, their indexes and sequences
 
 
@@ -30,6 +36,36 @@ class Plan:
     def expected_tasks(self) -> int:
         """Tasks that exist when every run is started."""
         return self.runs * self.shape.tasks_per_run
+
+    @property
+    def concurrent(self) -> bool:
+        """Whether runs are started by starters while workers work; else all are started before."""
+        return self.load_model != "backlog-drain"
+
+    @property
+    def starters(self) -> int:
+        """Starter processes: connections enough that the schedule need not wait for one."""
+        options = self.options
+        if not self.concurrent:
+            return 0
+        if options.starters is not None:
+            return options.starters
+        if self.load_model == "closed":
+            return max(1, min(MOST_STARTERS, options.in_flight or 1, 4))
+        busiest = max(stage.per_second for stage in options.stages)
+        return max(2, min(MOST_STARTERS, math.ceil(busiest * _START_SECONDS) + 1))
+
+    def schedule_ns(self) -> Any:
+        """int64[runs]: when each run is intended, ns from the schedule's begin; None unless the load is open."""
+        options = self.options
+        if self.load_model != "open":
+            return None
+        stages = options.stages
+        if options.duration_seconds is None:
+            # As long as it takes: exponential gaps add up to more than their mean now and then.
+            long_enough = 2 * self.runs / stages[0].per_second + 60 / stages[0].per_second
+            stages = (Stage(long_enough, stages[0].per_second),)
+        return offsets_ns(stages, options.arrival, options.seed)[: self.runs]
 
     @property
     def observed(self) -> bool:
@@ -80,6 +116,12 @@ class Plan:
             "repetitions": options.repetitions,
             "warmup": options.warmup,
             "seed": options.seed,
+            "in_flight": options.in_flight,
+            "stages": [str(stage) for stage in options.stages],
+            "arrival": str(options.arrival),
+            "late": str(options.late),
+            "starters": self.starters,
+            "duration": options.duration_seconds,
             "pin": {role: list(cpus) for role, cpus in options.pin},
             "purpose": options.purpose,
         }
@@ -102,12 +144,29 @@ def make_plan(scenario: str, options: RunOptions) -> Plan:
     if steps > MOST_STEPS:
         raise UsageFault(f"{steps} steps: at most {MOST_STEPS} in a flow; lower --steps or --scale")
     shape = shape_of.build(steps)
-    plan = Plan(scenario, shape, flows, max(runs, 1), "backlog-drain", options)
+    load_model = load_model_of(options)
+    if load_model == "open":
+        runs = max(runs, 1)
+        if options.duration_seconds is None:  # the runs bound it, and the schedule lasts for them
+            rate = options.stages[0].per_second
+            options = replace(options, stages=(Stage(runs / rate, rate),))
+        else:
+            runs = scheduled_runs(options.stages, options.arrival, options.seed)
+    elif load_model == "closed" and options.duration_seconds is not None and options.runs is None:
+        runs = max(runs, min(_MOST_CLOSED_RUNS, round(options.duration_seconds * _CLOSED_RUNS_PER_SECOND)))
+    plan = Plan(scenario, shape, flows, max(runs, 1), load_model, options)
     if plan.flows > MOST_FLOWS:
         raise UsageFault(f"--flows {plan.flows}: at most {MOST_FLOWS} (each is a queue of two tables)")
     if plan.expected_tasks > MOST_TASKS:
         raise UsageFault(f"{plan.expected_tasks} tasks: at most {MOST_TASKS}; lower --steps or --runs")
     return plan
+
+
+def load_model_of(options: RunOptions) -> str:
+    """backlog-drain: all is started, then processed. closed: a number of runs in flight. open: by a schedule."""
+    if options.stages:
+        return "open"
+    return "backlog-drain" if options.in_flight is None else "closed"
 
 
 def _scaled(count: int, scale: float) -> int:

@@ -126,14 +126,16 @@ class Backlog:
         books.header[Header.MARKER] = 1
         with self.copy() as slot:
             began = time.perf_counter()
-            with psycopg.connect(self.database.conninfo, autocommit=True, replication="database") as connection:
-                pin_backend(connection.info.backend_pid, [server_cpu])
-                connection.pgconn.exec_(
-                    f"START_REPLICATION SLOT \"{slot}\" LOGICAL 0/0 (proto_version '1', publication_names "
-                    f"'\"{self.subscription.publication}\"', messages 'true')".encode()
-                )
-                end = follow_wal(connection, Stream(books.book, MARKER, 0, 0, 0))
-                seconds = time.perf_counter() - began
+            # Not as a context manager: that would commit, which a connection in COPY BOTH cannot.
+            connection = psycopg.connect(self.database.conninfo, autocommit=True, replication="database")
+            pin_backend(connection.info.backend_pid, [server_cpu])
+            connection.pgconn.exec_(
+                f"START_REPLICATION SLOT \"{slot}\" LOGICAL 0/0 (proto_version '1', publication_names "
+                f"'\"{self.subscription.publication}\"', messages 'true')".encode()
+            )
+            end = follow_wal(connection, Stream(books.book, MARKER, 0, 0, 0))
+            seconds = time.perf_counter() - began
+            connection.close()
         assert end == 0, end
         assert books.private.words[Word.RECEIVED] == self.events
         assert np.count_nonzero(books.received) == self.events

@@ -33,7 +33,7 @@ def typed(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]
         "run single-flow --json /nonexistent/r.json",
         "run --threshold nonsense",
         "run postgresql://u:hunter2@h/x",
-        "run --rate 5",
+        "run --rate 0",
         "sweep --anything",
         "compare a b --fail-on x",
         "scenarios validate x.toml",

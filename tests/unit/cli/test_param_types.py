@@ -102,12 +102,6 @@ def test_what_cannot_be_run_is_refused_by_the_plan(arguments: str) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        "--rate 5",
-        "-R 5",
-        "--arrival poisson",
-        "--starters 2",
-        "--duration 30s",
-        "-T 1m",
         "--full",
         "--events realtime",
         "--worker-model edge-worker",

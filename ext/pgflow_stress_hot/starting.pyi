@@ -1,0 +1,6 @@
+from pgflow_stress_hot.account import Account
+from pgflow_stress_hot.connection import BorrowedConnection
+
+class Starter:
+    def __init__(self, account: Account, run_input: bytes) -> None: ...
+    def run(self, connection: BorrowedConnection) -> int: ...

@@ -1,0 +1,102 @@
+"""A starter process: connect, prime, start runs by the schedule, one at a time; it reports through the arena alone."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import traceback
+from dataclasses import replace
+
+import numpy as np
+import psycopg
+
+from pgflow_stress.core.arena import Arena, Header, Stop, Word
+from pgflow_stress.core.errors import StressError
+from pgflow_stress.core.operations import Operation
+from pgflow_stress.engine.child import Ended, connect, tell, wait_for
+from pgflow_stress.engine.driver import END_DONE, END_LOST, END_STOPPED, make_account, note_warnings, payload
+from pgflow_stress.engine.orders import ChildExit, State, WorkerOrder, flow_slugs
+from pgflow_stress.engine.pinning import pin, pin_backend
+from pgflow_stress.engine.priming import prime
+from pgflow_stress.engine.process import leave_signals_to_the_coordinator, rss_peak_bytes, title
+from pgflow_stress.engine.statements import statements
+from pgflow_stress.scenario.options import Mode
+from pgflow_stress_hot.clock import monotonic_ns
+from pgflow_stress_hot.connection import BorrowedConnection
+from pgflow_stress_hot.recorder import Region
+from pgflow_stress_hot.starting import Starter
+
+
+def start(arena: Arena, order: WorkerOrder) -> int:
+    """The whole life of a starter; its exit code. Runs in the forked child."""
+    leave_signals_to_the_coordinator()
+    title(f"starter {order.slot}")
+    pin(order.cpus)
+    arena.lay_out(order.size)
+    words = arena.words[order.region]
+    words[Word.BIRTH_NS] = monotonic_ns()
+    words[Word.PID] = os.getpid()
+    region = Region(
+        words,
+        arena.row_bytes(order.region),
+        arena.counts[order.region],
+        arena.stats[order.region],
+        arena.errors[order.region].view(np.uint8),
+    )
+    try:
+        return int(_live(arena, order, region))
+    except Ended as ended:
+        return int(ended.code)
+    except StressError as error:
+        region.error(Operation.ROUND_TRIP, False, b"?????", str(error).encode())
+        return int(ChildExit.REFUSED)
+    except psycopg.Error as error:
+        tell(region, error)
+        lost = error.sqlstate is None or error.sqlstate[:2] in ("08", "57")
+        return int(ChildExit.LOST_CONNECTION if lost else ChildExit.REFUSED)
+    except Exception as error:
+        if os.environ.get("PGFLOW_STRESS_TRACEBACK"):
+            traceback.print_exc(file=sys.stderr)
+        region.error(Operation.ROUND_TRIP, False, b"?????", f"{type(error).__name__}: {error}".encode())
+        return int(ChildExit.BROKEN)
+
+
+def _live(arena: Arena, order: WorkerOrder, region: Region) -> ChildExit:
+    words = arena.words[order.region]
+    single = replace(order, options=replace(order.options, creation=Mode.SINGLE))
+    connection = connect(arena, order.conninfo, f"starter {order.slot}")
+    words[Word.BACKEND_PID] = connection.info.backend_pid
+    pin_backend(connection.info.backend_pid, order.backend_cpus)
+    connection.execute(
+        "insert into pgflow.workers (worker_id, queue_name, function_name) values (%s, %s, 'pgflow-stress')",
+        (order.worker_id.hex(), order.slug_prefix),
+    )
+    options = single.options
+    for statement in statements(options.creation, options.completion, options.empty_poll):
+        connection.pgconn.prepare(statement.name, statement.sql, statement.types)
+    words[Word.STATE] = State.CONNECTED
+    account = make_account(
+        arena, region, order.region, order.first_run_id, flow_slugs(order.slug_prefix, order.flows), order.shape
+    )
+    starter = Starter(account, payload(options.payload_bytes))
+    prime(single, connection)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    words[Word.STATE] = State.PRIMED
+    wait_for(arena, State.STARTED)
+    with BorrowedConnection(connection, arena.header, piped=False) as borrowed:
+        end = starter.run(borrowed)
+        words[Word.NOTICES] = borrowed.notices
+        words[Word.WARNINGS] = note_warnings(region, borrowed, Operation.START_FLOW)
+    words[Word.RSS_PEAK_BYTES] = rss_peak_bytes()
+    if end not in (END_DONE, END_STOPPED):
+        return ChildExit.LOST_CONNECTION if end == END_LOST else ChildExit.REFUSED
+    if arena.header[Header.STOP] >= Stop.NOW:
+        return ChildExit.DONE
+    words[Word.STATE] = State.STARTED
+    wait_for(arena, State.ENDED)
+    connection.close()
+    words[Word.STATE] = State.ENDED
+    return ChildExit.DONE
