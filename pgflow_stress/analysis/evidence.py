@@ -23,6 +23,7 @@ class Limits:
     min_repetitions: int = 3
     max_pending_seconds: float = 1.0  # after the window's end, until the observer has what was emitted in it
     min_pending_growth: float = 1.1  # last quarter of the window to its first half: less is a burst being worked off
+    max_late_share: float = 0.05  # of the mean response time, that starters sent late by their own fault
     min_pending_events: int = 100  # fewer are a statement or two under way
 
 

@@ -18,6 +18,7 @@ from pgflow_stress.analysis.observer_rules import (
     observer_was_there,
     observing_changed_nothing,
 )
+from pgflow_stress.analysis.schedule_rules import every_run_was_started, schedule_was_kept
 from pgflow_stress.analysis.summary import summarise
 from pgflow_stress.core.result import Json, MetricVerdict, Repetition, Verdict
 
@@ -122,6 +123,7 @@ def cores_are_apart(evidence: Evidence) -> Iterator[Finding]:
 RULES: tuple[Rule, ...] = (  # in the order in which a reader should meet their lines
     audit_holds,
     something_is_counted,
+    schedule_was_kept,
     observer_kept_up,
     observer_was_there,
     phases_last_long_enough,
@@ -130,6 +132,7 @@ RULES: tuple[Rule, ...] = (  # in the order in which a reader should meet their 
     repetitions_agree,
     every_repetition_has_a_value,
     enough_repetitions,
+    every_run_was_started,
     rows_were_kept,
     observer_was_left_alone,
     observing_changed_nothing,

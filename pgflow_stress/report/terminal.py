@@ -11,6 +11,7 @@ from rich.text import Text
 
 from pgflow_stress.analysis import formats
 from pgflow_stress.analysis.metrics import PHASES
+from pgflow_stress.analysis.schedule_rules import schedule_words
 from pgflow_stress.core.result import Result
 from pgflow_stress.report import event_words, words
 
@@ -76,6 +77,8 @@ def render_summary(result: Result, console: Console, where_written: Path | str |
     page.lines("limited by", [words.limited_by(result)])
     lost = [words.accounted_for(result), *words.audit_words(result)]
     page.lines("accounted for", lost, "" if _sound(result) else "red")
+    if kept := schedule_words([one for one in result.repetitions if one.counted]):
+        page.lines("schedule", [kept])
     if said := event_words.event_lines(result):
         totals = event_words.event_totals(result)
         page.lines("events", said, "" if totals is None or totals.whole else "red")

@@ -174,7 +174,8 @@ def next_steps(result: Result) -> list[str]:
     seconds = _mean(result, "process.seconds")
     if result.verdict.quick_look and seconds:
         factor = math.ceil(_ENOUGH_SECONDS / seconds) * parameters.get("scale", 1)
-        said.append(f"long enough: pgflow-stress run {name} --scale {factor:g}")
+        longer = f"--scale {factor:g}" if result.load_model == "backlog-drain" else f"--duration {_ENOUGH_SECONDS:g}s"
+        said.append(f"long enough: pgflow-stress run {name} {longer}")
     if parameters["runs"] < parameters["workers"]:
         said.append("throughput over many runs: pgflow-stress run concurrent-flows")
     if parameters.get("completion") == "batch":
