@@ -3,9 +3,9 @@
     pacing    half of what a pilot found possible: the mean rate against the one asked for, and our own lag
     stall     a second's lock on pgflow.runs at half load: corrected response times against the closed form
 
-The closed form of a stall of S seconds at rate r, with k starters of service time s: a run due x seconds after its begin
-waits for the rest of it and for those before it, S - x + x r s / k, so that r S / (1 - r s / k) runs wait, evenly spread up
-to S. Prints a line of JSON a proof.
+The closed form of a stall of S seconds at rate r, with k starters of service time s: a run due x seconds after its
+begin waits for the rest of it and for those before it, S - x + x r s / k, so that r S / (1 - r s / k) runs wait, evenly
+spread up to S. Prints a line of JSON a proof.
 """
 
 from __future__ import annotations
