@@ -108,7 +108,6 @@ def test_what_cannot_be_run_is_refused_by_the_plan(arguments: str) -> None:
         "--starters 2",
         "--duration 30s",
         "-T 1m",
-        "--full",
         "--events realtime",
         "--worker-model edge-worker",
     ],
