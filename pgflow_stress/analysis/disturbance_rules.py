@@ -12,6 +12,7 @@ from typing import Any
 from pgflow_stress.analysis.evidence import TIMED, Evidence, Finding, in_repetitions
 from pgflow_stress.analysis.metrics import describe
 from pgflow_stress.core.result import Repetition
+from pgflow_stress.core.units import NS_PER_SECOND
 
 CORES_EXHAUSTED = "cores exhausted"
 _SERVER_COSTS = frozenset({"server.cpu_ns_per_task", "server.wal_bytes_per_task"})  # the whole server's WAL is counted
@@ -69,14 +70,28 @@ def no_cpu_was_stolen(evidence: Evidence) -> Iterator[Finding]:
 
 
 def cores_are_not_exhausted(evidence: Evidence) -> Iterator[Finding]:
-    """A note, where client and server share cores. Reads client["host"]["busy_share"]; mean of the counted ones."""
+    """A note, where client and server share cores. Reads client["host"]["busy_share"]; mean of the counted ones.
+
+    How much of it was ours is told where both sides' CPU a task is known.
+    """
     shares = [share for r in evidence.counted if (share := host_share(r, "busy_share")) is not None]
     busy = sum(shares) / len(shares) if shares else 0.0
     if evidence.co_located and shares and busy >= evidence.limits.exhausted_share:
         yield Finding(
-            f"{CORES_EXHAUSTED}: client and server kept {busy:.0%} of the cores that they share busy; the rate is this "
-            "machine's, of neither side alone"
+            f"{CORES_EXHAUSTED}: those that client and server share were {busy:.0%} busy{_of_which_ours(evidence)}; "
+            "the rate is this machine's, of neither side alone"
         )
+
+
+def _of_which_ours(evidence: Evidence) -> str:
+    """The workers' and their backends' own part of the cores; "" where it is not known."""
+    costs = [evidence.summary[name].mean for name in ("client.cpu_ns_per_task", "server.cpu_ns_per_task")]
+    rate = evidence.summary["end_to_end.per_second"].mean
+    cores = len((evidence.environment.get("host") or {}).get("cpus_usable") or ())
+    if rate is None or not cores or any(cost is None for cost in costs):
+        return ""
+    cpu_ns_per_task = sum(cost for cost in costs if cost is not None)
+    return f", {cpu_ns_per_task * rate / NS_PER_SECOND / cores:.0%} with workers and their backends"
 
 
 def host_share(repetition: Repetition, name: str) -> float | None:

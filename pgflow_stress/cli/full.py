@@ -1,7 +1,8 @@
 """`run --full`: sizes each scenario to the validity rules by a pilot, and says first how long the whole takes.
 
-The pilot is one repetition at the size that was asked for; it is discarded, and the result's parameters name it. The
-rate of a larger backlog may differ from the pilot's: the rules judge what was measured, not what was meant.
+The pilot is two repetitions at the size that was asked for, of which the faster counts: the first on a server is slow.
+They are discarded, and the result's parameters name them. The rate of a larger backlog may differ all the same: the
+rules judge what was measured, not what was meant.
 """
 
 from __future__ import annotations
@@ -12,65 +13,70 @@ from dataclasses import dataclass, replace
 
 from pgflow_stress.analysis.evidence import Limits
 from pgflow_stress.core.result import Json, Repetition
+from pgflow_stress.scenario.options import Mode
 from pgflow_stress.scenario.plan import MOST_STEPS, MOST_TASKS, Plan, make_plan
 from pgflow_stress.scenario.shapes import SHAPES
 
 ROOM_PER_SECOND = 3_000  # tasks a worker: no pgflow on one core has reached it, so that a pilot's plan finds its room
-_MARGIN = 1.2  # above what the rules ask for
+PILOT_REPETITIONS = 2
+_MARGIN = 1.5  # above what the rules ask for: a window faster than its pilot is long enough still
 _FASTEST = 0.1  # seconds of a pilot's process phase, at least: a shorter one is taken for that
 
 
 @dataclass(frozen=True, slots=True)
 class Pilot:
-    """What one repetition at the asked size showed."""
+    """What a repetition at the asked size showed."""
 
     tasks: int
     seconds: float  # of process
     window_seconds: float
     around_seconds: float  # set-up, priming, audit
-    cycles: int  # samples of the process latency
+
+    @property
+    def per_second(self) -> float:
+        """Tasks, over process."""
+        return self.tasks / self.seconds
 
     def as_json(self) -> Json:
         """As the result's parameters have it."""
-        return {"discarded": True, "tasks": self.tasks, "process_per_second": self.tasks / self.seconds}
+        return {"discarded": True, "tasks": self.tasks, "process_per_second": self.per_second}
 
 
 def pilot_plan(plan: Plan) -> Plan:
-    """One repetition of it, as a measurement of its own."""
-    options = replace(plan.options, repetitions=1, warmup=0, observer_cost=False)
+    """A few repetitions of it, as a measurement of its own."""
+    options = replace(plan.options, repetitions=PILOT_REPETITIONS, warmup=0, observer_cost=False)
     return replace(plan, options=options)
 
 
-def pilot_of(repetition: Repetition, wall_seconds: float) -> Pilot | None:
-    """What a repetition showed that took so long altogether; None where it completed nothing."""
-    process = repetition.phases.get("process")
-    if process is None or not process.count:
-        return None
-    window = float(repetition.window["seconds"])
-    return Pilot(
-        tasks=process.count,
-        seconds=process.seconds,
-        window_seconds=window,
-        around_seconds=max(0.0, wall_seconds - window),
-        cycles=max(1, process.latency_ns.samples),
-    )
+def pilot_of(repetitions: Sequence[Repetition], wall_seconds: float) -> Pilot | None:
+    """What the faster of these showed, that took so long altogether; None where nothing was completed."""
+    windows = [float(repetition.window["seconds"]) for repetition in repetitions]
+    around = max(0.0, wall_seconds - sum(windows)) / max(1, len(windows))
+    pilots = [
+        Pilot(process.count, process.seconds, window, around)
+        for process, window in zip((r.phases.get("process") for r in repetitions), windows, strict=True)
+        if process is not None and process.count
+    ]
+    return max(pilots, key=lambda pilot: pilot.per_second, default=None)
 
 
 def room_plan(plan: Plan, limits: Limits) -> Plan:
     """The largest plan that a pilot can ask for: the arena is mapped for it before anything is measured."""
-    per_second = ROOM_PER_SECOND * plan.options.workers
-    cycles = _MARGIN * limits.min_cycles_per_worker * plan.options.workers
-    tasks = max(per_second * _MARGIN * limits.min_phase_seconds, cycles * plan.options.poll_size)
-    return _of_tasks(plan, math.ceil(tasks))
+    return _of_tasks(plan, _tasks(plan, ROOM_PER_SECOND * plan.options.workers, limits))
 
 
 def sized(plan: Plan, pilot: Pilot, limits: Limits) -> Plan:
     """The plan with as many tasks as the rules ask for at the pilot's rate, and never fewer than it had."""
-    rate = pilot.tasks / max(pilot.seconds, _FASTEST)
-    for_seconds = rate * _MARGIN * limits.min_phase_seconds
-    for_cycles = _MARGIN * limits.min_cycles_per_worker * plan.options.workers * pilot.tasks / pilot.cycles
-    most = room_plan(plan, limits).expected_tasks
-    return _of_tasks(plan, min(math.ceil(max(for_seconds, for_cycles)), most))
+    rate = min(pilot.tasks / max(pilot.seconds, _FASTEST), ROOM_PER_SECOND * plan.options.workers)
+    return _of_tasks(plan, _tasks(plan, rate, limits))
+
+
+def _tasks(plan: Plan, per_second: float, limits: Limits) -> int:
+    """Tasks for the seconds and for the cycles that the rules ask for."""
+    options = plan.options
+    batch = min(options.poll_size, options.completion_batch_size) if options.completion is Mode.BATCH else 1
+    cycles = limits.min_cycles_per_worker * options.workers
+    return math.ceil(_MARGIN * max(per_second * limits.min_phase_seconds, cycles * batch))
 
 
 def _of_tasks(plan: Plan, tasks: int) -> Plan:

@@ -92,8 +92,7 @@ class _Session:
         for plan in request.plans:
             began = time.monotonic()
             measurement = engine.measure(full.pilot_plan(plan), target, _keep_nothing, watch)
-            first = measurement.repetitions[0] if measurement.repetitions else None
-            pilot = full.pilot_of(first, time.monotonic() - began) if first is not None else None
+            pilot = full.pilot_of(measurement.repetitions, time.monotonic() - began)
             if measurement.endings or pilot is None:
                 nothing = Ending(ExitCode.RUN_FAILED, f"{plan.scenario}: its pilot completed nothing")
                 self._untold += measurement.endings or (nothing,)

@@ -117,7 +117,7 @@ def _rates(page: _Page, result: Result) -> None:
     page.table([f"{'how fast':<{_LEAD - 2}}", "mean", "95 %", "lasted"], rows, 3)
     if any(_UNRELIABLE in row[1] for row in rows):
         page.console.print(
-            Text(f"{'':<{_LEAD}}{_UNRELIABLE} not to be relied on: too short, disturbed, or repetitions differ", "dim")
+            Text(f"{'':<{_LEAD}}{_UNRELIABLE} not to be relied on: too short, disturbed, or not alike", "dim")
         )
 
 

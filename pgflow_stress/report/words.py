@@ -130,7 +130,7 @@ def limited_by(result: Result) -> str:
         return f"the client{seen}"
     exhausted = any(note.startswith(CORES_EXHAUSTED) for note in result.verdict.notes)
     if exhausted or (server_cores is not None and cores and server_cores + (share or 0.0) * workers >= _BUSY * cores):
-        how = f"{CORES_EXHAUSTED}, client and server share them" if exhausted else f"{cores} cores"
+        how = CORES_EXHAUSTED if exhausted else f"{cores} cores"
         return f"the CPU of this host: {how}{seen}"
     if runs == 1:
         turns = f", {workers} workers take turns" if workers > 1 else ""

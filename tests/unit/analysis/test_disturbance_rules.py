@@ -71,7 +71,7 @@ def test_cores_that_both_sides_exhaust_are_told_where_they_are_shared() -> None:
     apart = judge(PARAMETERS, full, APART)
 
     (note,) = [note for note in shared.notes if note.startswith("cores exhausted")]
-    assert "kept 98% of the cores that they share busy" in note
+    assert "those that client and server share were 98% busy, 22% with workers and their backends" in note
     assert shared.valid
     assert not [note for note in apart.notes if note.startswith("cores exhausted")]
     eased = judge(PARAMETERS, full, ENVIRONMENT, Limits(exhausted_share=0.999))

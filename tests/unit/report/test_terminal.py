@@ -274,5 +274,5 @@ def test_a_steady_rate_stands_below_the_whole_and_is_marked_where_it_is_invalid(
 def test_exhausted_cores_are_named_as_what_limits() -> None:
     text = " ".join(shown(build_result([build_window(i, host={"busy_share": 0.99}) for i in (1, 2, 3)])).split())
 
-    assert "limited by the CPU of this host: cores exhausted, client and server share them" in text
-    assert "cores exhausted: client and server kept 99% of the cores" in text
+    assert "limited by the CPU of this host: cores exhausted (workers were" in text
+    assert "cores exhausted: those that client and server share were 99% busy" in text
