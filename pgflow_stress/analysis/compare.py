@@ -67,7 +67,7 @@ def _compared(base: Mapping[str, Metric], candidate: Mapping[str, Metric], prima
         for name, info in METRICS.items()
         if info.better is not None
         and (info.kind in _COMPARED_KINDS or name.rpartition(".")[2] in _COMPARED_LEAVES)
-        and not name.startswith("end_to_end.latency_ns.")  # as execute's
+        and not name.startswith(("end_to_end.latency_ns.", "steady."))  # as execute's; as process
     )
     measured = (name for name in others if any(name in side and side[name].n for side in (base, candidate)))
     return dict.fromkeys((*primaries, *measured))

@@ -26,6 +26,7 @@ PHASE_COUNTS = {
     "end_to_end": "tasks",
     "deliver": "events",
 }
+_PART_OF = {"steady": "process"}  # what spoils a phase spoils its parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class MetricInfo:
     def phase(self) -> str | None:
         """The phase it belongs to; None for the client's and the server's."""
         head = self.name.partition(".")[0]
-        return head if head in PHASES else None
+        return _PART_OF.get(head, head if head in PHASES else None)
 
     def format(self, value: float | None, digits: int = 3) -> str:
         """The value with its unit, as a person reads it."""
@@ -95,15 +96,22 @@ METRICS: dict[str, MetricInfo] = {
     info.name: info
     for info in (
         *(metric for phase in PHASES for metric in _phase_metrics(phase)),
+        MetricInfo(
+            "steady.per_second", "tasks/s", "rate", "higher", "tasks a second, first poll sent to first idle worker"
+        ),
+        MetricInfo("steady.seconds", "s", "duration", None, "first poll sent to first idle worker"),
         MetricInfo("client.cpu_ns_per_task", "ns", "cost", "lower", "CPU time of the workers a completed task"),
         MetricInfo("client.utilization", "", "share", None, "share of the process phase that a worker spent on CPU"),
         MetricInfo("client.rss_peak_bytes", "bytes", "size", "lower", "most memory resident of the largest worker"),
+        MetricInfo("client.host.busy_share", "", "share", None, "share of this host's CPU time that was not idle"),
+        MetricInfo("client.host.steal_share", "", "share", None, "share of this host's CPU time given to other guests"),
+        MetricInfo("server.checkpoints", "", "count", None, "checkpoints begun inside the window"),
         MetricInfo("server.cpu_ns_per_task", "ns", "cost", "lower", "CPU time of the server a completed task"),
         MetricInfo("server.wal_bytes_per_task", "bytes", "size", "lower", "WAL written a completed task"),
     )
 }
 REQUIRED = (
-    *(name for name, info in METRICS.items() if info.phase in ALWAYS_PHASES),
+    *(metric.name for phase in ALWAYS_PHASES for metric in _phase_metrics(phase)),
     "client.cpu_ns_per_task",
     "client.utilization",
     "client.rss_peak_bytes",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pgflow_stress.analysis.evidence import Evidence, Finding
+from pgflow_stress.analysis.evidence import Evidence, Finding, in_repetitions
 from pgflow_stress.analysis.observing import Backlog, backlog_at_end, observed, was_observed
 from pgflow_stress.core.result import Repetition
 from pgflow_stress.core.units import NS_PER_SECOND
@@ -34,7 +34,7 @@ def observer_kept_up(evidence: Evidence) -> Iterator[Finding]:
         lasts = f", {worst.seconds:.2g} s until they are received" if math.isfinite(worst.seconds) else ""
         yield Finding(
             f"flood: events piled up at the observer: {worst.pending:,} pending at the window's end{lasts} "
-            f"({_in_repetitions(behind)}); delivery latencies are of a backlog",
+            f"({in_repetitions(behind)}); delivery latencies are of a backlog",
             evidence.timed_metrics("deliver"),
         )
 
@@ -48,20 +48,20 @@ def observer_was_there(evidence: Evidence) -> Iterator[Finding]:
     watched = observed(evidence.repetitions)
     for repetition in watched:
         if why := _observer(repetition).get("lost"):
-            yield Finding(f"the observer was lost ({_in_repetitions([repetition.index])}): {why}", touched)
+            yield Finding(f"the observer was lost ({in_repetitions([repetition.index])}): {why}", touched)
     away = {repetition.index: gaps for repetition in watched if (gaps := _gaps_in_window(repetition))}
     if away:
         lengths_ns = [to_ns - from_ns for gaps in away.values() for from_ns, to_ns in gaps]
         yield Finding(
             f"the observer was away: {len(lengths_ns)} gap{'s' if len(lengths_ns) > 1 else ''}, "
-            f"{sum(lengths_ns) / NS_PER_SECOND:.2g} s ({_in_repetitions(away)}); events of that time are late or lost",
+            f"{sum(lengths_ns) / NS_PER_SECOND:.2g} s ({in_repetitions(away)}); events of that time are late or lost",
             touched,
         )
     cut = {r.index: times for r in watched if (times := _reconnects_without_a_gap(r))}
     if cut:
         times = sum(cut.values())
         yield Finding(
-            f"the observer was cut off: {times} time{'s' if times > 1 else ''} ({_in_repetitions(cut)}); "
+            f"the observer was cut off: {times} time{'s' if times > 1 else ''} ({in_repetitions(cut)}); "
             "events of that time are late",
             touched,
         )
@@ -96,7 +96,3 @@ def observing_changed_nothing(evidence: Evidence) -> Iterator[Finding]:
 
 def _observer(repetition: Repetition) -> Mapping[str, Any]:
     return (repetition.events.get("observer") or {}) if was_observed(repetition) else {}
-
-
-def _in_repetitions(indexes: Iterable[int]) -> str:
-    return f"repetition {', '.join(map(str, indexes))}"

@@ -7,11 +7,13 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pgflow_stress.analysis.completions import steady_rate
 from pgflow_stress.analysis.metrics import LATENCY_LEAVES, REQUIRED
 from pgflow_stress.analysis.observing import was_observed
 from pgflow_stress.core.result import Metric, Phase, Repetition
 
 CONFIDENCE = 0.95
+_NO_METRICS = frozenset({"client.series", "server.autovacuums", "server.autoanalyzes"})  # read by the verdict's rules
 
 
 def summarise(repetitions: Sequence[Repetition]) -> dict[str, Metric]:
@@ -59,11 +61,14 @@ def interval(values: Sequence[float]) -> tuple[float, float] | None:
 def metrics_of(repetition: Repetition) -> Iterator[tuple[str, float | None]]:
     """Every metric of one repetition, by dotted name; None where it has no value.
 
-    Those of `deliver` are there only where events were observed: nothing is claimed of what nobody looked at.
+    Those of `deliver` are there only where events were observed, those of `steady` only where a worker was idle before
+    the end: nothing is claimed of what nobody looked at.
     """
     for name, phase in repetition.phases.items():
         if name != "deliver" or was_observed(repetition):
             yield from _phase_metrics(name, phase)
+    if steady := steady_rate(repetition):
+        yield from zip(("steady.per_second", "steady.seconds"), steady, strict=True)
     yield from _leaves("client", repetition.client)
     yield from _leaves("server", repetition.server)
 
@@ -78,6 +83,8 @@ def _phase_metrics(name: str, phase: Phase) -> Iterator[tuple[str, float | None]
 
 def _leaves(path: str, value: Any) -> Iterator[tuple[str, float | None]]:
     """Numbers below `value`, by dotted name; None where a known metric was not measured."""
+    if path in _NO_METRICS:
+        return
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from _leaves(f"{path}.{key}", item)

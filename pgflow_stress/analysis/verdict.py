@@ -1,15 +1,22 @@
 """Is the measurement valid for its purpose: rules with numbers, each a small named function.
 
 A finding invalidates the metrics that it names, says so in one line, and counts against the whole measurement where it
-touches a headline metric. A note only labels. What a rule reads beside the contract's keys is in its docstring; those
-about observers are in observer_rules.
+touches a headline metric. A note only labels. What a rule reads beside the contract's keys is in its docstring. Those
+about observers are in observer_rules, about a window's course in window_rules, about what else went on in
+disturbance_rules.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
+from pgflow_stress.analysis.disturbance_rules import (
+    cores_are_not_exhausted,
+    no_autoanalyze_inside,
+    no_autovacuum_inside,
+    no_checkpoint_inside,
+    no_cpu_was_stolen,
+)
 from pgflow_stress.analysis.evidence import DEFAULT_LIMITS, TIMED, Evidence, Finding, Limits, Rule
 from pgflow_stress.analysis.metrics import describe
 from pgflow_stress.analysis.observer_rules import (
@@ -20,6 +27,7 @@ from pgflow_stress.analysis.observer_rules import (
 )
 from pgflow_stress.analysis.schedule_rules import every_run_was_started, schedule_was_kept
 from pgflow_stress.analysis.summary import summarise
+from pgflow_stress.analysis.window_rules import priming_was_enough, rate_is_stationary, tail_is_short
 from pgflow_stress.core.result import Json, MetricVerdict, Repetition, Verdict
 
 HEADLINE = ("execute.per_second", "process.per_second", "end_to_end.per_second", "process.latency_ns.p50")
@@ -115,8 +123,8 @@ def rows_were_kept(evidence: Evidence) -> Iterator[Finding]:
 
 
 def cores_are_apart(evidence: Evidence) -> Iterator[Finding]:
-    """A note: client and server on shared cores. See `co_located`."""
-    if co_located(evidence.parameters, evidence.environment):
+    """A note: client and server on shared cores."""
+    if evidence.co_located:
         yield Finding("co-located: client and server share cores")
 
 
@@ -128,32 +136,24 @@ RULES: tuple[Rule, ...] = (  # in the order in which a reader should meet their 
     observer_was_there,
     phases_last_long_enough,
     workers_cycle_often_enough,
+    no_checkpoint_inside,
+    no_autovacuum_inside,
+    no_autoanalyze_inside,
+    no_cpu_was_stolen,
+    priming_was_enough,
+    rate_is_stationary,
     littles_law_holds,
     repetitions_agree,
     every_repetition_has_a_value,
     enough_repetitions,
     every_run_was_started,
     rows_were_kept,
+    tail_is_short,
     observer_was_left_alone,
     observing_changed_nothing,
+    cores_are_not_exhausted,
     cores_are_apart,
 )
-
-
-def co_located(parameters: Mapping[str, Any], environment: Mapping[str, Any]) -> bool:
-    """Whether workers and server run on shared cores.
-
-    `environment["co_located"]` says it where it is known. Else a server on this host
-    (`environment["postgres"]["server_is_local"]`) shares cores unless --pin gives `worker` and `postgres` CPUs apart.
-    """
-    known = environment.get("co_located")
-    if isinstance(known, bool):
-        return known
-    postgres = environment.get("postgres") or {}
-    pin = parameters.get("pin") or {}
-    workers, server = set(pin.get("worker", ())), set(pin.get("postgres", ()))
-    apart = bool(workers and server and not workers & server)
-    return bool(postgres.get("server_is_local")) and not apart
 
 
 def judge(

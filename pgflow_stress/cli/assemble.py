@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from pgflow_stress import __version__
+from pgflow_stress.analysis.evidence import DEFAULT_LIMITS, Limits
 from pgflow_stress.analysis.threshold import Gate, Threshold, decide
 from pgflow_stress.core.exit_codes import ExitCode, worst
 from pgflow_stress.core.result import Json, Result, Verdict
@@ -25,6 +26,7 @@ class Gates:
 
     thresholds: tuple[Threshold, ...]
     strict: bool
+    limits: Limits = DEFAULT_LIMITS
 
 
 def tool() -> Json:
@@ -76,16 +78,16 @@ def assemble(
         about: `tool()`, taken before anything ran.
         surroundings: `environment()`, likewise.
         target: what was asked of the target, for the parameters.
-        gates: thresholds and strictness.
+        gates: thresholds, strictness and the rules' limits.
     """
     # Imported here: they bring scipy, for which the first statement is not to wait.
     from pgflow_stress.analysis.observer_cost import observer_cost  # noqa: PLC0415
     from pgflow_stress.analysis.summary import summarise  # noqa: PLC0415
     from pgflow_stress.analysis.verdict import judge  # noqa: PLC0415
 
-    parameters = {**target_parameters(target), **measurement.parameters}
+    parameters = {**target_parameters(target), **measurement.parameters, "limits": asdict(gates.limits)}
     summary = summarise(measurement.repetitions)
-    verdict = judge(parameters, measurement.repetitions, surroundings)
+    verdict = judge(parameters, measurement.repetitions, surroundings, gates.limits)
     decided = [decide(threshold, summary, gates.strict) for threshold in gates.thresholds]
     endings = (*measurement.endings, *_gate_endings(decided, verdict, gates.strict))
     ended = {**outcome(endings), "gates": [_gate_json(gate) for gate in decided]}

@@ -18,6 +18,7 @@ from pgflow_stress.scenario.shapes import SHAPES
 from pgflow_stress.target.base import Isolation, TargetOptions
 
 if TYPE_CHECKING:  # numpy is not wanted before it is needed
+    from pgflow_stress.analysis.evidence import Limits
     from pgflow_stress.analysis.threshold import Threshold
 
 STOCK_JOB = ("single-flow", "concurrent-flows")
@@ -31,8 +32,10 @@ class RunRequest:
 
     plans: tuple[Plan, ...]
     target: TargetOptions
+    limits: Limits
     thresholds: tuple[Threshold, ...] = ()
     strict: bool = False
+    full: bool = False
     output: str | None = None
     json: str | None = None
     quiet: bool = False
@@ -43,8 +46,8 @@ def run_request(ctx: click.Context) -> RunRequest:
     """The request that the parsed command line of `run` makes.
 
     Raises:
-        UsageFault: unknown scenario, sizes that cannot be run, a bad threshold, an option that comes later, or options
-            that do not go together.
+        UsageFault: unknown scenario, sizes that cannot be run, a bad threshold or limit, an option that comes later, or
+            options that do not go together.
     """
     values = ctx.params
     _refuse_later(ctx)
@@ -58,8 +61,10 @@ def run_request(ctx: click.Context) -> RunRequest:
             events=values["events"],
             days_ahead=_days_ahead(shared),
         ),
+        limits=_limits(values["limit"]),
         thresholds=_thresholds(values["threshold"], values["events"]),
         strict=values["strict"],
+        full=values["full"],
         output=values["output"],
         json=values["json"],
         quiet=values["quiet"],
@@ -69,8 +74,6 @@ def run_request(ctx: click.Context) -> RunRequest:
 
 def _refuse_later(ctx: click.Context) -> None:
     values = ctx.params
-    if values["full"]:
-        raise UsageFault(f"--full {NOT_YET}")
     if values["events"] == "realtime":
         raise UsageFault(f"--events realtime {NOT_YET}; notify and wal are")
     if values["worker_model"] != "ceiling":
@@ -181,6 +184,12 @@ def target_options(ctx: click.Context) -> TargetOptions:
         realtime_send=values["realtime_send"],
         purpose=values.get("purpose", TargetOptions().purpose),  # of commands that have the option
     )
+
+
+def _limits(texts: tuple[str, ...]) -> Limits:
+    from pgflow_stress.analysis.limits import with_limits  # noqa: PLC0415  as below
+
+    return with_limits(texts)
 
 
 def _thresholds(texts: tuple[str, ...], events: str) -> tuple[Threshold, ...]:

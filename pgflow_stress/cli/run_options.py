@@ -77,6 +77,8 @@ _HOW_LONG = (
            help=f"Most time for claimed tasks after an interrupt.  [default: {_DEFAULT.drain_timeout_seconds:g}]"),
     option("--stall-timeout", type=Duration(0.1, MOST_SECONDS), default=_DEFAULT.stall_timeout_seconds, metavar="S",
            help=f"Most time without progress.  [default: {_DEFAULT.stall_timeout_seconds:g}]"),
+    option("--full", is_flag=True,
+           help="As long as the validity rules ask for, sized by a pilot; says how long before it starts."),
     option("--purpose", type=Choice(["compare", "capacity"]), default=_DEFAULT.purpose, show_default=True,
            help="Fresh and quiet, or aged and with checkpoints."),
 )  # fmt: skip
@@ -94,7 +96,6 @@ _OPEN_LOOP = (
            help="Starter processes of an open or closed load.  [default: as many as it needs, at most 16]"),
     option("--duration", "-T", type=Duration(0.001, MOST_SECONDS), metavar="S",
            help="How long runs of an open or closed load are started; those started are finished."),
-    option("--full", is_flag=True, help="As long as the validity rules ask for (not available yet)."),
 )  # fmt: skip
 
 _OBSERVER = (
@@ -127,6 +128,8 @@ _TARGETS = (
 _OUTPUT = (
     option("--threshold", type=Several(), multiple=True, metavar="COND",
            help="A gate, as 'process.per_second>900'; exit 6 where it does not hold."),
+    option("--limit", type=Several(), multiple=True, metavar="NAME=VALUE",
+           help="Another number for a validity rule, as min_phase_seconds=20; an unknown name lists them."),
     option("--strict", is_flag=True, help="Exit 5 where the measurement is invalid or a gate is undecided."),
     option("--progress", "-P", type=Duration(0.1, MOST_SECONDS), metavar="S", help="A progress line every S seconds."),
     option("--quiet", "-q", is_flag=True, help="Nothing but errors on standard error."),

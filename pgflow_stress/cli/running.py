@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pgflow_stress.cli import full
 from pgflow_stress.cli.assemble import Gates, assemble, environment, outcome, tool
 from pgflow_stress.cli.output import STANDARD_OUTPUT, Destination
 from pgflow_stress.cli.progress import QuietWatch, make_watch
@@ -59,6 +61,7 @@ class _Session:
         self._untold: list[Ending] = []
         self._about: Json = {}
         self._surroundings: Json = {}
+        self._pilots: Json = {}  # by scenario, with --full
 
     def measure(self) -> None:
         """Measure every scenario; faults become endings."""
@@ -70,14 +73,35 @@ class _Session:
         self._about = tool()
         watch = make_watch(request.quiet, request.progress_seconds)
         try:
-            with Engine(request.plans) as engine, watch, open_target(request.target, watch.note) as target:
+            room = [full.room_plan(plan, request.limits) for plan in request.plans] if request.full else request.plans
+            with Engine(room) as engine, watch, open_target(request.target, watch.note) as target:
                 self._surroundings = _surroundings(target, request.plans)
-                for plan in request.plans:
+                plans = self._sized(engine, target, watch) if request.full else request.plans
+                for plan in plans:
                     if worst(self._codes()) in _LAST:
                         break
                     self._scenario(plan, engine, target, watch)
         except StressError as fault:
             self._untold.append(Ending(fault.exit_code, str(fault)))
+
+    def _sized(self, engine: Engine, target: Target, watch: QuietWatch) -> Sequence[Plan]:
+        """The plans as long as the rules ask for, each by a pilot; none where a pilot failed."""
+        request = self._request
+        watch.note(f"full: a pilot of {' and of '.join(plan.scenario for plan in request.plans)} first, discarded")
+        sizes = []
+        for plan in request.plans:
+            began = time.monotonic()
+            measurement = engine.measure(full.pilot_plan(plan), target, _keep_nothing, watch)
+            pilot = full.pilot_of(measurement.repetitions, time.monotonic() - began)
+            if measurement.endings or pilot is None:
+                nothing = Ending(ExitCode.RUN_FAILED, f"{plan.scenario}: its pilot completed nothing")
+                self._untold += measurement.endings or (nothing,)
+                return ()
+            sized = full.sized(plan, pilot, request.limits)
+            sizes.append((sized, full.expected_seconds(plan, sized, pilot)))
+            self._pilots[plan.scenario] = pilot.as_json()
+        watch.note(full.announcement(sizes))
+        return [plan for plan, _ in sizes]
 
     def _scenario(self, plan: Plan, engine: Engine, target: Target, watch: QuietWatch) -> None:
         directory = self._destination.directory(plan.scenario)
@@ -86,7 +110,10 @@ class _Session:
             self._untold += measurement.endings
             return
         with self._patience(measurement.endings) as patience:
-            gates = Gates(self._request.thresholds, self._request.strict)
+            if plan.scenario in self._pilots:
+                parameters = {**measurement.parameters, "pilot": self._pilots[plan.scenario]}
+                measurement = replace(measurement, parameters=parameters)
+            gates = Gates(self._request.thresholds, self._request.strict, self._request.limits)
             result, endings = assemble(measurement, self._about, self._surroundings, self._request.target, gates)
             self._results.append(result)
             self._directories.append(directory)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import psycopg
@@ -14,6 +14,7 @@ from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine import littles_law
 from pgflow_stress.engine.accounts import Accounts, client_cost, refusals, schedule_kept
 from pgflow_stress.engine.audit import AuditInput, Found, audit, skipped
+from pgflow_stress.engine.completion_series import completion_series
 from pgflow_stress.engine.control import Control, ServerReading
 from pgflow_stress.engine.crew import Crew
 from pgflow_stress.engine.event_accounts import account_for_events
@@ -31,11 +32,12 @@ _FIRST_IDS = 3  # of a failed check, in the message; the result has them all
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """What the server said around the window; None where it could not be asked."""
+    """What server and host said around the window; None where the server could not be asked."""
 
     before: ServerReading | None
     after: ServerReading | None
     statements: list[Json] | None
+    host: Json  # host_cpu.cpu_shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,9 @@ def conclude(
         client["schedule"] = schedule_kept(arena, taken)
     residence_ns = int(arena.words[:, Word.RESIDENCE_NS].sum())
     client["littles_law"] = littles_law.check(watched.gauge, residence_ns, taken.phases["process"].seconds)
+    drains = subject.plan.load_model == "backlog-drain"
+    client["series"] = completion_series(arena, taken.phases["process"], watched.origin_ns, drains=drains)
+    client["host"] = readings.host
     return Repetition(
         index=subject.index,
         warmup=subject.warmup,
@@ -209,9 +214,29 @@ def _server(readings: Readings, taken: Accounts, *, whole: bool) -> Json:
             server["wal_bytes_per_task"] = (after.wal_bytes - before.wal_bytes) / taken.tasks_completed
         if before.cpu_ns is not None and after.cpu_ns is not None and whole:
             server["cpu_ns_per_task"] = (after.cpu_ns - before.cpu_ns) / taken.tasks_completed
+    if before is not None and after is not None:
+        server |= _upkeep(before, after)
     if readings.statements is not None:
         server["statements"] = readings.statements
     return server
+
+
+def _upkeep(before: ServerReading, after: ServerReading) -> Json:
+    """What the server did by itself between two readings."""
+    begun = None
+    if before.checkpoints is not None and after.checkpoints is not None:
+        begun = max(0, after.checkpoints - before.checkpoints)  # a server that crashed counts from 0 again
+    return {
+        "checkpoints": begun,
+        "autovacuums": _more(before.autovacuums, after.autovacuums),
+        "autoanalyzes": _more(before.autoanalyzes, after.autoanalyzes),
+    }
+
+
+def _more(before: Mapping[str, int] | None, after: Mapping[str, int] | None) -> dict[str, int]:
+    """By how much each count rose; those that did not are left out."""
+    was = before or {}
+    return {name: count - was.get(name, 0) for name, count in (after or {}).items() if count > was.get(name, 0)}
 
 
 def endings(subject: Subject, repetition: Repetition, watched: Watched) -> tuple[Ending, ...]:

@@ -5,7 +5,8 @@ Idle while statements are being timed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,22 @@ import psycopg
 from pgflow_stress.core.result import Json
 
 _MOST_STATEMENTS = 50
+_CHECKPOINT_COUNTED_SECONDS = 0.5  # it is told as done a little before it is counted
+_CHECKPOINTER_VERSION = 170000  # from it on the checkpointer has a view of its own
 
 _NOT_STALLED = """
 select exists (
     select from pg_stat_activity
     where pid = any(%(pids)s) and state = 'active' and wait_event_type is distinct from 'Lock'
 )
+"""
+
+_CHECKPOINTS = "select num_timed + num_requested from pg_stat_checkpointer"
+_CHECKPOINTS_BEFORE_17 = "select checkpoints_timed + checkpoints_req from pg_stat_bgwriter"
+
+_UPKEEP = """
+select schemaname || '.' || relname, autovacuum_count, autoanalyze_count from pg_stat_user_tables
+where schemaname in ('pgflow', 'pgmq', 'realtime') and autovacuum_count + autoanalyze_count > 0
 """
 
 _HAS_STATEMENTS = """
@@ -35,6 +46,9 @@ class ServerReading:
 
     wal_bytes: int | None
     cpu_ns: int | None  # of the workers' backends
+    checkpoints: int | None = None  # begun
+    autovacuums: Mapping[str, int] | None = None  # by table of pgflow's, pgmq's and realtime's, where there were any
+    autoanalyzes: Mapping[str, int] | None = None
 
 
 class Control:
@@ -85,13 +99,26 @@ class Control:
             What could not be done, for the result.
         """
         left = []
+        counted = self._checkpoints()
         try:
             self._connection.execute("checkpoint")
+            self._wait_for_count(counted)
         except psycopg.errors.InsufficientPrivilege:
             left.append("no CHECKPOINT before the window: missing privilege (pg_checkpoint)")
         if self.has_statements():
             self._connection.execute("select pg_stat_statements_reset()")
         return tuple(left)
+
+    def _checkpoints(self) -> int:
+        """Begun since the statistics were last reset."""
+        version = self.connection.info.server_version
+        return int(self._rows(_CHECKPOINTS if version >= _CHECKPOINTER_VERSION else _CHECKPOINTS_BEFORE_17)[0][0])
+
+    def _wait_for_count(self, before: int) -> None:
+        """Until our own checkpoint is in the server's count: else it would be counted into the window."""
+        deadline = time.monotonic() + _CHECKPOINT_COUNTED_SECONDS
+        while self._checkpoints() == before and time.monotonic() < deadline:
+            time.sleep(0.001)
 
     def has_statements(self) -> bool:
         """Whether pg_stat_statements can be read here."""
@@ -111,11 +138,18 @@ class Control:
         ]
 
     def read_server(self, backends: Sequence[int], local: bool) -> ServerReading:
-        """WAL written so far by the whole server, and CPU used so far by these backends."""
+        """What the whole server did so far: WAL, checkpoints, upkeep; and the CPU that these backends used."""
         wal = self._rows("select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint")[0][0]
         cpu = [_cpu_ns(pid) for pid in backends] if local else [None]
         known = [value for value in cpu if value is not None]
-        return ServerReading(wal, sum(known) if len(known) == len(cpu) else None)
+        upkeep = self._rows(_UPKEEP)
+        return ServerReading(
+            wal_bytes=wal,
+            cpu_ns=sum(known) if len(known) == len(cpu) else None,
+            checkpoints=self._checkpoints(),
+            autovacuums={table: vacuums for table, vacuums, _ in upkeep if vacuums},
+            autoanalyzes={table: analyzes for table, _, analyzes in upkeep if analyzes},
+        )
 
     def mark(self, channel: str | None, text: str) -> None:
         """Send a text after all that was committed: into the log, or on a channel.

@@ -13,12 +13,13 @@ from pgflow_stress.core.arena import Arena, ArenaSize, Header, Stop, Word
 from pgflow_stress.core.errors import Interrupted, RunFailed, SetUpFault
 from pgflow_stress.core.progress import Watch
 from pgflow_stress.core.recording import Recording
-from pgflow_stress.core.result import Repetition
+from pgflow_stress.core.result import Json, Repetition
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine.accounts import rows_of, take_accounts
 from pgflow_stress.engine.conclusion import Readings, Subject, conclude, endings, examine
 from pgflow_stress.engine.control import Control, ServerReading
 from pgflow_stress.engine.crew import Crew, new_worker_id
+from pgflow_stress.engine.host_cpu import cpu_shares, cpus_in_use, read_cpu
 from pgflow_stress.engine.interrupts import Interrupts
 from pgflow_stress.engine.measurement import Ending
 from pgflow_stress.engine.nursery import Nursery
@@ -97,6 +98,8 @@ def _measure(around: Surroundings, database: Database, control: Control, nonce: 
         notes = control.settle()
         vt_seconds = _choose_vt(plan, arena)
         before = _read_server(control, crew, around.embedded)
+        cpus = cpus_in_use(dict(plan.options.pin))
+        cpu_before = read_cpu(cpus)
     except BaseException:
         _end_children(arena, crew, control, starters, observation, at_once=True)
         raise
@@ -115,7 +118,8 @@ def _measure(around: Surroundings, database: Database, control: Control, nonce: 
         starters,
     )
     watched = window.run()
-    readings = _read_after(control, crew, around.embedded, before)
+    host = cpu_shares(cpu_before, read_cpu(cpus))
+    readings = _read_after(control, crew, around.embedded, before, host)
     _end_children(arena, crew, control, starters, observation, at_once=watched.failure is not None)
     taken = take_accounts(arena, watched.origin_ns)
     if taken.window_seconds <= 0:
@@ -214,13 +218,13 @@ def _read_server(control: Control, crew: Crew, local: bool) -> ServerReading | N
         return None
 
 
-def _read_after(control: Control, crew: Crew, local: bool, before: ServerReading | None) -> Readings:
+def _read_after(control: Control, crew: Crew, local: bool, before: ServerReading | None, host: Json) -> Readings:
     after = _read_server(control, crew, local)
     try:
         statements = control.statements() if control.has_statements() else None
     except psycopg.Error:
         statements = None
-    return Readings(before, after, statements)
+    return Readings(before, after, statements, host)
 
 
 def _end_children(

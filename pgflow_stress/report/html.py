@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib import resources
 from typing import Any
 
@@ -11,6 +12,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from pgflow_stress.analysis import formats
+from pgflow_stress.analysis.evidence import DEFAULT_LIMITS
 from pgflow_stress.analysis.metrics import LATENCY_LEAVES, PHASES, describe
 from pgflow_stress.core.latency import merge
 from pgflow_stress.core.recording import Histogram
@@ -21,17 +23,19 @@ from pgflow_stress.report.svg import Bar, bars, percentile_plot
 
 TEMPLATE = "report.html"
 _KEY_FIGURES = (
-    *(f"{phase}.per_second" for phase in ("execute", "process", "end_to_end", "start", "create", "deliver")),
+    *(f"{phase}.per_second" for phase in ("execute", "process", "steady", "end_to_end", "start", "create", "deliver")),
     "client.cpu_ns_per_task",
     "client.utilization",
+    "client.host.busy_share",
     "server.cpu_ns_per_task",
     "server.wal_bytes_per_task",
 )
 _PLOTTED = {"task": "process", "execute": "execute"}  # histogram -> the phase whose latency it is
 _DELIVERIES = "deliver_"  # histograms of events, one a type
 # Most parameters are options by the same name; steps, flows and runs are already scaled.
-_NOT_OPTIONS = ("scale",)
-_OTHER_NAMES = {"observer_delay_ms": "observer_delay"}
+_NOT_OPTIONS = ("scale", "pilot")
+_OTHER_NAMES = {"observer_delay_ms": "observer_delay", "limits": "limit"}
+_DEFAULTS = {"limits": asdict(DEFAULT_LIMITS)}  # of those that are told only where they differ
 _SUMMARY_LATENCIES = ("p50", "p90", "p95", "p99", "p999", "p9999", "max")
 
 
@@ -153,7 +157,7 @@ def _repetition(repetition: Repetition) -> Json:
         "phases": phases,
         "tasks": repetition.tasks,
         "checks": repetition.audit.checks,
-        "client": _side("client", repetition.client),
+        "client": _side("client", {k: v for k, v in repetition.client.items() if k != "series"}),
         "server": _side("server", repetition.server),
     }
 
@@ -191,9 +195,11 @@ def reproduce(result: Result) -> str:
         option = f"--{_OTHER_NAMES.get(name, name).replace('_', '-')}"
         if name == "pin" and value:
             parts += [option, ",".join(f"{role}={','.join(map(str, cpus))}" for role, cpus in value.items())]
-        elif isinstance(value, Mapping):
+        elif isinstance(value, Mapping) and name not in _NOT_OPTIONS:
+            defaults = _DEFAULTS.get(name, {})
             for key, item in value.items():
-                parts += [option, f"{key}={item}"]
+                if key not in defaults or item != defaults[key]:
+                    parts += [option, f"{key}={item}"]
         elif value is True:
             parts.append(option)
         elif name not in _NOT_OPTIONS and isinstance(value, str | int | float) and not isinstance(value, bool):

@@ -10,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from pgflow_stress.analysis import formats
-from pgflow_stress.analysis.metrics import PHASES
 from pgflow_stress.analysis.schedule_rules import schedule_words
 from pgflow_stress.core.result import Result
 from pgflow_stress.report import event_words, words
@@ -108,20 +107,20 @@ def _verdict(page: _Page, result: Result) -> None:
 
 def _rates(page: _Page, result: Result) -> None:
     rows = []
-    for phase in PHASES:
+    for phase, title in words.PHASE_TITLES.items():
         estimate = words.estimate(result, f"{phase}.per_second")
         if estimate.mean == formats.ABSENT:
             continue
         seconds = words.estimate(result, f"{phase}.seconds").mean
         mark = "" if estimate.valid else _UNRELIABLE
-        rows.append([words.PHASE_TITLES[phase], f"{estimate.mean}{mark}", estimate.plus_minus, seconds])
+        rows.append([title, f"{estimate.mean}{mark}", estimate.plus_minus, seconds])
     if not rows:
         page.lines("how fast", ["nothing was completed in a counted repetition"])
         return
     page.table([f"{'how fast':<{_LEAD - 2}}", "mean", "95 %", "lasted"], rows, 3)
     if any(_UNRELIABLE in row[1] for row in rows):
         page.console.print(
-            Text(f"{'':<{_LEAD}}{_UNRELIABLE} not to be relied on: too short, or repetitions differ", "dim")
+            Text(f"{'':<{_LEAD}}{_UNRELIABLE} not to be relied on: too short, disturbed, or not alike", "dim")
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from pgflow_stress.analysis import formats
+from pgflow_stress.analysis.disturbance_rules import CORES_EXHAUSTED
 from pgflow_stress.analysis.metrics import describe
 from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.core.result import Metric, Result, Tasks
@@ -18,6 +19,7 @@ PHASE_TITLES = {
     "create": "create",
     "start": "start",
     "process": "process",
+    "steady": "steady",  # the part of process before the first idle worker
     "execute": "execute",
     "end_to_end": "end to end",
     "deliver": "deliver",
@@ -144,8 +146,10 @@ def limited_by(result: Result) -> str:
     seen = f" ({', '.join(busy)})" if busy else ""
     if share is not None and share >= _BUSY:
         return f"the client{seen}"
-    if server_cores is not None and cores and server_cores + (share or 0.0) * workers >= _BUSY * cores:
-        return f"the CPU of this host, {cores} cores{seen}"
+    exhausted = any(note.startswith(CORES_EXHAUSTED) for note in result.verdict.notes)
+    if exhausted or (server_cores is not None and cores and server_cores + (share or 0.0) * workers >= _BUSY * cores):
+        how = CORES_EXHAUSTED if exhausted else f"{cores} cores"
+        return f"the CPU of this host: {how}{seen}"
     if runs == 1:
         turns = f", {workers} workers take turns" if workers > 1 else ""
         return f"one run: its tasks serialise on its pgflow.runs row{turns}{seen}"

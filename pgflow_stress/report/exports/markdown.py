@@ -48,7 +48,7 @@ def _section(result: Result) -> str:
 
 def _rates(result: Result) -> list[Sequence[str]]:
     rows: list[Sequence[str]] = []
-    for name in (*(f"{phase}.per_second" for phase in PHASES), *_COSTS):
+    for name in (*(f"{phase}.per_second" for phase in words.PHASE_TITLES), *_COSTS):
         estimate = words.estimate(result, name)
         if estimate.mean != formats.ABSENT:
             rows.append((f"`{name}`", estimate.mean if estimate.valid else f"{estimate.mean} (!)", estimate.plus_minus))

@@ -32,6 +32,7 @@ def typed(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]
         "run single-flow --output /proc/nowhere",
         "run single-flow --json /nonexistent/r.json",
         "run --threshold nonsense",
+        "run --limit nonsense=1",
         "run postgresql://u:hunter2@h/x",
         "run --rate 0",
         "sweep --anything",

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from pgflow_stress.analysis.evidence import Limits
-from pgflow_stress.analysis.verdict import co_located, judge
+from pgflow_stress.analysis.evidence import Limits, co_located
+from pgflow_stress.analysis.verdict import judge
 from pgflow_stress.core.result import Check, Repetition, Verdict
 from tests.fixtures.results import ENVIRONMENT, PARAMETERS, build_repetition
 

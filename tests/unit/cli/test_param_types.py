@@ -102,7 +102,6 @@ def test_what_cannot_be_run_is_refused_by_the_plan(arguments: str) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        "--full",
         "--events realtime",
         "--worker-model edge-worker",
     ],

@@ -322,3 +322,41 @@ def test_a_full_disk_is_1_with_one_line(
     said = capsys.readouterr().err
     assert said.startswith("pgflow-stress: ")
     assert said.endswith("r.json could not be written: No space left on device\n")
+
+
+def test_a_full_run_pilots_each_scenario_says_how_long_and_names_the_pilot_in_the_result(
+    stage: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--full", "--output", "out") == 0
+
+    said = capsys.readouterr().err
+    document = json.loads((tmp_path / "out/01-single-flow/result.json").read_text())
+    both = ["measure single-flow", "measure concurrent-flows"]
+    assert stage.seen == ["fork for 2", "open", *both, *both, "close", "reap"]
+    assert said.index("full: a pilot of single-flow and of concurrent-flows first") < said.index("full: about ")
+    assert said.index("full: about ") < said.rindex("phase process single-flow 0")
+    assert document["scenario"]["parameters"]["pilot"]["discarded"]
+    assert document["scenario"]["parameters"]["steps"] > 800
+
+
+def test_a_pilot_that_completes_nothing_ends_the_run(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    stage.behave = lambda _plan: ([build_repetition(0, completed=0, interrupted=True)], [])
+
+    assert run("single-flow", "--full") == 1
+    assert "single-flow: its pilot completed nothing" in capsys.readouterr().err
+    assert stage.seen == ["fork for 1", "open", "measure single-flow", "close", "reap"]
+
+
+def test_limits_of_the_rules_are_in_the_parameters_and_decide(stage: Stage, tmp_path: Path) -> None:
+    assert run("single-flow", "--output", "out", "--limit", "min_phase_seconds=60", "--strict") == 5
+
+    document = json.loads((tmp_path / "out/result.json").read_text())
+    assert document["scenario"]["parameters"]["limits"]["min_phase_seconds"] == 60
+    assert "too short, under 60 s" in document["verdict"]["reasons"][0]
+
+
+def test_an_unknown_limit_is_2_and_lists_them(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("single-flow", "--limit", "nonsense=1") == 2
+
+    assert "no limit 'nonsense'; there are: min_phase_seconds, " in capsys.readouterr().err
+    assert stage.seen == []

@@ -3,14 +3,16 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from dataclasses import replace
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
+from itertools import pairwise
 from xml.etree import ElementTree as ET
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pgflow_stress.analysis.evidence import DEFAULT_LIMITS
 from pgflow_stress.cli.commands.run import run
 from pgflow_stress.core.latency import histogram_of
 from pgflow_stress.core.result import Incident
@@ -125,6 +127,15 @@ def test_the_command_to_reproduce_is_one_that_run_takes_and_scales_nothing_twice
     assert (taken["workers"], taken["steps"], taken["flows"], taken["runs"], taken["scale"]) == (2, 5, 100, 100, 1.0)
     assert taken["pin"] == (("worker", tuple(cpus)), ("postgres", tuple(cpus[:1])))
     assert (taken["pg_setting"], taken["pgflow"], taken["vt"]) == (("jit=on",), "0.8.1", None)
+
+
+def test_limits_are_in_the_command_to_reproduce_where_they_differ_and_a_pilot_is_not() -> None:
+    parameters = {"limits": {**asdict(DEFAULT_LIMITS), "max_checkpoints": 3}, "pilot": {"tasks": 800}}
+
+    words = shlex.split(reproduce(build_result(parameters=parameters)))
+
+    assert [value for option, value in pairwise(words) if option == "--limit"] == ["max_checkpoints=3"]
+    assert "--pilot" not in words
 
 
 def test_flags_and_options_of_the_observer_are_in_the_command_to_reproduce() -> None:

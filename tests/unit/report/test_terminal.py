@@ -21,6 +21,7 @@ from tests.fixtures.results import (
     quick_look,
     with_outcome,
 )
+from tests.fixtures.windows import build_window, steadily
 
 
 def shown(result: Result, encoding: str = "utf-8", where: str | None = None) -> str:
@@ -257,3 +258,21 @@ def test_text_of_others_is_never_read_as_markup() -> None:
     assert "[bold red]x[/] [/nonsense]" in " ".join(
         shown(build_result([build_repetition(1, incidents=[incident])])).split()
     )
+
+
+def test_a_steady_rate_stands_below_the_whole_and_is_marked_where_it_is_invalid() -> None:
+    valid, drifting = (
+        shown(build_result([build_window(i, pace=pace) for i in (1, 2, 3)]))
+        for pace in (steadily, lambda at: 1 - 0.3 * at)
+    )
+
+    assert re.search(r"process +\d+ tasks/s .*\n *steady +\d+ tasks/s .*1[12]\.\d+ s", valid)
+    assert re.search(r"steady +\d+ tasks/s\*", drifting)
+    assert "not stationary: the rate changes by -" in drifting
+
+
+def test_exhausted_cores_are_named_as_what_limits() -> None:
+    text = " ".join(shown(build_result([build_window(i, host={"busy_share": 0.99}) for i in (1, 2, 3)])).split())
+
+    assert "limited by the CPU of this host: cores exhausted (workers were" in text
+    assert "cores exhausted: those that client and server share were 99% busy" in text

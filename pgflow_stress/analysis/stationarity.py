@@ -1,0 +1,108 @@
+"""Does the rate within one window stay what it is: a drift over the whole of it, and a beginning unlike the rest.
+
+Both rest on 20 batches of the window, whose sums are nearly independent where its tasks are not; with fewer bins than
+batches nothing is said.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+from pgflow_stress.analysis.series import batches
+from pgflow_stress.analysis.statistics import LEVEL, Floats
+
+_FIRST = 10  # a tenth
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """By which share the rate changes over a window, with its 95 % interval; rates are in tasks a second."""
+
+    share: float
+    low: float
+    high: float
+    first_tenth: float
+    last_tenth: float
+
+    def is_beyond(self, limit: float) -> bool:
+        """Whether the whole interval is beyond -limit to +limit."""
+        return self.low > limit or self.high < -limit
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """The first tenth of a window against the rest: its difference as a share, and half of its interval."""
+
+    share: float
+    half: float
+    first_tenth: float
+    rest: float
+
+    def is_beyond(self, limit: float) -> bool:
+        """Whether it is off by more than the interval and the limit together."""
+        return abs(self.share) > self.half + limit
+
+
+def drift(completed: Sequence[int], bin_seconds: float, count: int) -> Drift | None:
+    """The log-linear slope of the rate over the window, t interval over batches; None with fewer bins than batches.
+
+    Args:
+        completed: tasks in each bin.
+        bin_seconds: of one bin.
+        count: batches, at least 3.
+    Source: least squares on the logs of batch means (Law 2015, ch. 9), n - 2 degrees of freedom.
+    """
+    rates = _rates(completed, bin_seconds, count)
+    if rates is None:
+        return None
+    tasks = rates * bin_seconds * (len(completed) // count)
+    logs = np.log(tasks + 0.5)  # half a task: a batch without any has a log too
+    at = (np.arange(count) - (count - 1) / 2) / count  # in windows
+    spread = float((at**2).sum())
+    slope = float((at * logs).sum()) / spread
+    residuals = logs - logs.mean() - slope * at
+    error = math.sqrt(float((residuals**2).sum()) / (count - 2) / spread)
+    half = float(stdtrit(count - 2, (1 + LEVEL) / 2)) * error
+    tenth = max(1, len(completed) // _FIRST)
+    return Drift(
+        share=math.expm1(slope),
+        low=math.expm1(slope - half),
+        high=math.expm1(slope + half),
+        first_tenth=sum(completed[:tenth]) / tenth / bin_seconds,
+        last_tenth=sum(completed[-tenth:]) / tenth / bin_seconds,
+    )
+
+
+def beginning(completed: Sequence[int], bin_seconds: float, count: int) -> Beginning | None:
+    """The first tenth of the batches against the others; None with fewer bins than batches, or nothing to compare with.
+
+    The interval is that of the difference of both means, by the spread of the rest: a prediction interval.
+
+    Args:
+        completed, bin_seconds, count: as `drift`; at least 10 batches.
+    Source: Hahn, Meeker 1991, "Statistical Intervals", ch. 4 (mean of m further values), on batch means.
+    """
+    rates = _rates(completed, bin_seconds, count)
+    if rates is None:
+        return None
+    some = count // _FIRST
+    first, rest = rates[:some], rates[some:]
+    centre = float(rest.mean())
+    if not centre:
+        return None
+    error = math.sqrt(float(rest.var(ddof=1)) * (1 / some + 1 / len(rest)))
+    half = float(stdtrit(len(rest) - 1, (1 + LEVEL) / 2)) * error
+    return Beginning(float(first.mean()) / centre - 1, half / centre, float(first.mean()), centre)
+
+
+def _rates(completed: Sequence[int], bin_seconds: float, count: int) -> Floats | None:
+    """Tasks a second in each batch, float64[count]."""
+    if len(completed) < count:
+        return None
+    rates: Floats = batches([float(tasks) for tasks in completed], count) / bin_seconds
+    return rates if float(rates.max()) > 0 else None
