@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 
 from pgflow_stress.core.result import Json
+from pgflow_stress.engine.work import Work, read_work
 
 _MOST_STATEMENTS = 50
 
@@ -35,6 +36,7 @@ class ServerReading:
 
     wal_bytes: int | None
     cpu_ns: int | None  # of the workers' backends
+    work: Work | None = None
 
 
 class Control:
@@ -111,11 +113,11 @@ class Control:
         ]
 
     def read_server(self, backends: Sequence[int], local: bool) -> ServerReading:
-        """WAL written so far by the whole server, and CPU used so far by these backends."""
+        """WAL written and work done so far by the whole server, and CPU used so far by these backends."""
         wal = self._rows("select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint")[0][0]
         cpu = [_cpu_ns(pid) for pid in backends] if local else [None]
         known = [value for value in cpu if value is not None]
-        return ServerReading(wal, sum(known) if len(known) == len(cpu) else None)
+        return ServerReading(wal, sum(known) if len(known) == len(cpu) else None, read_work(self.connection))
 
     def mark(self, channel: str | None, text: str) -> None:
         """Send a text after all that was committed: into the log, or on a channel.
