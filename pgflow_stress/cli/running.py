@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from pgflow_stress.core.errors import RunFailed, StressError
 from pgflow_stress.core.exit_codes import ExitCode, worst
 from pgflow_stress.core.recording import Recording
 from pgflow_stress.core.result import Json, Result
-from pgflow_stress.engine.measurement import Ending
+from pgflow_stress.engine.measurement import Ending, Measurement
 from pgflow_stress.scenario.plan import Plan
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def execute(request: RunRequest) -> ExitCode:
         UsageFault: results could not be written to where they are to go; nothing was touched.
     """
     destination = Destination(request.output, request.json, [plan.scenario for plan in request.plans])
-    session = _Session(request, destination)
+    session = Session(request, destination)
     try:
         try:
             session.measure()
@@ -47,10 +47,11 @@ def execute(request: RunRequest) -> ExitCode:
     return session.code()
 
 
-class _Session:
+class Session:
     """One run's results and endings, as they come."""
 
     def __init__(self, request: RunRequest, destination: Destination) -> None:
+        """Nothing measured yet."""
         self._request = request
         self._destination = destination
         self._results: list[Result] = []
@@ -71,7 +72,7 @@ class _Session:
         watch = make_watch(request.quiet, request.progress_seconds)
         try:
             with Engine(request.plans) as engine, watch, open_target(request.target, watch.note) as target:
-                self._surroundings = _surroundings(target, request.plans)
+                self._surroundings = surroundings(target, request.plans[0])
                 for plan in request.plans:
                     if worst(self._codes()) in _LAST:
                         break
@@ -81,13 +82,19 @@ class _Session:
 
     def _scenario(self, plan: Plan, engine: Engine, target: Target, watch: QuietWatch) -> None:
         directory = self._destination.directory(plan.scenario)
-        measurement = engine.measure(plan, target, directory.record if directory else _keep_nothing, watch)
+        measurement = engine.measure(plan, target, directory.record if directory else keep_nothing, watch)
+        self._keep(self._request, measurement, directory, self._surroundings)
+
+    def _keep(
+        self, request: RunRequest, measurement: Measurement, directory: ResultDirectory | None, around: Json
+    ) -> None:
+        """Make the result of what was measured, and write it."""
         if not measurement.repetitions:
             self._untold += measurement.endings
             return
         with self._patience(measurement.endings) as patience:
-            gates = Gates(self._request.thresholds, self._request.strict)
-            result, endings = assemble(measurement, self._about, self._surroundings, self._request.target, gates)
+            gates = Gates(request.thresholds, request.strict)
+            result, endings = assemble(measurement, self._about, around, request.target, gates)
             self._results.append(result)
             self._directories.append(directory)
             self._told += endings
@@ -149,15 +156,16 @@ class _Session:
         return worst(self._codes())
 
 
-def _surroundings(target: Target, plans: Sequence[Plan]) -> Json:
+def surroundings(target: Target, plan: Plan) -> Json:
+    """The environment that a plan is measured in."""
     from pgflow_stress.engine.host import host_environment  # noqa: PLC0415
 
-    return environment(target.fingerprint(), host_environment(), dict(plans[0].options.pin))
+    return environment(target.fingerprint(), host_environment(), dict(plan.options.pin))
 
 
 def _file_of(json: str | None) -> str | None:
     return None if json == STANDARD_OUTPUT else json
 
 
-def _keep_nothing(_recording: Recording) -> None:
+def keep_nothing(_recording: Recording) -> None:
     """With --json and no --output no directory is written."""
