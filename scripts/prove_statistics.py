@@ -2,6 +2,8 @@
 
     record FILE    120 repetitions of one thing, measured once: their rates, a list a metric
     offline FILE   A/A: many random splits of the recorded repetitions into two sides, each judged by `compare`
+    planted-wal        a planted rise of 1 % of WAL per task, one worker, in turns: found each time; A/A: never
+    planted-slowdown   a planted slow-down of 10 % in complete_task: found in 18 of 20, inside the interval in 17
 
 `offline` splits in two ways: `pairs` (neighbours are a pair, a coin says which is the base: as an interleaved
 measurement) and `halves` (any against any, as many on either side: as two results). Prints a line of JSON each; ends
@@ -113,7 +115,20 @@ def main() -> int:
         help=f"repetitions a side, {LEAST_REPETITIONS} or more; may be repeated [all: half the series]",
     )  # fmt: skip
     aa.add_argument("--seed", type=int, default=1)
+    wal = commands.add_parser("planted-wal")
+    wal.add_argument("--found", type=int, default=10, help="comparisons with the planted rise [10]")
+    wal.add_argument("--same", type=int, default=20, help="comparisons of one thing with itself [20]")
+    wal.add_argument("--pairs", type=int, default=5)
+    slowdown = commands.add_parser("planted-slowdown")
+    slowdown.add_argument("--times", type=int, default=20)
+    slowdown.add_argument("--pilot", type=int, default=10, help="pairs of the pilot that says how many it takes [10]")
     given = parser.parse_args()
+    if given.command.startswith("planted"):
+        from _planted import prove_slowdown, prove_wal
+
+        if given.command == "planted-wal":
+            return prove_wal(given.found, given.same, given.pairs)
+        return prove_slowdown(given.times, given.pilot)
     if given.command == "record":
         return record(given.file)
     return prove(given.file, given.side, given.splits, given.seed)

@@ -13,12 +13,13 @@ from pgflow_stress.analysis import statistics
 from pgflow_stress.analysis.comparison import DEFAULT_WITHIN, Comparison, MetricComparison, Question, Side, Verdict
 from pgflow_stress.analysis.fingerprints import Noise, differences, noise_between, refusal, same_session
 from pgflow_stress.analysis.metrics import METRICS, describe
+from pgflow_stress.analysis.permutation import Exact, exact
 from pgflow_stress.analysis.summary import summarise
 from pgflow_stress.core.result import Metric, Result
 
 LEAST_REPETITIONS = 5
 _COMPARED_LEAVES = ("per_second", "p50", "p99")
-_COMPARED_KINDS = ("cost", "size")
+_COMPARED_KINDS = ("cost", "size", "work")
 _CALLED = ("base", "candidate")
 _SAME_VALUE = 1e-6  # a number of a summary against the repetition's own, both gone through text
 
@@ -132,7 +133,7 @@ class _Computed:
     """A metric before its verdict, which the other metrics have a part in; `found` None where it is *cannot tell*."""
 
     metric: MetricComparison
-    found: statistics.LogRatio | None = None
+    found: statistics.LogRatio | Exact | None = None
 
     @property
     def margin(self) -> float:
@@ -183,19 +184,34 @@ def _measured(
         ValueError: too few repetitions, or values that no test can be made of.
     """
     _require_repetitions(len(base), len(candidate), paired)
-    found = (statistics.paired if paired else statistics.welch)(base, candidate)
     margin = noise.share if noise else 0.0
     metric = replace(
         metric,
         base=statistics.geometric_centre(base),
         candidate=statistics.geometric_centre(candidate),
         n=(len(base), len(candidate)),
+        noise=noise,
+    )
+    # Times that do not vary were not measured; counters may.
+    counted = exact(base, candidate, paired=paired) if describe(metric.name).is_counted else None
+    if counted is not None:
+        metric = replace(
+            metric,
+            ratio=counted.ratio,
+            ci95=(counted.ratio, counted.ratio),
+            p=counted.p_beyond(margin),
+            p_equivalent=counted.p_equivalent(within, margin),
+            exact=True,
+        )
+        return _Computed(metric, counted)
+    found = (statistics.paired if paired else statistics.welch)(base, candidate)
+    metric = replace(
+        metric,
         ratio=found.ratio,
         ci95=found.interval(),
         p=statistics.p_beyond(found, margin),
         p_equivalent=statistics.p_equivalent(found, within, margin),
         detectable=statistics.detectable(found, margin),
-        noise=noise,
     )
     return _Computed(metric, found)
 
@@ -234,8 +250,10 @@ def _decided(computed: Sequence[_Computed], within: float) -> tuple[MetricCompar
 
 
 def _detectable(one: _Computed, alpha: float) -> float | None:
+    if not isinstance(one.found, statistics.LogRatio):
+        return None
     try:
-        return statistics.detectable(one.found, one.margin, alpha) if one.found else None
+        return statistics.detectable(one.found, one.margin, alpha)
     except ValueError:  # beyond all numbers
         return None
 
@@ -264,7 +282,9 @@ def _verdict(metric: MetricComparison, within: float) -> MetricComparison:
 
 
 def _why_none(metric: MetricComparison) -> str:
-    """Where the repetitions differ beyond chance, but sessions may differ as much by themselves."""
+    """Where the repetitions differ beyond chance, but too few do, or sessions may differ as much by themselves."""
+    if metric.exact and metric.noise is None:
+        return "it does not vary, but the repetitions are too few for an exact test among so many metrics"
     if metric.noise is None or metric.ci95 is None or metric.ci95[0] <= 1 <= metric.ci95[1]:
         return ""
     known = "measured" if metric.noise.measured else "unmeasured"

@@ -67,6 +67,7 @@ class MetricComparison:
     p_equivalent: float | None = None  # corrected likewise
     detectable: float | None = None
     noise: Noise | None = None
+    exact: bool = False  # a counter that does not vary: an exact test in place of t
 
 
 @dataclass(frozen=True, slots=True)

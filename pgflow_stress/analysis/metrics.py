@@ -13,7 +13,7 @@ from typing import Literal
 from pgflow_stress.analysis import formats
 
 Better = Literal["higher", "lower"]
-Kind = Literal["rate", "latency", "duration", "cost", "size", "share", "count"]
+Kind = Literal["rate", "latency", "duration", "cost", "size", "work", "share", "count"]
 
 PHASES = ("create", "start", "process", "execute", "end_to_end", "deliver")
 ALWAYS_PHASES = PHASES[:-1]  # deliver is there where events are observed
@@ -45,6 +45,11 @@ class MetricInfo:
         head = self.name.partition(".")[0]
         return _PART_OF.get(head, head if head in PHASES else None)
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether it is counted, not timed: then it may well be the same in every repetition."""
+        return self.kind in ("size", "work")
+
     def format(self, value: float | None, digits: int = 3) -> str:
         """The value with its unit, as a person reads it."""
         return formats.ABSENT if value is None else FORMATTERS[self.kind](value, self.unit, digits)
@@ -56,6 +61,7 @@ FORMATTERS: dict[Kind, Callable[[float, str, int], str]] = {
     "duration": formats.with_unit,
     "cost": formats.duration_ns,
     "size": formats.size,
+    "work": formats.count,
     "share": formats.share,
     "count": formats.count,
 }
@@ -108,6 +114,17 @@ METRICS: dict[str, MetricInfo] = {
         MetricInfo("server.checkpoints", "", "count", None, "checkpoints begun inside the window"),
         MetricInfo("server.cpu_ns_per_task", "ns", "cost", "lower", "CPU time of the server a completed task"),
         MetricInfo("server.wal_bytes_per_task", "bytes", "size", "lower", "WAL written a completed task"),
+        *(
+            MetricInfo(name, "", "work", "lower", f"{what} a completed task")
+            for name, what in (
+                ("client.statements_per_task", "statements sent but for polls that found nothing,"),
+                ("server.wal_records_per_task", "WAL records"),
+                ("server.wal_fpi_per_task", "full-page images in the WAL"),
+                ("server.xids_per_task", "transactions and subtransactions that wrote,"),
+                ("server.rows_per_task", "rows inserted, updated or deleted"),
+                ("server.buffers_per_task", "pages asked for"),
+            )
+        ),
     )
 }
 REQUIRED = (

@@ -1,8 +1,4 @@
-"""The course of one `compare`: read, pair, judge, write, show.
-
-Results come from files. Those of `--interleave`, measured now and in turns, will be pairs likewise, their environments
-of one `session`: from `_read` on nothing need know the difference.
-"""
+"""The course of one `compare` of saved results: read, pair, judge, write, show; `interleaving` measures them first."""
 
 from __future__ import annotations
 
@@ -23,17 +19,24 @@ from pgflow_stress.engine.measurement import Ending
 
 
 @dataclass(frozen=True, slots=True)
-class CompareRequest:
-    """One call of `compare`."""
+class Asked:
+    """What is asked of two results, and how it is told."""
 
-    base: Path
-    candidates: tuple[Path, ...]
     primary: str
     within: float  # a share
     fail_on: tuple[str, ...]
     strict: bool
     json: str | None
     markdown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CompareRequest:
+    """One call of `compare` that reads its results."""
+
+    base: Path
+    candidates: tuple[Path, ...]
+    asked: Asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +50,20 @@ class _Pair:
 
 def execute(request: CompareRequest) -> ExitCode:
     """Compare, then tell: 6 where a gate fired, with --strict 5 where it is undecided, 2 where it was refused."""
-    if request.markdown and request.json == STANDARD_OUTPUT:
+    asked = request.asked
+    if asked.markdown and asked.json == STANDARD_OUTPUT:
         raise UsageFault("--format md and --json - would share standard output: give --json PATH")
-    if request.json:
-        check_json(request.json)
+    if asked.json:
+        check_json(asked.json)
     found = _read(request)
-    question = _question(request, found)
-    comparisons = [_compare(pair, question) for pair in found]
-    endings = [ending for one in comparisons for ending in _endings(one, request.strict)]
-    if request.json:
+    question = _question(asked, found)
+    comparisons = [compare_pair(pair.base, pair.candidate, question, pair.labels) for pair in found]
+    endings = [ending for one in comparisons for ending in endings_of(one, asked.strict)]
+    if asked.json:
         from pgflow_stress.report.comparison import comparison_json  # noqa: PLC0415  --help is to be quick
 
-        write_json(comparison_json(comparisons, tool(), outcome(endings)), request.json)
-    _show(comparisons, request.markdown)
+        write_json(comparison_json(comparisons, tool(), outcome(endings)), asked.json)
+    show(comparisons, asked.markdown)
     for ending in endings:
         complain(ending.reason)
     return worst(ending.code for ending in endings)
@@ -77,22 +81,27 @@ def _read(request: CompareRequest) -> list[_Pair]:
     return found
 
 
-def _question(request: CompareRequest, found: Sequence[_Pair]) -> Question:
+def _question(asked: Asked, found: Sequence[_Pair]) -> Question:
     measured = {name for pair in found for result in (pair.base, pair.candidate) for name in result.summary}
-    require_metric("--primary", request.primary, measured)
-    return Question(request.primary, request.within, tuple(parse(text, measured) for text in request.fail_on))
+    require_metric("--primary", asked.primary, measured)
+    return Question(asked.primary, asked.within, tuple(parse(text, measured) for text in asked.fail_on))
 
 
-def _compare(pair: _Pair, question: Question) -> Comparison:
+def compare_pair(base: Result, candidate: Result, question: Question, labels: tuple[str, str]) -> Comparison:
+    """The verdict between two results.
+
+    Raises:
+        UsageFault: what stands for numbers in one of them is none.
+    """
     from pgflow_stress.analysis.compare import compare  # noqa: PLC0415  it brings scipy
 
     try:
-        return compare(pair.base, pair.candidate, question, pair.labels)
+        return compare(base, candidate, question, labels)
     except ValueError as error:
-        raise UsageFault(f"{' and '.join(pair.labels)}: {error}") from None
+        raise UsageFault(f"{' and '.join(labels)}: {error}") from None
 
 
-def _endings(one: Comparison, strict: bool) -> Iterator[Ending]:
+def endings_of(one: Comparison, strict: bool) -> Iterator[Ending]:
     """Every reason for a code other than 0."""
     if one.refused is not None:
         yield Ending(ExitCode.USAGE, f"{one.base.label} and {one.candidate.label} are not compared: {one.refused}")
@@ -111,7 +120,8 @@ def _undecided(one: Comparison, what: str, name: str) -> Ending:
     return Ending(ExitCode.INVALID, f"{one.scenario}: {what} could not be decided: {why}")
 
 
-def _show(comparisons: Sequence[Comparison], markdown: bool) -> None:
+def show(comparisons: Sequence[Comparison], markdown: bool) -> None:
+    """Markdown to standard output, or text to standard error."""
     if markdown:
         from pgflow_stress.report.comparison import render_markdown  # noqa: PLC0415
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from pgflow_stress.cli.streams import check_standard_output, write_data
 from pgflow_stress.core.errors import RunFailed, UsageFault
-from pgflow_stress.core.result import Result, to_json
+from pgflow_stress.core.result import Json, Result, to_json
 
 if TYPE_CHECKING:  # report.directory brings numpy, which the other commands' --help is not to wait for
     from pgflow_stress.report.directory import IndexDirectory, ResultDirectory
 
 STANDARD_OUTPUT = "-"
 RESULTS_FOLDER = "pgflow-stress-results"
+COMPARISON_FILE = "comparison.json"
 _MOST_NAMES = 3  # in the name of a folder
 
 
@@ -138,7 +139,38 @@ class Destination:
                 made.discard_if_empty()
 
 
+class ComparisonDestination(Destination):
+    """Where two sides of one scenario go, and what they say of each other."""
+
+    @property
+    def path(self) -> Path | None:
+        """The directory, if there is one."""
+        return self._several.path if self._several is not None else None
+
+    def finish(self, results: Sequence[Result]) -> None:
+        """Write the index; the JSON document is the comparison's.
+
+        Raises:
+            RunFailed: it could not be written.
+        """
+        if self._several is not None and results:
+            self._several.finish()
+
+    def compared(self, document: Json) -> None:
+        """Write the comparison: into the directory, and where --json says.
+
+        Raises:
+            RunFailed: it could not be written.
+            OutputClosed: nobody reads standard output any more.
+        """
+        if self.path is not None:
+            write_json(document, str(self.path / COMPARISON_FILE))
+        if self._json is not None:
+            write_json(document, self._json)
+
+
 def _default_path(scenarios: Sequence[str]) -> Path:
+    scenarios = list(dict.fromkeys(scenarios))  # two sides of one are one
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     name = "+".join(scenarios) if len(scenarios) <= _MOST_NAMES else f"{len(scenarios)}-scenarios"
     path = Path(RESULTS_FOLDER, f"{stamp}-{name}")

@@ -147,6 +147,16 @@ def run_options(function: Decorated) -> Decorated:
     return _decorated(function, OPTIONS)
 
 
+def run_parameters() -> list[click.Option]:
+    """The options of `run`, made anew, for a command that has some of them under its own words."""
+
+    @run_options
+    def nothing() -> None:
+        """Only carries them."""
+
+    return [one for one in click.command(nothing).params if isinstance(one, click.Option)]
+
+
 def target_options(function: Decorated) -> Decorated:
     """Give a command the options that say which database, and what may be done to it."""
     return _decorated(function, _TARGETS)

@@ -19,7 +19,7 @@ from pgflow_stress.core.errors import RunFailed, StressError
 from pgflow_stress.core.exit_codes import ExitCode, worst
 from pgflow_stress.core.recording import Recording
 from pgflow_stress.core.result import Json, Result
-from pgflow_stress.engine.measurement import Ending
+from pgflow_stress.engine.measurement import Ending, Measurement
 from pgflow_stress.scenario.plan import Plan
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def execute(request: RunRequest) -> ExitCode:
         UsageFault: results could not be written to where they are to go; nothing was touched.
     """
     destination = Destination(request.output, request.json, [plan.scenario for plan in request.plans])
-    session = _Session(request, destination)
+    session = Session(request, destination)
     try:
         try:
             session.measure()
@@ -49,10 +49,11 @@ def execute(request: RunRequest) -> ExitCode:
     return session.code()
 
 
-class _Session:
+class Session:
     """One run's results and endings, as they come."""
 
     def __init__(self, request: RunRequest, destination: Destination) -> None:
+        """Nothing measured yet."""
         self._request = request
         self._destination = destination
         self._results: list[Result] = []
@@ -75,7 +76,7 @@ class _Session:
         try:
             room = [full.room_plan(plan, request.limits) for plan in request.plans] if request.full else request.plans
             with Engine(room) as engine, watch, open_target(request.target, watch.note) as target:
-                self._surroundings = _surroundings(target, request.plans)
+                self._surroundings = surroundings(target, request.plans[0])
                 plans = self._sized(engine, target, watch) if request.full else request.plans
                 for plan in plans:
                     if worst(self._codes()) in _LAST:
@@ -91,7 +92,7 @@ class _Session:
         sizes = []
         for plan in request.plans:
             began = time.monotonic()
-            measurement = engine.measure(full.pilot_plan(plan), target, _keep_nothing, watch)
+            measurement = engine.measure(full.pilot_plan(plan), target, keep_nothing, watch)
             pilot = full.pilot_of(measurement.repetitions, time.monotonic() - began)
             if measurement.endings or pilot is None:
                 nothing = Ending(ExitCode.RUN_FAILED, f"{plan.scenario}: its pilot completed nothing")
@@ -105,16 +106,23 @@ class _Session:
 
     def _scenario(self, plan: Plan, engine: Engine, target: Target, watch: QuietWatch) -> None:
         directory = self._destination.directory(plan.scenario)
-        measurement = engine.measure(plan, target, directory.record if directory else _keep_nothing, watch)
+        measurement = engine.measure(plan, target, directory.record if directory else keep_nothing, watch)
+        self._keep(self._request, measurement, directory, self._surroundings)
+
+    def _keep(
+        self, request: RunRequest, measurement: Measurement, directory: ResultDirectory | None, around: Json
+    ) -> None:
+        """Make the result of what was measured, and write it."""
         if not measurement.repetitions:
             self._untold += measurement.endings
             return
         with self._patience(measurement.endings) as patience:
-            if plan.scenario in self._pilots:
-                parameters = {**measurement.parameters, "pilot": self._pilots[plan.scenario]}
+            scenario = measurement.plan.scenario
+            if scenario in self._pilots:
+                parameters = {**measurement.parameters, "pilot": self._pilots[scenario]}
                 measurement = replace(measurement, parameters=parameters)
-            gates = Gates(self._request.thresholds, self._request.strict, self._request.limits)
-            result, endings = assemble(measurement, self._about, self._surroundings, self._request.target, gates)
+            gates = Gates(request.thresholds, request.strict, request.limits)
+            result, endings = assemble(measurement, self._about, around, request.target, gates)
             self._results.append(result)
             self._directories.append(directory)
             self._told += endings
@@ -176,15 +184,16 @@ class _Session:
         return worst(self._codes())
 
 
-def _surroundings(target: Target, plans: Sequence[Plan]) -> Json:
+def surroundings(target: Target, plan: Plan) -> Json:
+    """The environment that a plan is measured in."""
     from pgflow_stress.engine.host import host_environment  # noqa: PLC0415
 
-    return environment(target.fingerprint(), host_environment(), dict(plans[0].options.pin))
+    return environment(target.fingerprint(), host_environment(), dict(plan.options.pin))
 
 
 def _file_of(json: str | None) -> str | None:
     return None if json == STANDARD_OUTPUT else json
 
 
-def _keep_nothing(_recording: Recording) -> None:
+def keep_nothing(_recording: Recording) -> None:
     """With --json and no --output no directory is written."""

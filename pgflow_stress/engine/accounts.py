@@ -170,13 +170,16 @@ def client_cost(arena: Arena, workers: int, taken: Accounts) -> Json:
     polls = int(words[:, Word.POLLS].sum())
     empty = int(words[:, Word.EMPTY_POLLS].sum())
     messages = int(words[:, Word.MESSAGES_READ].sum())
+    statements = int(words[:, Word.STATEMENTS].sum())
     peaks = words[:, Word.RSS_PEAK_BYTES]
     return {
         "cpu_ns_per_task": cpu_ns / taken.tasks_completed if taken.tasks_completed else None,
         "utilization": cpu_ns / (process.seconds * NS_PER_SECOND * workers) if process.seconds else None,
         "rss_peak_bytes": int(peaks.max()),
         "rss_peak_total_bytes": int(peaks.sum()),
-        "statements": int(words[:, Word.STATEMENTS].sum()),
+        "statements": statements,
+        # An idle worker's are a matter of time, not of work.
+        "statements_per_task": (statements - empty) / taken.tasks_completed if taken.tasks_completed else None,
         "idle_seconds": float(words[:, Word.IDLE_NS].sum() / NS_PER_SECOND),
         "longest_cycle_ns": int(words[:, Word.LONGEST_CYCLE_NS].max()),
         "polls": {

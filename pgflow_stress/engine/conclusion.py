@@ -23,6 +23,7 @@ from pgflow_stress.engine.event_words import describe_events
 from pgflow_stress.engine.measurement import Ending
 from pgflow_stress.engine.observation import Observation
 from pgflow_stress.engine.window import Stopped, Watched
+from pgflow_stress.engine.work import work_per_task
 from pgflow_stress.scenario.options import Orphans
 from pgflow_stress.scenario.plan import Plan
 
@@ -214,6 +215,7 @@ def _server(readings: Readings, taken: Accounts, *, whole: bool) -> Json:
             server["wal_bytes_per_task"] = (after.wal_bytes - before.wal_bytes) / taken.tasks_completed
         if before.cpu_ns is not None and after.cpu_ns is not None and whole:
             server["cpu_ns_per_task"] = (after.cpu_ns - before.cpu_ns) / taken.tasks_completed
+        server |= work_per_task(before.work, after.work, taken.tasks_completed)
     if before is not None and after is not None:
         server |= _upkeep(before, after)
     if readings.statements is not None:

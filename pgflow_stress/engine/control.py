@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 
 from pgflow_stress.core.result import Json
+from pgflow_stress.engine.work import Work, read_work
 
 _MOST_STATEMENTS = 50
 _CHECKPOINT_COUNTED_SECONDS = 0.5  # it is told as done a little before it is counted
@@ -49,6 +50,7 @@ class ServerReading:
     checkpoints: int | None = None  # begun
     autovacuums: Mapping[str, int] | None = None  # by table of pgflow's, pgmq's and realtime's, where there were any
     autoanalyzes: Mapping[str, int] | None = None
+    work: Work | None = None
 
 
 class Control:
@@ -149,6 +151,7 @@ class Control:
             checkpoints=self._checkpoints(),
             autovacuums={table: vacuums for table, vacuums, _ in upkeep if vacuums},
             autoanalyzes={table: analyzes for table, _, analyzes in upkeep if analyzes},
+            work=read_work(self.connection),
         )
 
     def mark(self, channel: str | None, text: str) -> None:

@@ -10,9 +10,8 @@ from pgflow_stress.core.errors import StressError
 from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.core.progress import Watch
 from pgflow_stress.core.recording import Recording
-from pgflow_stress.core.result import Json, Repetition
 from pgflow_stress.engine.interrupts import Interrupts
-from pgflow_stress.engine.measurement import Ending, Measurement
+from pgflow_stress.engine.measurement import Ending, Gathering, Measured, Measurement
 from pgflow_stress.engine.nursery import Nursery
 from pgflow_stress.engine.pinning import pin
 from pgflow_stress.engine.process import title
@@ -67,42 +66,39 @@ class Engine:
 
         Faults become endings of the measurement, so that what was measured before them is kept.
         """
+        gathering = Gathering(plan, str(target.isolation))
+        for index in range(plan.repetitions):
+            measured = self.measure_one(plan, target, record, watch, index)
+            gathering.add(measured)
+            if not measured.goes_on:
+                break
+        return gathering.measurement()
+
+    def measure_one(
+        self, plan: Plan, target: Target, record: Callable[[Recording], None], watch: Watch, index: int
+    ) -> Measured:
+        """One repetition of a scenario, on a database of its own; faults become endings of it."""
         from pgflow_stress.engine.repetition import Surroundings, run_repetition  # noqa: PLC0415
 
         around = Surroundings(plan, self._arena, self._nursery, self._interrupts, watch, record, target.embedded)
-        repetitions: list[Repetition] = []
-        endings: list[Ending] = []
-        parameters: Json = {**plan.parameters(), "isolation": str(target.isolation)}
-        by_worker = [0] * plan.options.workers
-        for index in range(plan.repetitions):
-            warmup = index < plan.options.warmup
-            nonce = ids.new_nonce()
-            try:
-                watch.phase("set-up", plan.scenario, index)
-                with self._interrupts.deferred():
-                    database = target.acquire(nonce)
-                    try:
-                        self._interrupts.check()
-                        done = run_repetition(around, database, nonce, index, warmup)
-                    finally:
-                        left = target.release(database)
-            except StressError as fault:
-                endings.append(Ending(fault.exit_code, f"{plan.scenario}, repetition {index}: {fault}"))
-                break
-            repetitions.append(done.repetition)
-            endings += done.endings
-            parameters["vt"] = done.vt_seconds
-            by_worker = [have + more for have, more in zip(by_worker, done.tasks_by_worker, strict=True)]
-            if left.leftovers:
-                endings.append(
-                    Ending(
-                        ExitCode.CHECK_FAILED,
-                        f"{plan.scenario}, repetition {index}: left behind: {'; '.join(left.leftovers)}",
-                    )
-                )
-            if not done.goes_on:
-                break
-            if self._interrupts.count:
-                endings.append(Ending(ExitCode.INTERRUPTED, f"{plan.scenario}: interrupted after repetition {index}"))
-                break
-        return Measurement(plan, tuple(repetitions), tuple(endings), parameters, tuple(by_worker))
+        nonce = ids.new_nonce()
+        which = f"{plan.scenario}, repetition {index}"
+        try:
+            watch.phase("set-up", plan.scenario, index)
+            with self._interrupts.deferred():
+                database = target.acquire(nonce)
+                try:
+                    self._interrupts.check()
+                    done = run_repetition(around, database, nonce, index, index < plan.options.warmup)
+                finally:
+                    left = target.release(database)
+        except StressError as fault:
+            return Measured(None, (Ending(fault.exit_code, f"{which}: {fault}"),))
+        endings = list(done.endings)
+        if left.leftovers:
+            endings.append(Ending(ExitCode.CHECK_FAILED, f"{which}: left behind: {'; '.join(left.leftovers)}"))
+        interrupted = done.goes_on and bool(self._interrupts.count)
+        if interrupted:
+            endings.append(Ending(ExitCode.INTERRUPTED, f"{plan.scenario}: interrupted after repetition {index}"))
+        goes_on = done.goes_on and not interrupted
+        return Measured(done.repetition, tuple(endings), done.vt_seconds, done.tasks_by_worker, goes_on)

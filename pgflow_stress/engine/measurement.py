@@ -1,4 +1,4 @@
-"""What the engine hands on when a scenario has ended."""
+"""What the engine hands on: of one repetition, and when a scenario has ended."""
 
 from __future__ import annotations
 
@@ -18,6 +18,17 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """What became of one repetition; None where a fault came before anything was measured."""
+
+    repetition: Repetition | None
+    endings: tuple[Ending, ...]
+    vt_seconds: int = 0
+    tasks_by_worker: tuple[int, ...] = ()
+    goes_on: bool = False  # whether another repetition makes sense
+
+
+@dataclass(frozen=True, slots=True)
 class Measurement:
     """A scenario's repetitions, and why it ended as it did; no endings means 0."""
 
@@ -26,3 +37,30 @@ class Measurement:
     endings: tuple[Ending, ...]
     parameters: Json  # plan.parameters() with what was measured filled in: vt, isolation
     tasks_by_worker: tuple[int, ...]
+
+
+class Gathering:
+    """Puts a measurement together as its repetitions come."""
+
+    def __init__(self, plan: Plan, isolation: str) -> None:
+        """Nothing measured yet."""
+        self._plan = plan
+        self._repetitions: list[Repetition] = []
+        self._endings: list[Ending] = []
+        self._parameters: Json = {**plan.parameters(), "isolation": isolation}
+        self._by_worker = [0] * plan.options.workers
+
+    def add(self, measured: Measured) -> None:
+        """The next one."""
+        self._endings += measured.endings
+        if measured.repetition is None:
+            return
+        self._repetitions.append(measured.repetition)
+        self._parameters["vt"] = measured.vt_seconds
+        self._by_worker = [have + more for have, more in zip(self._by_worker, measured.tasks_by_worker, strict=True)]
+
+    def measurement(self) -> Measurement:
+        """All that came."""
+        return Measurement(
+            self._plan, tuple(self._repetitions), tuple(self._endings), self._parameters, tuple(self._by_worker)
+        )

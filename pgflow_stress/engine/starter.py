@@ -21,6 +21,7 @@ from pgflow_stress.engine.pinning import pin, pin_backend
 from pgflow_stress.engine.priming import prime
 from pgflow_stress.engine.process import leave_signals_to_the_coordinator, rss_peak_bytes, title
 from pgflow_stress.engine.statements import statements
+from pgflow_stress.engine.work import hand_over
 from pgflow_stress.scenario.options import Mode
 from pgflow_stress_hot.clock import monotonic_ns
 from pgflow_stress_hot.connection import BorrowedConnection
@@ -81,6 +82,7 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> ChildExit:
     )
     starter = Starter(account, payload(options.payload_bytes))
     prime(single, connection)
+    hand_over(connection)
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -90,6 +92,8 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> ChildExit:
         end = starter.run(borrowed)
         words[Word.NOTICES] = borrowed.notices
         words[Word.WARNINGS] = note_warnings(region, borrowed, Operation.START_FLOW)
+    if end in (END_DONE, END_STOPPED) and arena.header[Header.STOP] < Stop.NOW:
+        hand_over(connection)
     words[Word.RSS_PEAK_BYTES] = rss_peak_bytes()
     if end not in (END_DONE, END_STOPPED):
         return ChildExit.LOST_CONNECTION if end == END_LOST else ChildExit.REFUSED

@@ -23,6 +23,7 @@ from pgflow_stress.engine.pinning import pin, pin_backend
 from pgflow_stress.engine.priming import prime
 from pgflow_stress.engine.process import leave_signals_to_the_coordinator, rss_peak_bytes, title
 from pgflow_stress.engine.statements import PING, statements
+from pgflow_stress.engine.work import hand_over
 from pgflow_stress.scenario.options import Mode
 from pgflow_stress_hot.clock import monotonic_ns
 from pgflow_stress_hot.connection import BorrowedConnection, round_trips
@@ -90,6 +91,7 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> None:
         _measure_round_trips(arena, region, connection)
         words[Word.PRIMED_TASK_NS] = prime(order, connection)
         _touch(arena, order)
+        hand_over(connection)
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -111,6 +113,8 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> None:
             _leave(arena, order, ChildExit.LOST_CONNECTION if end == END_LOST else ChildExit.REFUSED)
         if arena.header[Header.STOP] >= Stop.NOW:
             _leave(arena, order, ChildExit.DONE)
+        if state is State.PROCESSED:
+            hand_over(connection)
         words[Word.STATE] = state
     words[Word.RSS_PEAK_BYTES] = rss_peak_bytes()
     wait_for(arena, State.ENDED)  # the backend stays while the coordinator reads what it cost

@@ -79,6 +79,7 @@ def _metric(metric: MetricComparison, within: float) -> Json:
         "p_holm": metric.p_holm,
         "p_equivalent": metric.p_equivalent,
         "detectable": metric.detectable,
+        "exact": metric.exact,
         "noise": {"share": noise.share, "measured": noise.measured} if noise else None,
     }
 

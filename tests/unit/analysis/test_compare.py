@@ -127,7 +127,7 @@ def test_a_summary_that_is_not_its_repetitions_is_not_believed() -> None:
     assert "summary of the candidate" in primary(found).reason
 
 
-@pytest.mark.parametrize("values", [(float("nan"),) * 10, (0.0,) * 10, (-1.0, 1.0) * 5, ("9",) * 10, (5.0,) * 10])
+@pytest.mark.parametrize("values", [(float("nan"),) * 10, (0.0,) * 10, (-1.0, 1.0) * 5, ("9",) * 10])
 def test_a_test_that_cannot_be_computed_gives_no_verdict(values: tuple[float, ...]) -> None:
     base, candidate = in_turns(1.0)
     name = "server.probe_ns_per_task"

@@ -1,0 +1,163 @@
+"""Differences planted into pgflow, and how often `compare --interleave` finds them: for prove_statistics.
+
+Planted is a trigger on pgflow.step_tasks that fires when complete_task marks a task completed: one more migration
+beside pgflow's own, so that both sides are what a user compares, two directories of migrations.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pgflow_stress.analysis.statistics import paired, pairs_for
+from pgflow_stress.core.exit_codes import ExitCode
+from pgflow_stress.target.assets import pgflow_migrations
+
+VERSION = "0.8.1"
+JOB = "concurrent-flows --flows 4 --runs 40 --steps 10 --workers 1"
+COUNTERS = ("wal_bytes", "wal_records", "rows", "xids", "buffers")
+LIMIT_PERCENT = 0.5  # of a counter's gate: half of what is planted
+WAL_RISE, SLOW_DOWN = 0.01, 0.10
+EVERY = 10  # tasks: the smallest record that can be planted is about 1 % of one task's WAL by itself
+_RECORD_BYTES = 64  # of a logical message: headers, "planted" and rounding
+
+_MIGRATION = """
+CREATE FUNCTION pgflow.planted() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE until timestamptz := clock_timestamp() + interval '{microseconds} microseconds';
+BEGIN
+  {emit}
+  WHILE clock_timestamp() < until LOOP END LOOP;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER planted AFTER UPDATE ON pgflow.step_tasks FOR EACH ROW
+  WHEN (new.status = 'completed' AND old.status <> 'completed' AND new.message_id % {every} = 0)
+  EXECUTE FUNCTION pgflow.planted();
+"""
+
+
+@contextmanager
+def planted(*, wal_bytes: int = 0, microseconds: int = 0, every: int = 1) -> Iterator[Path]:
+    """A directory of migrations with so much planted into every so manieth completed task."""
+    with tempfile.TemporaryDirectory(prefix="pgflow-planted-") as folder:
+        for path in pgflow_migrations(VERSION, lambda line: print(line, file=sys.stderr)).glob("*.sql"):
+            shutil.copy(path, folder)
+        message = max(1, wal_bytes - _RECORD_BYTES)
+        emit = f"PERFORM pg_logical_emit_message(true, 'planted', repeat('x', {message}));" if wal_bytes else ""
+        text = _MIGRATION.format(microseconds=microseconds, emit=emit, every=every)
+        Path(folder, "29990101000000_pgflow_planted.sql").write_text(text)
+        yield Path(folder)
+
+
+def tool(*arguments: object) -> tuple[int, Any]:
+    """One call of the tool: its code and the document of its --json."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "found.json")
+        command = [sys.executable, "-m", "pgflow_stress.cli.main", *map(str, arguments), "--quiet", "--json", path]
+        ended = subprocess.run(command, stdin=subprocess.DEVNULL, check=False)
+        return ended.returncode, json.loads(path.read_text()) if path.exists() else None
+
+
+@dataclass(frozen=True)
+class Comparer:
+    """`compare --interleave` of one job, with one primary metric and its gates."""
+
+    primary: str
+    gates: tuple[str, ...]
+    pairs: int
+
+    def of(self, base: object, candidate: object, seed: int) -> dict[str, Any]:
+        """One comparison of two versions."""
+        gates = [part for gate in self.gates for part in ("--fail-on", gate)]
+        code, document = tool(
+            "compare", "--interleave", "--vary", f"pgflow={base};{candidate}", *JOB.split(),
+            "--repetitions", self.pairs, "--seed", seed, "--primary", self.primary, *gates,
+        )  # fmt: skip
+        if document is None or code not in (ExitCode.DONE, ExitCode.GATE_FAILED):
+            raise SystemExit(f"a comparison ended with {code}: nothing is proven")
+        (one,) = document["comparisons"]
+        metric = next(metric for metric in one["metrics"] if metric["primary"])
+        return {
+            "fired": [gate["text"] for gate in one["gates"] if gate["fired"]],
+            "verdict": metric["verdict"],
+            "ratio": metric["ratio"],
+            "ci95": metric["ci95"],
+            "pairs": metric["n"][0],
+        }
+
+
+def tell(**values: object) -> None:
+    """A line of JSON."""
+    print(json.dumps(values), flush=True)
+
+
+def measured(metric: str) -> float:
+    """The mean of a metric of the job, of one short run."""
+    code, document = tool("run", *JOB.split(), "--repetitions", 3)
+    if code:
+        raise SystemExit(f"a run ended with {code}: nothing is proven")
+    return float(document["summary"][metric]["mean"])
+
+
+def prove_wal(found: int, same: int, pairs: int) -> int:
+    """A rise of WAL per task is found each time; of one thing against itself no counter's gate ever fires."""
+    gates = tuple(f"server.{name}_per_task>+{LIMIT_PERCENT}%" for name in COUNTERS)
+    comparer = Comparer("server.wal_bytes_per_task", gates, pairs)
+    per_task = measured("server.wal_bytes_per_task")
+    tell(proof="planted-wal", wal_bytes_per_task=per_task, planted=WAL_RISE, job=JOB)
+    hits = false = 0
+    with planted(wal_bytes=round(EVERY * WAL_RISE * per_task), every=EVERY) as rising:
+        for seed in range(1, found + 1):
+            one = comparer.of(VERSION, rising, seed)
+            hits += gates[0] in one["fired"]
+            tell(planted=WAL_RISE, seed=seed, **one)
+    for seed in range(1, same + 1):
+        one = comparer.of(VERSION, VERSION, seed)
+        false += bool(one["fired"])
+        tell(planted=0, seed=seed, **one)
+    held = hits == found and not false
+    tell(proof="planted-wal", found=hits, of=found, false=false, of_same=same, held=held)
+    return 0 if held else 1
+
+
+def prove_slowdown(times: int, pilot_pairs: int) -> int:
+    """A slow-down of a tenth is found in 9 of 10, and lies within the interval in 17 of 20."""
+    primary = "execute.per_second"
+    task_us = 1e6 / measured(primary)  # one worker: what a task takes longer, all of them take longer
+    pairs = _pairs(primary, pilot_pairs)
+    tell(proof="planted-slowdown", task_us=task_us, planted=SLOW_DOWN, pairs=pairs, job=JOB)
+    comparer = Comparer(primary, (), pairs)
+    truth = 1 / (1 + SLOW_DOWN)
+    found = inside = 0
+    with planted() as base, planted(microseconds=round(SLOW_DOWN * task_us)) as slower:
+        for seed in range(1, times + 1):
+            one = comparer.of(base, slower, seed)
+            low, high = one["ci95"] or (1.0, 1.0)
+            found += one["verdict"] == "worse"
+            inside += low <= truth <= high
+            tell(seed=seed, truth=truth, **one)
+    held = found >= 0.9 * times and inside >= 0.85 * times
+    tell(proof="planted-slowdown", found=found, inside=inside, of=times, held=held)
+    return 0 if held else 1
+
+
+def _pairs(primary: str, pilot_pairs: int) -> int:
+    """So many that this difference is found in 19 of 20, at the spread of a pilot of one thing against itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "pilot")
+        code, _ = tool(
+            "compare", "--interleave", "--vary", f"pgflow={VERSION};{VERSION}", *JOB.split(), "--repetitions",
+            pilot_pairs, "--seed", 1_000, "--output", out,
+        )  # fmt: skip
+        if code:
+            raise SystemExit(f"the pilot ended with {code}: nothing is proven")
+        results = sorted(out.glob("*/result.json"))
+        base, candidate = (json.loads(path.read_text())["summary"][primary]["values"] for path in results)
+    return pairs_for(paired(base, candidate), 1 - 1 / (1 + SLOW_DOWN), power=0.95)
