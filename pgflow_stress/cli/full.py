@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pgflow_stress.analysis.evidence import Limits
+from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.core.result import Json, Repetition
 from pgflow_stress.scenario.options import Mode
 from pgflow_stress.scenario.plan import MOST_STEPS, MOST_TASKS, Plan, make_plan
@@ -61,7 +62,13 @@ def pilot_of(repetitions: Sequence[Repetition], wall_seconds: float) -> Pilot | 
 
 
 def room_plan(plan: Plan, limits: Limits) -> Plan:
-    """The largest plan that a pilot can ask for: the arena is mapped for it before anything is measured."""
+    """The largest plan that a pilot can ask for: the arena is mapped for it before anything is measured.
+
+    Raises:
+        UsageFault: the load is no drained backlog: how long its window is, is for --duration to say.
+    """
+    if plan.load_model != "backlog-drain":
+        raise UsageFault(f"--full sizes a drained backlog, and this load is {plan.load_model}: give --duration instead")
     return _of_tasks(plan, _tasks(plan, ROOM_PER_SECOND * plan.options.workers, limits))
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from pgflow_stress.analysis.evidence import Limits
 from pgflow_stress.cli import full
+from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.core.phase import nothing
 from pgflow_stress.scenario.options import Mode, RunOptions
 from pgflow_stress.scenario.plan import Plan, make_plan
@@ -63,6 +64,11 @@ def test_whatever_the_pilot_shows_the_plan_fits_the_room_that_was_made(scenario:
         sized = full.sized(plan, pilot, LIMITS)
         assert sized.expected_tasks <= room.expected_tasks
         assert (sized.flows, sized.options.repetitions) == (plan.flows, plan.options.repetitions)
+
+
+def test_only_a_drained_backlog_is_sized() -> None:
+    with pytest.raises(UsageFault, match="--full sizes a drained backlog, and this load is open"):
+        full.room_plan(replace(plan_of("single-flow"), load_model="open"), LIMITS)
 
 
 def test_a_pilot_is_two_repetitions_that_nothing_is_compared_with() -> None:
