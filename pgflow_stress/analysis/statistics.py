@@ -20,6 +20,7 @@ from scipy.special import nctdtr, stdtr, stdtrit
 LEVEL = 0.95
 ALPHA = 0.05
 POWER = 0.8
+_BEYOND_DOUBT = 30.0  # a difference of so many standard errors
 _MOST_REPETITIONS = 1_000_000
 _TOO_MANY = f"it would take more than {_MOST_REPETITIONS:,} repetitions"
 # Spread that is only rounding, of logs as far from 0 as those of nanoseconds: t would be anything.
@@ -345,7 +346,9 @@ def pairs_for(pilot: LogRatio, difference: float, alpha: float = ALPHA, power: f
 
     def is_enough(pairs: int) -> bool:
         critical = float(stdtrit(pairs - 1, 1 - alpha / 2))
-        return 1 - float(nctdtr(pairs - 1, wanted * math.sqrt(pairs) / deviation, critical)) >= power
+        shift = wanted * math.sqrt(pairs) / deviation
+        # Far beyond every doubt the noncentral t of scipy gives up.
+        return shift > _BEYOND_DOUBT or 1 - float(nctdtr(pairs - 1, shift, critical)) >= power
 
     low, high = n, n
     while not is_enough(high):

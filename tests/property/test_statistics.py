@@ -172,6 +172,12 @@ def test_pairs_for_a_difference_have_the_power_and_one_less_has_not(
     assert pairs == n or power(pairs - 1) < 0.8 + 1e-6
 
 
+def test_a_difference_far_beyond_every_doubt_needs_no_more_pairs_than_the_pilot() -> None:
+    pilot = LogRatio(0.3, 0.031083324718426376 / math.sqrt(14), 13)
+
+    assert statistics.pairs_for(pilot, 0.4453125) == 14
+
+
 def test_the_interval_covers_the_true_ratio_in_nineteen_of_twenty() -> None:
     generator, true, trials, covered, false = np.random.default_rng(7), 1.1, 2_000, 0, 0
     for _ in range(trials):
