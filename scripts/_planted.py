@@ -22,7 +22,7 @@ from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.target.assets import pgflow_migrations
 
 VERSION = "0.8.1"
-JOB = "concurrent-flows --flows 4 --runs 40 --steps 10 --workers 1"
+JOB = "concurrent-flows --flows 4 --runs 80 --steps 10 --workers 1"
 COUNTERS = ("wal_bytes", "wal_records", "rows", "xids", "buffers")
 LIMIT_PERCENT = 0.5  # of a counter's gate: half of what is planted
 WAL_RISE, SLOW_DOWN = 0.01, 0.10
