@@ -61,8 +61,13 @@ def tool(*arguments: object) -> tuple[int, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "found.json")
         command = [sys.executable, "-m", "pgflow_stress.cli.main", *map(str, arguments), "--quiet", "--json", path]
-        ended = subprocess.run(command, stdin=subprocess.DEVNULL, check=False)
-        return ended.returncode, json.loads(path.read_text()) if path.exists() else None
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
+            try:
+                code = process.wait()
+            except KeyboardInterrupt:  # it had the signal too, and is not to be killed while it cleans up
+                process.wait()
+                raise
+        return code, json.loads(path.read_text()) if path.exists() else None
 
 
 @dataclass(frozen=True)
