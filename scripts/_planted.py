@@ -22,7 +22,7 @@ from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.target.assets import pgflow_migrations
 
 VERSION = "0.8.1"
-JOB = "concurrent-flows --flows 4 --runs 40 --steps 10 --workers 1"
+JOB = "concurrent-flows --flows 4 --runs 80 --steps 10 --workers 1"
 COUNTERS = ("wal_bytes", "wal_records", "rows", "xids", "buffers")
 LIMIT_PERCENT = 0.5  # of a counter's gate: half of what is planted
 WAL_RISE, SLOW_DOWN = 0.01, 0.10
@@ -61,8 +61,13 @@ def tool(*arguments: object) -> tuple[int, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "found.json")
         command = [sys.executable, "-m", "pgflow_stress.cli.main", *map(str, arguments), "--quiet", "--json", path]
-        ended = subprocess.run(command, stdin=subprocess.DEVNULL, check=False)
-        return ended.returncode, json.loads(path.read_text()) if path.exists() else None
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
+            try:
+                code = process.wait()
+            except KeyboardInterrupt:  # it had the signal too, and is not to be killed while it cleans up
+                process.wait()
+                raise
+        return code, json.loads(path.read_text()) if path.exists() else None
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def main() -> int:
     wal = commands.add_parser("planted-wal")
     wal.add_argument("--found", type=int, default=10, help="comparisons with the planted rise [10]")
     wal.add_argument("--same", type=int, default=20, help="comparisons of one thing with itself [20]")
-    wal.add_argument("--pairs", type=int, default=5)
+    wal.add_argument("--pairs", type=int, default=6)
     slowdown = commands.add_parser("planted-slowdown")
     slowdown.add_argument("--times", type=int, default=20)
     slowdown.add_argument("--pilot", type=int, default=10, help="pairs of the pilot that says how many it takes [10]")
