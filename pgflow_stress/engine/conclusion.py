@@ -17,7 +17,7 @@ from pgflow_stress.engine.audit import AuditInput, Found, audit, skipped
 from pgflow_stress.engine.completion_series import completion_series
 from pgflow_stress.engine.control import Control, ServerReading
 from pgflow_stress.engine.crew import Crew
-from pgflow_stress.engine.event_accounts import account_for_events
+from pgflow_stress.engine.event_accounts import DOUBLED, account_for_events
 from pgflow_stress.engine.event_rows import EventInput
 from pgflow_stress.engine.event_words import describe_events
 from pgflow_stress.engine.measurement import Ending
@@ -151,7 +151,9 @@ def conclude(
         tasks=_tasks(subject.plan, taken, watched, found),
         events=examined.events,
         audit=found.audit,
-        incidents=_incidents(subject, arena, (*crew.incidents, *observed), watched, client),
+        incidents=_incidents(
+            subject, arena, (*crew.incidents, *observed, *doubled_by_pgflow(examined.events)), watched, client
+        ),
         client=client,
         server=_server(readings, taken, whole=not crew.replaced),
         lost_worker=crew.replaced,
@@ -175,6 +177,20 @@ def _tasks(plan: Plan, taken: Accounts, watched: Watched, found: Found) -> Tasks
         unfinished=0 if late else left,
         abandoned=abandoned,
         indeterminate=in_doubt,
+    )
+
+
+def doubled_by_pgflow(events: Json) -> tuple[Incident, ...]:
+    """Events that pgflow itself sends twice: neither duplicate nor unexpected, and to be known all the same."""
+    return tuple(
+        Incident(
+            str(one["name"]),
+            0,
+            "events",
+            f"{one['count']}: {', '.join(one['ids'][:_FIRST_IDS])}{', …' if one['count'] > _FIRST_IDS else ''}",
+        )
+        for one in events.get("differences", ())
+        if one["name"] == DOUBLED
     )
 
 

@@ -183,7 +183,7 @@ class _Accountant:
         more_stored = np.maximum(stored.astype(np.int64) - 1, 0)
         more_received = np.maximum(self._received.astype(np.int64) - np.maximum(stored, 1), 0)
         mine = own & (more_stored > 0)
-        self._add("doubled by pgflow", int(more_stored[mine].sum()), self._ids(mine), fault=False)
+        self._add(DOUBLED, int(more_stored[mine].sum()), self._ids(mine), fault=False)
         twice = ~own & (more_stored > 0)
         self._add("stored twice", int(more_stored[twice].sum()), self._ids(twice))
         again = more_received > 0
@@ -243,6 +243,7 @@ class _Accountant:
         return run_id(self._given.nonce, run)
 
 
+DOUBLED = "doubled by pgflow"
 _LATE = "not received yet"
 _CHECKS = {
     "events: every expected one is stored": ("never sent", "sent but not stored", "wrong topic", "wrong type"),
