@@ -1,14 +1,23 @@
-"""What worker and starter have in common: connecting, waiting at a barrier, ending, telling why."""
+"""What worker, starter and observer have in common: a life, connecting, waiting at a barrier, telling why it ended."""
 
 from __future__ import annotations
 
+import os
+import sys
 import time
+import traceback
+from collections.abc import Callable
 
+import numpy as np
 import psycopg
 
-from pgflow_stress.core.arena import Arena, Header, Stop
+from pgflow_stress.core.arena import Arena, Header, Stop, Word
+from pgflow_stress.core.errors import StressError
 from pgflow_stress.core.operations import Operation
-from pgflow_stress.engine.orders import ChildExit, State
+from pgflow_stress.engine.orders import ChildExit, Order, State
+from pgflow_stress.engine.pinning import pin
+from pgflow_stress.engine.process import leave_signals_to_the_coordinator, title
+from pgflow_stress_hot.clock import monotonic_ns
 from pgflow_stress_hot.recorder import Region
 
 _CONNECT_SECONDS = 10.0  # a server that recovers from a crash refuses for a while
@@ -21,6 +30,53 @@ class Ended(Exception):
     def __init__(self, code: ChildExit) -> None:
         """The code that its process ends with."""
         self.code = code
+
+
+def lead(
+    arena: Arena,
+    order: Order,
+    name: str,
+    live: Callable[[Region], ChildExit],
+    on_lost: ChildExit = ChildExit.LOST_CONNECTION,
+) -> int:
+    """The whole life of a child, in its process: its exit code, with the reason for a bad one left in the arena.
+
+    Args:
+        name: of the process, for its title.
+        live: what it does, on its region of the arena.
+        on_lost: what a lost connection ends it with.
+    """
+    leave_signals_to_the_coordinator()
+    title(name)
+    pin(order.cpus)
+    arena.lay_out(order.size)
+    words = arena.words[order.region]
+    words[Word.BIRTH_NS] = monotonic_ns()
+    words[Word.REPLACES] = 0 if order.replaces_region is None else 1 + order.replaces_region
+    words[Word.PID] = os.getpid()
+    region = Region(
+        words,
+        arena.row_bytes(order.region),
+        arena.counts[order.region],
+        arena.stats[order.region],
+        arena.errors[order.region].view(np.uint8),
+    )
+    try:
+        return int(live(region))
+    except Ended as ended:
+        return int(ended.code)
+    except StressError as error:
+        region.error(Operation.ROUND_TRIP, False, b"?????", str(error).encode())
+        return int(ChildExit.REFUSED)
+    except psycopg.Error as error:
+        tell(region, error)
+        lost = error.sqlstate is None or error.sqlstate[:2] in ("08", "57")
+        return int(on_lost if lost else ChildExit.REFUSED)
+    except Exception as error:
+        if os.environ.get("PGFLOW_STRESS_TRACEBACK"):
+            traceback.print_exc(file=sys.stderr)
+        region.error(Operation.ROUND_TRIP, False, b"?????", f"{type(error).__name__}: {error}".encode())
+        return int(ChildExit.BROKEN)
 
 
 def connect(arena: Arena, conninfo: str, title: str) -> psycopg.Connection:

@@ -7,12 +7,9 @@ by its place in it; notifications of the time between are gone, and that time is
 from __future__ import annotations
 
 import gc
-import os
 import resource
-import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 
 import numpy as np
@@ -20,13 +17,12 @@ import psycopg
 
 from pgflow_stress.core.arena import MOST_GAPS, Arena, Header, Stop, Word
 from pgflow_stress.core.errors import StressError
-from pgflow_stress.core.operations import Operation
+from pgflow_stress.engine.child import lead
 from pgflow_stress.engine.clock_relation import ClockRelation, relate
 from pgflow_stress.engine.driver import make_account
 from pgflow_stress.engine.observer_samples import Sampler
 from pgflow_stress.engine.orders import ChildExit, ObserverOrder, State, flow_slugs
-from pgflow_stress.engine.pinning import pin
-from pgflow_stress.engine.process import leave_signals_to_the_coordinator, rss_peak_bytes, title
+from pgflow_stress.engine.process import rss_peak_bytes
 from pgflow_stress.engine.sizing import observer_regions
 from pgflow_stress_hot.clock import monotonic_ns
 from pgflow_stress_hot.events import EventBook
@@ -44,39 +40,13 @@ _COPY_BOTH = psycopg.pq.ExecStatus.COPY_BOTH
 
 def observe(arena: Arena, order: ObserverOrder) -> int:
     """The whole life of an observer; its exit code. Runs in the forked child."""
-    leave_signals_to_the_coordinator()
-    title(f"observer {order.transport}")
-    pin(order.cpus)
-    arena.lay_out(order.size)
-    words = arena.words[order.region]
-    words[Word.BIRTH_NS] = monotonic_ns()
-    words[Word.REPLACES] = 0 if order.replaces_region is None else 1 + order.replaces_region
-    words[Word.PID] = os.getpid()
-    region = Region(
-        words,
-        arena.row_bytes(order.region),
-        arena.counts[order.region],
-        arena.stats[order.region],
-        arena.errors[order.region].view(np.uint8),
+    return lead(
+        arena,
+        order,
+        f"observer {order.transport}",
+        lambda region: _Observer(arena, order, region).live(),
+        on_lost=ChildExit.REFUSED,  # it has tried again for as long as it may
     )
-    try:
-        return int(_Observer(arena, order, region).live())
-    except psycopg.Error as error:
-        text = str(error).strip().splitlines()
-        _tell(region, error.sqlstate or "08000", text[0] if text else type(error).__name__)
-        return int(ChildExit.REFUSED)
-    except StressError as error:
-        _tell(region, "?????", str(error))
-        return int(ChildExit.REFUSED)
-    except Exception as error:
-        if os.environ.get("PGFLOW_STRESS_TRACEBACK"):
-            traceback.print_exc(file=sys.stderr)
-        _tell(region, "?????", f"{type(error).__name__}: {error}")
-        return int(ChildExit.BROKEN)
-
-
-def _tell(region: Region, sqlstate: str, text: str) -> None:
-    region.error(Operation.ROUND_TRIP, False, sqlstate.encode(), text.encode())
 
 
 class _Observer:

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import gc
-import os
-import sys
-import traceback
 from dataclasses import replace
 
-import numpy as np
-import psycopg
-
 from pgflow_stress.core.arena import Arena, Header, Stop, Word
-from pgflow_stress.core.errors import StressError
 from pgflow_stress.core.operations import Operation
-from pgflow_stress.engine.child import Ended, connect, tell, wait_for
+from pgflow_stress.engine.child import connect, lead, wait_for
 from pgflow_stress.engine.driver import END_DONE, END_LOST, END_STOPPED, make_account, note_warnings, payload
 from pgflow_stress.engine.orders import ChildExit, State, WorkerOrder, flow_slugs
-from pgflow_stress.engine.pinning import pin, pin_backend
+from pgflow_stress.engine.pinning import pin_backend
 from pgflow_stress.engine.priming import prime
-from pgflow_stress.engine.process import leave_signals_to_the_coordinator, rss_peak_bytes, title
+from pgflow_stress.engine.process import rss_peak_bytes
 from pgflow_stress.engine.statements import statements
 from pgflow_stress.engine.work import hand_over
 from pgflow_stress.scenario.options import Mode
-from pgflow_stress_hot.clock import monotonic_ns
 from pgflow_stress_hot.connection import BorrowedConnection
 from pgflow_stress_hot.recorder import Region
 from pgflow_stress_hot.starting import Starter
@@ -31,36 +23,7 @@ from pgflow_stress_hot.starting import Starter
 
 def start(arena: Arena, order: WorkerOrder) -> int:
     """The whole life of a starter; its exit code. Runs in the forked child."""
-    leave_signals_to_the_coordinator()
-    title(f"starter {order.slot}")
-    pin(order.cpus)
-    arena.lay_out(order.size)
-    words = arena.words[order.region]
-    words[Word.BIRTH_NS] = monotonic_ns()
-    words[Word.PID] = os.getpid()
-    region = Region(
-        words,
-        arena.row_bytes(order.region),
-        arena.counts[order.region],
-        arena.stats[order.region],
-        arena.errors[order.region].view(np.uint8),
-    )
-    try:
-        return int(_live(arena, order, region))
-    except Ended as ended:
-        return int(ended.code)
-    except StressError as error:
-        region.error(Operation.ROUND_TRIP, False, b"?????", str(error).encode())
-        return int(ChildExit.REFUSED)
-    except psycopg.Error as error:
-        tell(region, error)
-        lost = error.sqlstate is None or error.sqlstate[:2] in ("08", "57")
-        return int(ChildExit.LOST_CONNECTION if lost else ChildExit.REFUSED)
-    except Exception as error:
-        if os.environ.get("PGFLOW_STRESS_TRACEBACK"):
-            traceback.print_exc(file=sys.stderr)
-        region.error(Operation.ROUND_TRIP, False, b"?????", f"{type(error).__name__}: {error}".encode())
-        return int(ChildExit.BROKEN)
+    return lead(arena, order, f"starter {order.slot}", lambda region: _live(arena, order, region))
 
 
 def _live(arena: Arena, order: WorkerOrder, region: Region) -> ChildExit:

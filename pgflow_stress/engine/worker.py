@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import gc
 import mmap
-import os
-import sys
-import traceback
 
 import numpy as np
 import psycopg
 
 from pgflow_stress.core.arena import Arena, Header, Stop, Word
-from pgflow_stress.core.errors import StressError
 from pgflow_stress.core.operations import Operation
 from pgflow_stress.core.recording import EVENT_DTYPE
 from pgflow_stress.engine.adoption import adopt
-from pgflow_stress.engine.child import Ended, connect, tell, wait_for
+from pgflow_stress.engine.child import Ended, connect, lead, wait_for
 from pgflow_stress.engine.driver import END_DONE, END_LOST, END_STOPPED, Driver, make_account
 from pgflow_stress.engine.orders import ChildExit, State, WorkerOrder, flow_slugs
-from pgflow_stress.engine.pinning import pin, pin_backend
+from pgflow_stress.engine.pinning import pin_backend
 from pgflow_stress.engine.priming import prime
-from pgflow_stress.engine.process import leave_signals_to_the_coordinator, rss_peak_bytes, title
+from pgflow_stress.engine.process import rss_peak_bytes
 from pgflow_stress.engine.statements import PING, statements
 from pgflow_stress.engine.work import hand_over
 from pgflow_stress.scenario.options import Mode
-from pgflow_stress_hot.clock import monotonic_ns
 from pgflow_stress_hot.connection import BorrowedConnection, round_trips
 from pgflow_stress_hot.recorder import Region
 
@@ -35,38 +30,12 @@ _LEAST_ROWS_TOUCHED = 4096
 
 def work(arena: Arena, order: WorkerOrder) -> int:
     """The whole life of a worker; its exit code. Runs in the forked child."""
-    leave_signals_to_the_coordinator()
-    title(f"worker {order.slot}")
-    pin(order.cpus)
-    arena.lay_out(order.size)
-    words = arena.words[order.region]
-    words[Word.BIRTH_NS] = monotonic_ns()
-    words[Word.REPLACES] = 0 if order.replaces_region is None else 1 + order.replaces_region
-    words[Word.PID] = os.getpid()
-    region = Region(
-        words,
-        arena.row_bytes(order.region),
-        arena.counts[order.region],
-        arena.stats[order.region],
-        arena.errors[order.region].view(np.uint8),
-    )
-    try:
+
+    def live(region: Region) -> ChildExit:
         _live(arena, order, region)
-    except Ended as ended:
-        return int(ended.code)
-    except StressError as error:
-        region.error(Operation.ROUND_TRIP, False, b"?????", str(error).encode())
-        return int(ChildExit.REFUSED)
-    except psycopg.Error as error:
-        tell(region, error)
-        lost = error.sqlstate is None or error.sqlstate[:2] in ("08", "57")
-        return int(ChildExit.LOST_CONNECTION if lost else ChildExit.REFUSED)
-    except Exception as error:
-        if os.environ.get("PGFLOW_STRESS_TRACEBACK"):
-            traceback.print_exc(file=sys.stderr)
-        region.error(Operation.ROUND_TRIP, False, b"?????", f"{type(error).__name__}: {error}".encode())
-        return int(ChildExit.BROKEN)
-    return int(ChildExit.DONE)
+        return ChildExit.DONE
+
+    return lead(arena, order, f"worker {order.slot}", live)
 
 
 def _live(arena: Arena, order: WorkerOrder, region: Region) -> None:
