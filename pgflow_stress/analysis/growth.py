@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,15 @@ MODELS: dict[str, Callable[[Floats], Floats]] = {  # in order of growth
     "n²": lambda n: n * n,
 }
 CONSTANT = "constant"
+
+
+class Shown(StrEnum):
+    """What the growth a decade is shown to be."""
+
+    FLAT = "flat"  # it grows by less than FLAT_PER_DECADE
+    GROWS = "grows"
+    FALLS = "falls"
+    NOTHING = "cannot tell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +70,17 @@ class Growth:
     n: int  # values
 
     @property
-    def flat(self) -> bool:
-        """Whether it is shown to grow by less than FLAT_PER_DECADE."""
-        return self.per_decade.high < FLAT_PER_DECADE
+    def shown(self) -> Shown:
+        """What the whole interval says."""
+        low, high = self.per_decade.low, self.per_decade.high
+        if high < 0 and low < -FLAT_PER_DECADE:
+            return Shown.FALLS
+        if high < FLAT_PER_DECADE:
+            return Shown.FLAT
+        return Shown.GROWS if low > 0 else Shown.NOTHING
 
 
-def growth(sizes: Sequence[float], costs: Sequence[float]) -> Growth:
+def growth(sizes: Sequence[float] | Floats, costs: Sequence[float] | Floats) -> Growth:
     """The growth of a cost.
 
     Args:
@@ -130,7 +145,7 @@ def _affine(g: Floats, log_costs: Floats) -> _Fit:
         predicted = a + b * x
         jacobian = np.column_stack((1 / predicted, x / predicted))
         step, *_ = np.linalg.lstsq(jacobian, log_costs - np.log(predicted), rcond=None)
-        a_next, b_next = _inside(a, b, step, x)
+        a_next, b_next = _inside(a, b, np.asarray(step, dtype=np.float64), x)
         moved = abs(a_next - a) + abs(b_next - b)
         a, b = a_next, b_next
         if moved <= _CONVERGED * (a + b):

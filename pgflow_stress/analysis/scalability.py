@@ -55,7 +55,7 @@ class Scalability:
         return Parameter(math.exp(middle), math.exp(middle - half), math.exp(middle + half))
 
 
-def scalability(backends: Sequence[float], rates: Sequence[float]) -> Scalability:
+def scalability(backends: Sequence[float] | Floats, rates: Sequence[float] | Floats) -> Scalability:
     """Fit the law to the logs of rates.
 
     Args:

@@ -20,7 +20,7 @@ from pgflow_stress.core.errors import UsageFault
 PG_SETTING = "pg-setting"
 _ARGUMENTS = "pgflow_stress.cli.varying"
 # Where results go, what may be touched, and what both sides share: the engine has one order of turns and one pinning.
-_FIXED = frozenset(
+FIXED = frozenset(
     {"dsn", "yes-on", "allow-remote", "pin", "repetitions", "warmup", "full", "observer-cost", "threshold", "strict"}
     | {"progress", "quiet", "output", "json", "config"}
 )
@@ -52,6 +52,12 @@ class Sides:
     variation: Variation
     base: RunRequest
     candidate: RunRequest
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """What the sides are called."""
+        base, candidate = self.variation.labels
+        return base, candidate
 
 
 class VaryingCommand(OldScriptCommand):
@@ -118,25 +124,30 @@ def arguments_of(ctx: click.Context) -> tuple[str, ...]:
     return arguments
 
 
-def check_variation(ctx: click.Context, variation: Variation, run_options: Sequence[click.Parameter]) -> None:
+def check_variation(
+    ctx: click.Context,
+    variation: Variation,
+    run_options: Sequence[click.Parameter],
+    fixed: frozenset[str] = FIXED,
+) -> None:
     """Refuse what cannot be varied, or is typed as well.
 
     Raises:
         UsageFault: one of the two; what is near an unknown name is told.
     """
-    _check_name(variation, [outside_name(option).replace("_", "-") for option in run_options])
+    _check_name(variation, [outside_name(option).replace("_", "-") for option in run_options], fixed)
     _check_not_typed(ctx, variation)
 
 
-def _check_name(variation: Variation, known: Sequence[str]) -> None:
+def _check_name(variation: Variation, known: Sequence[str], fixed: frozenset[str]) -> None:
     if variation.setting:
         return
-    if variation.name in _FIXED:
+    if variation.name in fixed:
         raise UsageFault(f"--vary {variation.name}: it is the same for all that is compared")
     if variation.name == PG_SETTING:
         raise UsageFault(f"--vary {PG_SETTING}: name the setting, as in {PG_SETTING}.work_mem=4MB,64MB")
     if variation.name not in known:
-        varied = sorted(set(known) - _FIXED)
+        varied = sorted(set(known) - fixed)
         near = difflib.get_close_matches(variation.name, varied, n=3, cutoff=0.5) or ["workers", "completion", "pgflow"]
         raise UsageFault(f"--vary: run has no option {variation.name!r}; near it: {', '.join(near)}")
 
