@@ -140,10 +140,11 @@ class AutoPairs:
     def told(self, found: Comparison) -> str:
         """The same in a line."""
         said = self.reached(found)
-        smallest = said["smallest_difference"]
-        seen = "" if smallest is None else f": these pairs would have found {100 * smallest:.2g} %"
-        verb = "found as asked" if said["reached"] else "not reached"
-        return f"auto: {self._metric} ±{100 * self._asked:g} % with a power of {100 * said['power']:g} % {verb}{seen}"
+        smallest, asked = said["smallest_difference"], f"asked was {100 * self._asked:g} %"
+        if smallest is None:
+            return f"auto: what difference of {self._metric} these pairs find cannot be told; {asked}: not reached"
+        finding = f"these pairs find a difference of {self._metric} of {100 * smallest:.2g} % nine times in ten"
+        return f"auto: {finding}; {asked}: {'reached' if said['reached'] else 'not reached'}"
 
 
 def _by_index(repetitions: Sequence[Repetition], metric: str) -> dict[int, float]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pgflow_stress.cli.assemble import tool
 from pgflow_stress.cli.output import check_json, write_json
 from pgflow_stress.cli.streams import complain, say
 from pgflow_stress.core.calibration import SCHEMA
@@ -42,17 +43,22 @@ def execute(request: NoiseRequest) -> ExitCode:
         raise UsageFault("--noise boots the embedded server anew for each session: leave --dsn out")
     if request.json:
         check_json(request.json)
-    document: Json = {}
+    noise: Json = {}
+    around: Json = {}
     for number in range(1, request.sessions + 1):
         say(f"session {number} of {request.sessions}")
         try:
-            document = _keep(_session(request.target))
+            result = _session(request.target)
+            around = result["environment"]
+            noise = _keep(result)
         except RunFailed as fault:
             complain(str(fault))
             return fault.exit_code
     if request.json:
-        write_json({"schema": SCHEMA, "measurements": {"noise": document}}, request.json)
-    say(told(document))
+        document = {"schema": SCHEMA, "tool": tool(), "measured_at": noise["measured_at"], "seconds": None, "pin": {},
+                    "environment": {**around, "calibration": None}, "measurements": {"noise": noise}}  # fmt: skip
+        write_json(document, request.json)
+    say(told(noise))
     return ExitCode.DONE
 
 
@@ -127,7 +133,8 @@ def _now() -> str:
 def told(part: Json) -> str:
     """The noise in a line: how many sessions, since when, and what they show of the rate."""
     figures, sessions = part["figures"], part["facts"]["sessions"]
-    since = f"{len(sessions)} sessions, {sessions[0]['at'][:10]} to {sessions[-1]['at'][:10]}"
+    many = f"{len(sessions)} session{'' if len(sessions) == 1 else 's'}"
+    since = f"{many}, {sessions[0]['at'][:10]} to {sessions[-1]['at'][:10]}"
     if METRIC not in figures:
         return f"noise between sessions: not known yet ({since}; it takes 5)"
     return f"noise between sessions: {METRIC} ±{100 * figures[METRIC]['median']:.2g} % ({since})"

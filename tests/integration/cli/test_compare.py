@@ -27,6 +27,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     saved(slower, folder / "slower")
     saved(measured(1.0, seed=3, session=SESSION), folder / "like")
     saved(measured(0.5, n=4, session=SESSION), folder / "short")
+    saved(measured(0.5, n=1, session=SESSION), folder / "once")
     saved(measured(0.8, seed=2), folder / "elsewhere")
     saved(measured(1.0, name="single-flow"), folder / "other")
     single = measured(1.0, seed=5, name="single-flow", session=SESSION)
@@ -84,6 +85,10 @@ def test_markdown_goes_to_standard_output_and_json_beside_it_to_a_file(results: 
         ("base short --fail-on execute.per_second<-5%", 0),
         ("base short --fail-on execute.per_second<-5% --strict", 5),
         ("base short", 0),
+        ("base once", 0),
+        ("base once --strict", 5),
+        ("once base --fail-on execute.per_second<-5%", 0),
+        ("once once --fail-on execute.per_second<-5% --strict", 5),
         ("base short --strict", 5),
         ("base slower --strict --primary deliver.per_second", 5),
         ("base slower short --fail-on execute.per_second<-5% --strict", 5),  # 5 before 6
@@ -160,6 +165,9 @@ def test_each_candidate_and_each_scenario_has_its_own_section(results: Path) -> 
         ("base slower --repetitions 2", "--repetitions is for compare --interleave"),
         ("both slower", "scenario"),
         ("base other-schema.json", "not a pgflow-stress/result/1 document"),
+        ("other-schema.json base", "not a pgflow-stress/result/1 document"),
+        ("base older-schema.json", "not a pgflow-stress/result/1 document"),
+        ("base no-schema.json", "not a pgflow-stress/result/1 document"),
         ("base nan.json", "is not JSON: NaN is not JSON"),
         ("base infinite.json", "cannot be read"),
         ("base text.json", "cannot be read"),
@@ -172,6 +180,8 @@ def test_bad_input_is_2_and_one_line(results: Path, arguments: str, told: str) -
     text = json.dumps(document)
     rate = f'"per_second": {document["repetitions"][2]["phases"]["execute"]["per_second"]!r}'
     assert rate in text
+    (results / "older-schema.json").write_text(json.dumps({**document, "schema": "pgflow-stress/result/0"}))
+    (results / "no-schema.json").write_text(json.dumps({k: v for k, v in document.items() if k != "schema"}))
     (results / "other-schema.json").write_text(json.dumps({**document, "schema": "pgflow-stress/result/2"}))
     (results / "nan.json").write_text(text.replace(rate, '"per_second": NaN'))
     (results / "infinite.json").write_text(text.replace(rate, '"per_second": 1e999'))

@@ -132,7 +132,7 @@ def test_a_session_for_the_noise_is_kept_and_told_and_not_used_before_the_fifth(
     (session,) = noise["facts"]["sessions"]
     assert len(session["values"]["execute.per_second"]) == 5
     assert list(noise["figures"]) == ["sessions"]
-    kept = "noise between sessions: not known yet (1 sessions"
+    kept = "noise between sessions: not known yet (1 session,"
     assert kept in said
     assert kept in calibrate("--only", "clock")[2]
 
