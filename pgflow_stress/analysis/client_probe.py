@@ -55,10 +55,15 @@ class ClientProbe:
 
     def as_json(self) -> Json:
         """As the result has it."""
+        share = self.client_share if self.cost.is_lower else None
         return {
             "metric": METRIC,
             "one_more_worker": _json(self.worker),
-            "more_client_cost": {**_json(self.cost), "added_share": MORE_CLIENT_COST, "client_share": self.client_share},
+            "more_client_cost": {
+                **_json(self.cost),
+                "added_share": MORE_CLIENT_COST,
+                "client_share": share,
+            },
             "verdict": list(self.words()),
         }
 

@@ -26,7 +26,8 @@ def no_checkpoint_inside(evidence: Evidence) -> Iterator[Finding]:
     if over:
         total = sum(over.values())
         yield Finding(
-            f"checkpoint inside the window: {total:,} ({in_repetitions(over)}){_limit(most)}", _touched(evidence)
+            f"checkpoint inside the window: {total:,} ({in_repetitions(over)}){_limit(most)}",
+            touched_by_the_server(evidence),
         )
 
 
@@ -60,7 +61,7 @@ def _by_table(evidence: Evidence, what: str, key: str, most: int) -> Iterator[Fi
         yield Finding(
             f"{what} inside the window: {sum(over.values()):,}, of {first}{others} ({in_repetitions(over)})"
             f"{_limit(most)}",
-            _touched(evidence),
+            touched_by_the_server(evidence),
         )
 
 
@@ -123,7 +124,7 @@ def _timed(evidence: Evidence) -> frozenset[str]:
     return frozenset(name for name in evidence.summary if describe(name).kind in TIMED)
 
 
-def _touched(evidence: Evidence) -> frozenset[str]:
+def touched_by_the_server(evidence: Evidence) -> frozenset[str]:
     """Nothing for capacity: there the server's own work is a part of what is measured."""
     if evidence.parameters.get("purpose") == "capacity":
         return frozenset()

@@ -31,7 +31,7 @@ def client_signs(evidence: Evidence) -> list[Sign]:
     """All that say that the client was the limit; empty where it was not.
 
     Reads client["server_waited_share"] and ["run_queue_share"] of the workers' process phases (engine.accounts has
-    them), client["utilization"], and server["wait_events"]["worker"]["Client:ClientRead"] where it was sampled; and what
+    them), client["utilization"], server["wait_events"]["worker"]["Client:ClientRead"] where it was sampled, and what
     --probe-client showed.
     """
     limits = evidence.limits

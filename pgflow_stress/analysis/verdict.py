@@ -27,6 +27,7 @@ from pgflow_stress.analysis.observer_rules import (
     observer_was_there,
     observing_changed_nothing,
 )
+from pgflow_stress.analysis.plan_rules import plans_stayed
 from pgflow_stress.analysis.schedule_rules import every_run_was_started, schedule_was_kept
 from pgflow_stress.analysis.summary import summarise
 from pgflow_stress.analysis.window_rules import priming_was_enough, rate_is_stationary, tail_is_short
@@ -142,6 +143,7 @@ RULES: tuple[Rule, ...] = (  # in the order in which a reader should meet their 
     window_has_checkpoints,
     no_autovacuum_inside,
     no_autoanalyze_inside,
+    plans_stayed,
     no_cpu_was_stolen,
     client_is_not_the_limit,
     priming_was_enough,

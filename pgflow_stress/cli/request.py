@@ -99,7 +99,9 @@ def _check_probe(values: dict[str, Any]) -> None:
     if not values["probe_client"]:
         return
     if values["observer_cost"]:
-        raise UsageFault("--probe-client and --observer-cost each interleave repetitions of their own: give one of them")
+        raise UsageFault(
+            "--probe-client and --observer-cost each interleave repetitions of their own: give one of them"
+        )
     if values["rate"] is not None or values["stages"]:
         raise UsageFault("--probe-client asks what holds the rate, and the rate of an open load is its schedule's")
     if values["repetitions"] < _LEAST_FOR_COST or not values["warmup"]:

@@ -21,7 +21,19 @@ PG_SETTING = "pg-setting"
 _ARGUMENTS = "pgflow_stress.cli.varying"
 # Where results go, what may be touched, and what both sides share: the engine has one order of turns and one pinning.
 _FIXED = frozenset(
-    {"dsn", "yes-on", "allow-remote", "pin", "repetitions", "warmup", "full", "observer-cost", "probe-client", "threshold", "strict"}
+    {
+        "dsn",
+        "yes-on",
+        "allow-remote",
+        "pin",
+        "repetitions",
+        "warmup",
+        "full",
+        "observer-cost",
+        "probe-client",
+        "threshold",
+        "strict",
+    }
     | {"progress", "quiet", "output", "json", "config"}
 )
 

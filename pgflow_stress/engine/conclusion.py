@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import psycopg
 
@@ -40,6 +40,7 @@ class Readings:
     after: ServerReading | None
     statements: list[Json] | None
     host: Json  # host_cpu.cpu_shares
+    plans: Json = field(default_factory=dict)  # of hot statements at both ends: as the result's `server` has them
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +244,7 @@ def _server(readings: Readings, taken: Accounts, *, whole: bool) -> Json:
         server |= work_per_task(before.work, after.work, taken.tasks_completed)
     if before is not None and after is not None:
         server |= _upkeep(before, after)
+    server |= readings.plans
     if readings.statements is not None:
         server["statements"] = readings.statements
     return server

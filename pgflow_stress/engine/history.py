@@ -1,4 +1,4 @@
-"""Ages a database: tasks finished through pgflow by a crew of ours, under slugs of their own, before anything counts."""
+"""Ages a database: tasks that a crew of ours finishes through pgflow, under slugs of their own, before it counts."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ def _repetition(repetition: Repetition) -> Json:
         "tasks": repetition.tasks,
         "checks": repetition.audit.checks,
         "client": _side("client", {k: v for k, v in repetition.client.items() if k != "series"}),
-        "server": _side("server", repetition.server),
+        "server": _side("server", {k: v for k, v in repetition.server.items() if k != "plans"}),
     }
 
 

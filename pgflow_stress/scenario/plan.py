@@ -98,7 +98,8 @@ class Plan:
     @property
     def most_workers(self) -> int:
         """Of any of its repetitions."""
-        return self.options.workers + (1 if self.options.probe_client else 0)
+        more = self.options.probe_client and self.probe is not Probe.MORE_WORKERS
+        return self.options.workers + (1 if more else 0)
 
     def at(self, index: int, client_ns_per_task: float) -> Plan:
         """The plan of one repetition: as it is, or with what --probe-client changes in it.

@@ -1,4 +1,4 @@
-"""`--probe-client`: what is changed in which repetition. Each kind comes once in a turn, its order drawn by the seed."""
+"""`--probe-client`: what is changed in which repetition. Each kind comes once in a turn, in an order that is drawn."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class Target(Protocol):
     def release(self, database: Database) -> CleanUp:
         """Remove what the repetition left, end its backends, and verify."""
 
-    def aged(self, nonce: int, fill: Callable[[Database], None]) -> AbstractContextManager[None]:
+    def aged(self, nonce: int, fill: Callable[[Database], None], /) -> AbstractContextManager[None]:
         """What `acquire` gives in the block is cloned from a database that `fill` has filled, and has left.
 
         Raises:

@@ -277,7 +277,7 @@ class PrefixTarget(GivenTarget):
             control.execute("SELECT pg_advisory_unlock(%s, %s)", (PREFIX_LOCK, lock_key(nonce)))
         return CleanUp(tuple(left))
 
-    def aged(self, nonce: int, fill: Callable[[Database], None]) -> contextlib.AbstractContextManager[None]:
+    def aged(self, _nonce: int, _fill: Callable[[Database], None]) -> contextlib.AbstractContextManager[None]:
         """Never: it is refused before anything is opened."""
         raise UsageFault(AGES_NOTHING)
 
