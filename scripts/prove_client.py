@@ -4,7 +4,7 @@
     neighbour  niced workers share a core with two busy processes, the server has another
     quiet      nothing planted
 
-Of the slow runs every rate of tasks must be marked client-bound, of the quiet ones none; their audits hold all the same.
+Of the slow runs every rate of tasks must be marked client-bound, of the quiet ones none; all their audits hold.
 Prints a line of JSON a run, then one over all. `--times N` of each in all (30), half of the slow ones of each kind.
 """
 

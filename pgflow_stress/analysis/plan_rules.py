@@ -8,7 +8,6 @@ from pgflow_stress.analysis.disturbance_rules import touched_by_the_server
 from pgflow_stress.analysis.evidence import Evidence, Finding, in_repetitions
 from pgflow_stress.core.result import Repetition
 
-
 _HOTTEST = ("complete_task", "start_tasks", "read")
 
 

@@ -102,7 +102,7 @@ class PlanWatch:
                 )  # fmt: skip
 
     def look(self) -> Plans:
-        """The plans that one more run is driven by, by statement; none where they cannot be seen, and `why` says why."""
+        """The plans that one more run is driven by, by statement; none where they cannot be seen, as `why` says."""
         if self.why:
             return {}
         try:

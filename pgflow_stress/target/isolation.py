@@ -38,6 +38,7 @@ class GivenTarget(ABC):
     """What the three have in common: one control connection, whose advisory locks say that their owner lives."""
 
     embedded = False
+    can_age: bool
     isolation: Isolation
 
     def __init__(self, reached: Reached, options: TargetOptions, say: Say) -> None:
@@ -55,6 +56,10 @@ class GivenTarget(ABC):
     @abstractmethod
     def release(self, database: Database) -> CleanUp:
         """Remove what the repetition left, and verify."""
+
+    @abstractmethod
+    def aged(self, nonce: int, fill: Callable[[Database], None], /) -> contextlib.AbstractContextManager[None]:
+        """Databases from an aged one, for the length of a block."""
 
     @abstractmethod
     def _lock(self, connection: Connection) -> None:

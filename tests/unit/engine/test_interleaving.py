@@ -37,7 +37,7 @@ def good(plan: Plan, index: int) -> Measured:
 
 
 def sides(repetitions: int = 3, warmup: int = 1) -> list[Side]:
-    target: Any = types.SimpleNamespace(isolation=Isolation.CLONE)
+    target: Any = types.SimpleNamespace(isolation=Isolation.CLONE, can_age=False)
     options = (RunOptions(workers=workers, repetitions=repetitions, warmup=warmup) for workers in (1, 2))
     return [Side(make_plan("single-flow", one), target, lambda _recording: None) for one in options]
 
