@@ -82,10 +82,16 @@ def test_upkeep_of_tables_inside_the_window_is_told_by_table(run: Run) -> None:
         assert len(told) == bool(server[f"{what}s"])
 
 
-def test_other_limits_are_in_the_result_and_decide(run: Run) -> None:
-    code, document, said = run(*SMALL, *ONCE, "--limit", "min_phase_seconds=0.01", "--limit", "min_cycles_per_worker=1")
+def test_other_limits_and_a_history_are_in_the_result_and_decide(run: Run) -> None:
+    limits = ("--limit", "min_phase_seconds=0.01", "--limit", "min_cycles_per_worker=1")
+    code, document, said = run(*SMALL, *ONCE, *limits, "--history", 45)
 
+    (repetition,), parameters = document["repetitions"], document["scenario"]["parameters"]
     assert code == 0, said
+    assert (parameters["history"], parameters["after_history"][:6]) == (50, "VACUUM")
+    assert "aged database: 50 finished tasks" in " ".join(said.split())
+    assert repetition["tasks"]["expected"] == repetition["tasks"]["completed"] == 600
+    assert repetition["audit"]["ok"]
     assert document["scenario"]["parameters"]["limits"]["min_phase_seconds"] == 0.01
     assert not [reason for reason in document["verdict"]["reasons"] if "too short" in reason or "cycles" in reason]
 
@@ -109,10 +115,10 @@ def test_a_full_run_says_how_long_first_and_lasts_as_long_as_the_rules_ask(run: 
     assert document["repetitions"][0]["audit"]["ok"]
 
 
-def test_a_slow_client_a_changed_plan_and_a_history_are_told(target: Target, tmp_path: Path) -> None:
+def test_a_slow_client_and_a_changed_plan_are_told(target: Target, tmp_path: Path) -> None:
     path = tmp_path / "r.json"
     environment = {k: v for k, v in os.environ.items() if k == "PGFLOW_STRESS_STATE" or not k.startswith("PGFLOW_")}
-    asked = ("concurrent-flows", "--flows", 2, "--runs", 40, "--steps", 5, "--history", 45, "--client-delay", 3000)
+    asked = ("concurrent-flows", "--flows", 2, "--runs", 40, "--steps", 5, "--client-delay", 3000)
     arguments = [*map(str, (*asked, *ONCE)), "--json", str(path)]
     with subprocess.Popen(
         [*COMMAND, *arguments], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment
@@ -126,15 +132,13 @@ def test_a_slow_client_a_changed_plan_and_a_history_are_told(target: Target, tmp
         assert running.wait(150) == 0, said
 
     document = json.loads(path.read_text())
-    (repetition,), parameters = document["repetitions"], document["scenario"]["parameters"]
+    (repetition,) = document["repetitions"]
     reasons = document["verdict"]["metrics"]["process.per_second"]["reasons"]
     assert repetition["client"]["server_waited_share"] > 0.1
     assert any(reason.startswith("client-bound: the server waited for the workers") for reason in reasons)
     assert any(reason.startswith("plan changed inside the window: ") for reason in reasons)
     assert repetition["audit"]["ok"]
     assert repetition["tasks"]["expected"] == repetition["tasks"]["completed"] == 200
-    assert (parameters["history"], parameters["after_history"][:6]) == (45, "VACUUM")
-    assert "aged database: 45 finished tasks" in " ".join(said.split())
     assert "limited by the client" in " ".join(said.split())
 
 

@@ -18,7 +18,7 @@ from tests.fixtures.windows import build_window
 QUIET = {"server_waited_share": 0.0005, "run_queue_share": 0.015, "utilization": 0.004}
 
 
-def window(index: int, *, server: dict[str, Any] | None = None, busy: float = 0.7, **client: float) -> Repetition:
+def window(index: int, *, server: dict[str, Any] | None = None, busy: float = 0.7, **client: Any) -> Repetition:
     found = build_window(index, server=server, host={"busy_share": busy})
     return replace(found, client={**found.client, **QUIET, **client})
 
@@ -35,12 +35,12 @@ def verdict_of(*repetitions: Repetition, limits: Limits | None = None) -> Verdic
         ({"utilization": 0.97}, "workers were on CPU 97% of their time, over 90%"),
     ],
 )
-def test_each_evidence_marks_the_rates_of_tasks_and_nothing_else(client: dict[str, float], told: str) -> None:
+def test_each_evidence_marks_the_rates_of_tasks_and_nothing_else(client: dict[str, Any], told: str) -> None:
     verdict = verdict_of(window(1), window(2, **client), window(3))
 
     assert verdict.reasons == (f"{CLIENT_BOUND}: {told} (repetition 2)",)
     assert not any(verdict.metrics[f"{phase}.per_second"].valid for phase in ("process", "execute", "end_to_end"))
-    assert verdict.metrics["create.per_second"].valid
+    assert not any(CLIENT_BOUND in reason for reason in verdict.metrics["create.per_second"].reasons)
     assert verdict.metrics["server.wal_bytes_per_task"].valid
 
 
@@ -88,4 +88,4 @@ def test_what_the_probe_shows_is_evidence_too() -> None:
     verdict = verdict_of(*repetitions)
 
     assert len([one for one in repetitions if one.counted]) == 5
-    assert any("10% more client cost lowered the rate by 7" in reason for reason in verdict.reasons)
+    assert any("10% more client cost lowered the rate by 6.8%" in reason for reason in verdict.reasons)

@@ -30,8 +30,8 @@ def test_a_probe_runs_each_kind_once_a_turn_and_as_it_is_while_it_warms_up() -> 
         ("--probe-client --warmup 0", "--warmup 1"),
         ("--probe-client --rate 5 --duration 1s", "its schedule's"),
         ("--probe-client --events wal --observer-cost", "give one of them"),
-        ("--client-delay -1", "client-delay"),
-        ("--history -1", "history"),
+        ("--client-delay -1", "not in the range"),
+        ("--history -1", "not in the range"),
     ],
 )
 def test_what_does_not_go_together_is_refused(arguments: str, told: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import types
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +27,9 @@ class FakeEngine:
     def __init__(self, behave: Behaviour) -> None:
         self.behave = behave
         self.asked: list[tuple[int, int]] = []  # workers, index
+
+    def aged(self, _plan: Plan, _target: Any, _watch: Any) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
 
     def measure_one(self, plan: Plan, _target: Any, _record: Any, _watch: Any, index: int) -> Measured:
         self.asked.append((plan.options.workers, index))
