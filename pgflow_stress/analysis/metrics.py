@@ -108,6 +108,10 @@ METRICS: dict[str, MetricInfo] = {
         MetricInfo("steady.seconds", "s", "duration", None, "first poll sent to first idle worker"),
         MetricInfo("client.cpu_ns_per_task", "ns", "cost", "lower", "CPU time of the workers a completed task"),
         MetricInfo("client.utilization", "", "share", None, "share of the process phase that a worker spent on CPU"),
+        MetricInfo(
+            "client.server_waited_share", "", "share", None, "share of the workers' time: work in hand, nothing sent"
+        ),
+        MetricInfo("client.run_queue_share", "", "share", None, "share of the workers' time: runnable and not run"),
         MetricInfo("client.rss_peak_bytes", "bytes", "size", "lower", "most memory resident of the largest worker"),
         MetricInfo("client.host.busy_share", "", "share", None, "share of this host's CPU time that was not idle"),
         MetricInfo("client.host.steal_share", "", "share", None, "share of this host's CPU time given to other guests"),

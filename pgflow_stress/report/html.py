@@ -17,7 +17,7 @@ from pgflow_stress.analysis.metrics import LATENCY_LEAVES, PHASES, describe
 from pgflow_stress.core.latency import merge
 from pgflow_stress.core.recording import Histogram
 from pgflow_stress.core.result import Json, Repetition, Result
-from pgflow_stress.report import event_words, words
+from pgflow_stress.report import client_words, event_words, words
 from pgflow_stress.report.html_events import events_view
 from pgflow_stress.report.svg import Bar, bars, percentile_plot
 
@@ -33,8 +33,8 @@ _KEY_FIGURES = (
 _PLOTTED = {"task": "process", "execute": "execute"}  # histogram -> the phase whose latency it is
 _DELIVERIES = "deliver_"  # histograms of events, one a type
 # Most parameters are options by the same name; steps, flows and runs are already scaled.
-_NOT_OPTIONS = ("scale", "pilot")
-_OTHER_NAMES = {"observer_delay_ms": "observer_delay", "limits": "limit"}
+_NOT_OPTIONS = ("scale", "pilot", "after_history")
+_OTHER_NAMES = {"observer_delay_ms": "observer_delay", "client_delay_us": "client_delay", "limits": "limit"}
 _DEFAULTS = {"limits": asdict(DEFAULT_LIMITS)}  # of those that are told only where they differ
 _SUMMARY_LATENCIES = ("p50", "p90", "p95", "p99", "p999", "p9999", "max")
 
@@ -55,6 +55,8 @@ def _view(result: Result, histograms: Mapping[str, Histogram]) -> Json:
         "reasons": result.verdict.reasons,
         "labels": words.labels(result),
         "limited_by": words.limited_by(result),
+        "client_probe": client_words.probe_lines(result.outcome),
+        "failures": client_words.failure_lines(result.outcome),
         "accounted_for": words.accounted_for(result),
         "audit": words.audit_words(result),
         "event_lines": event_words.event_lines(result),
@@ -104,6 +106,7 @@ def _label(repetition: Repetition) -> str:
         "interrupted": repetition.interrupted,
         "lost a worker": repetition.lost_worker,
         "without the observer": repetition.baseline,
+        repetition.probe: bool(repetition.probe),
     }
     kind = next((word for word, marked in marks.items() if marked), "")
     return f"{repetition.index} {kind}".strip()
@@ -158,7 +161,7 @@ def _repetition(repetition: Repetition) -> Json:
         "tasks": repetition.tasks,
         "checks": repetition.audit.checks,
         "client": _side("client", {k: v for k, v in repetition.client.items() if k != "series"}),
-        "server": _side("server", repetition.server),
+        "server": _side("server", {k: v for k, v in repetition.server.items() if k != "plans"}),
     }
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from pgflow_stress.analysis import formats
 from pgflow_stress.analysis.schedule_rules import schedule_words
 from pgflow_stress.core.result import Result
-from pgflow_stress.report import event_words, words
+from pgflow_stress.report import client_words, event_words, words
 
 _PERCENTILES = ("p50", "p95", "p99", "max")
 _STYLES = {"valid": "bold green", "quick look": "bold yellow", "not valid": "bold red"}
@@ -74,7 +74,9 @@ def render_summary(result: Result, console: Console, where_written: Path | str |
     _latencies(page, result)
     console.print()
     page.lines("limited by", [words.limited_by(result)])
-    lost = [words.accounted_for(result), *words.audit_words(result)]
+    if said := client_words.probe_lines(result.outcome):
+        page.lines("client probe", said)
+    lost = [words.accounted_for(result), *client_words.failure_lines(result.outcome), *words.audit_words(result)]
     page.lines("accounted for", lost, "" if _sound(result) else "red")
     if kept := schedule_words([one for one in result.repetitions if one.counted]):
         page.lines("schedule", [kept])
