@@ -17,7 +17,7 @@ Int64s = npt.NDArray[np.int64]
 RUN_HOPS = ("wait", "start")  # once a run
 STEP_HOPS = ("queue_wait", "claim", "work", "completion")  # once a step of its path
 HOPS = (*RUN_HOPS, *STEP_HOPS)
-TAIL = (0.985, 0.995)  # of the response times: about their p99, by as many runs on either side of it
+TAIL_PER_MILLE = (985, 995)  # of the response times: about their p99, by as many runs on either side of it
 LEAST_TAIL_RUNS = 10
 NO_STEP = -1
 
@@ -126,7 +126,7 @@ def hops_of(runs: RunStamps, paths: Int64s, tasks: TaskStamps) -> Hops:
 
 def tail_of(response_ns: Int64s) -> Int64s | None:
     """Which runs are between p98.5 and p99.5 of the response time, by rank; None for fewer than LEAST_TAIL_RUNS."""
-    low, high = (int(np.ceil(quantile * len(response_ns))) for quantile in TAIL)
+    low, high = (-(-len(response_ns) * per_mille // 1_000) for per_mille in TAIL_PER_MILLE)
     if high - low < LEAST_TAIL_RUNS:
         return None
     return np.argsort(response_ns, kind="stable")[low:high]
