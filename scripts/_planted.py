@@ -44,16 +44,22 @@ CREATE TRIGGER planted AFTER UPDATE ON pgflow.step_tasks FOR EACH ROW
 
 
 @contextmanager
-def planted(*, wal_bytes: int = 0, microseconds: int = 0, every: int = 1) -> Iterator[Path]:
-    """A directory of migrations with so much planted into every so manieth completed task."""
+def migrations_with(sql: str) -> Iterator[Path]:
+    """A directory of pgflow's migrations, and one more behind them that plants `sql`."""
     with tempfile.TemporaryDirectory(prefix="pgflow-planted-") as folder:
         for path in pgflow_migrations(VERSION, lambda line: print(line, file=sys.stderr)).glob("*.sql"):
             shutil.copy(path, folder)
-        message = max(1, wal_bytes - _RECORD_BYTES)
-        emit = f"PERFORM pg_logical_emit_message(true, 'planted', repeat('x', {message}));" if wal_bytes else ""
-        text = _MIGRATION.format(microseconds=microseconds, emit=emit, every=every)
-        Path(folder, "29990101000000_pgflow_planted.sql").write_text(text)
+        Path(folder, "29990101000000_pgflow_planted.sql").write_text(sql)
         yield Path(folder)
+
+
+@contextmanager
+def planted(*, wal_bytes: int = 0, microseconds: int = 0, every: int = 1) -> Iterator[Path]:
+    """A directory of migrations with so much planted into every so manieth completed task."""
+    message = max(1, wal_bytes - _RECORD_BYTES)
+    emit = f"PERFORM pg_logical_emit_message(true, 'planted', repeat('x', {message}));" if wal_bytes else ""
+    with migrations_with(_MIGRATION.format(microseconds=microseconds, emit=emit, every=every)) as folder:
+        yield folder
 
 
 def tool(*arguments: object) -> tuple[int, Any]:
