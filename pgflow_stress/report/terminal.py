@@ -141,7 +141,7 @@ def _breakdown(page: _Page, result: Result) -> None:
     rows = [[line.title, *line.cells] for line in breakdown.lines(result)]
     if rows:
         page.table([f"{'where it went':<{_LEAD - 2}}", *breakdown.COLUMNS], rows, len(breakdown.COLUMNS))
-        page.lines("", breakdown.notes(result))
+    page.lines("" if rows else "where it went", breakdown.notes(result))
 
 
 def _incidents(page: _Page, result: Result) -> None:
