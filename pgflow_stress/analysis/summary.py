@@ -14,7 +14,9 @@ from pgflow_stress.analysis.observing import was_observed
 from pgflow_stress.core.result import Metric, Phase, Repetition
 
 CONFIDENCE = 0.95
-_NO_METRICS = frozenset({"client.series", "client.breakdown", "server.autovacuums", "server.autoanalyzes"})  # read by the verdict's rules
+_NO_METRICS = frozenset(  # read by the verdict's rules
+    {"client.series", "client.breakdown", "server.autovacuums", "server.autoanalyzes"}
+)
 
 
 def summarise(repetitions: Sequence[Repetition]) -> dict[str, Metric]:

@@ -1,4 +1,4 @@
-"""Where the response time of the runs went, hop by hop along their critical paths: out of the arena, after the window."""
+"""Where the response time of runs went, hop by hop along their critical paths: out of the arena, after the window."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _means(stamps: RunStamps, hops: Hops, of: Int64s) -> Json:
 
 
 def _delivery(received_ns: Int64s, done_ns: Int64s, tail: Int64s | None) -> Json | None:
-    """From a run's last answer to its run:completed received: beyond the response time, and below 0 where it was first."""
+    """From a run's last answer to its run:completed received: beyond the response time; below 0 where it was first."""
     is_received = received_ns > 0
     if not is_received.any():
         return None
