@@ -33,6 +33,7 @@ class Limits:
     max_checkpoints: int = 0  # begun inside a window
     max_autovacuums: int = 0  # of pgflow's, pgmq's and realtime's tables, ended inside a window
     max_autoanalyzes: int = 0  # likewise
+    max_breakdown_residual: float = 0.02  # of the response time, that its hops do not add up to
     max_steal_share: float = 0.02  # of the host's CPU time
     exhausted_share: float = 0.95  # of the CPU time of cores that client and server share
     max_server_waited_share: float = 0.1  # of the workers' time: work in hand and nothing in flight

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pgflow_stress.analysis.breakdown_rules import breakdown_adds_up
 from pgflow_stress.analysis.client_rules import client_is_not_the_limit
 from pgflow_stress.analysis.disturbance_rules import (
     cores_are_not_exhausted,
@@ -153,6 +154,7 @@ RULES: tuple[Rule, ...] = (  # in the order in which a reader should meet their 
     priming_was_enough,
     rate_is_stationary,
     littles_law_holds,
+    breakdown_adds_up,
     repetitions_agree,
     every_repetition_has_a_value,
     enough_repetitions,

@@ -11,7 +11,7 @@ from typing import Any
 
 from pgflow_stress import __version__
 from pgflow_stress.analysis.evidence import DEFAULT_LIMITS, Limits
-from pgflow_stress.analysis.threshold import Gate, Threshold, decide
+from pgflow_stress.analysis.threshold import Gate, Threshold, caution, decide
 from pgflow_stress.core.exit_codes import ExitCode, worst
 from pgflow_stress.core.result import Json, Repetition, Result, Verdict
 from pgflow_stress.engine.calibration.saved import host_key, last_calibration
@@ -92,7 +92,9 @@ def assemble(
     verdict = judge(parameters, measurement.repetitions, surroundings, gates.limits)
     decided = [decide(threshold, summary, gates.strict) for threshold in gates.thresholds]
     endings = (*measurement.endings, *_gate_endings(decided, verdict, gates.strict))
-    ended = {**outcome(endings), "gates": [_gate_json(gate) for gate in decided]}
+    cautions = [caution(threshold, measurement.plan.load_model) for threshold in gates.thresholds]
+    told = [_gate_json(gate, note) for gate, note in zip(decided, cautions, strict=True)]
+    ended = {**outcome(endings), "gates": told}
     if costs := observer_cost(measurement.repetitions):
         ended["observer_cost"] = {name: cost.as_json() for name, cost in costs.items()}
     if probe := probe_client(measurement.repetitions):
@@ -140,9 +142,10 @@ def outcome(endings: Sequence[Ending]) -> Json:
     }
 
 
-def _gate_json(gate: Gate) -> Json:
+def _gate_json(gate: Gate, note: str | None) -> Json:
     ci95 = list(gate.ci95) if gate.ci95 else None
-    return {"text": gate.text, "held": gate.held, "mean": gate.mean, "ci95": ci95}
+    told = {"text": gate.text, "held": gate.held, "mean": gate.mean, "ci95": ci95}
+    return told if note is None else {**told, "note": note}
 
 
 def _gate_endings(gates: Iterable[Gate], verdict: Verdict, strict: bool) -> Iterable[Ending]:

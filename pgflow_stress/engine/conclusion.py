@@ -15,6 +15,7 @@ from pgflow_stress.core.units import NS_PER_SECOND, NS_PER_US
 from pgflow_stress.engine import littles_law
 from pgflow_stress.engine.accounts import Accounts, client_cost, refusals, schedule_kept
 from pgflow_stress.engine.audit import AuditInput, Found, audit, skipped
+from pgflow_stress.engine.breakdown import breakdown
 from pgflow_stress.engine.completion_series import completion_series
 from pgflow_stress.engine.control import Control, ServerReading
 from pgflow_stress.engine.crew import Crew
@@ -143,6 +144,7 @@ def conclude(
     client["littles_law"] = littles_law.check(watched.gauge, residence_ns, taken.phases["process"].seconds)
     drains = subject.plan.load_model == "backlog-drain"
     client["series"] = completion_series(arena, taken.phases["process"], watched.origin_ns, drains=drains)
+    client["breakdown"] = breakdown(arena, subject.plan.shape, subject.plan.options.seed)
     client["host"] = readings.host
     if subject.plan.probe is not Probe.AS_IS:
         options = subject.plan.options

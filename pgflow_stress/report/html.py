@@ -5,10 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pgflow_stress.analysis import formats
@@ -18,6 +17,7 @@ from pgflow_stress.core.latency import merge
 from pgflow_stress.core.recording import Histogram
 from pgflow_stress.core.result import Json, Repetition, Result
 from pgflow_stress.report import client_words, event_words, words
+from pgflow_stress.report.breakdown import breakdown_view
 from pgflow_stress.report.html_events import events_view
 from pgflow_stress.report.svg import Bar, bars, percentile_plot
 
@@ -41,9 +41,14 @@ _SUMMARY_LATENCIES = ("p50", "p90", "p95", "p99", "p999", "p9999", "max")
 
 def render_html(results: Sequence[tuple[Result, Mapping[str, Histogram]]]) -> str:
     """The report of one result or several, each with its histograms by operation ({} where there are none)."""
-    source = resources.files("pgflow_stress.report").joinpath(TEMPLATE).read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(source).render(views=[_view(*one) for one in results])
+    environment = Environment(
+        loader=PackageLoader("pgflow_stress.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(TEMPLATE).render(views=[_view(*one) for one in results])
 
 
 def _view(result: Result, histograms: Mapping[str, Histogram]) -> Json:
@@ -68,6 +73,7 @@ def _view(result: Result, histograms: Mapping[str, Histogram]) -> Json:
         "latencies": _latencies(result),
         "strip": _strip(result),
         "plots": _plots(result, histograms),
+        "breakdown": breakdown_view(result),
         "events": events_view(result),
         "repetitions": [_repetition(repetition) for repetition in result.repetitions],
         "incidents": [(r.index, incident) for r in result.repetitions for incident in r.incidents],
@@ -160,7 +166,7 @@ def _repetition(repetition: Repetition) -> Json:
         "phases": phases,
         "tasks": repetition.tasks,
         "checks": repetition.audit.checks,
-        "client": _side("client", {k: v for k, v in repetition.client.items() if k != "series"}),
+        "client": _side("client", {k: v for k, v in repetition.client.items() if k not in ("series", "breakdown")}),
         "server": _side("server", {k: v for k, v in repetition.server.items() if k != "plans"}),
     }
 

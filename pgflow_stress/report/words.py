@@ -227,6 +227,9 @@ def endings(outcome: Mapping[str, Any]) -> list[str]:
 
 
 def gates(outcome: Mapping[str, Any]) -> list[str]:
-    """Thresholds and what became of them. Reads gates: [{text, held}]."""
+    """Thresholds and what became of them. Reads gates: [{text, held, note}]."""
     words = {True: "held", False: "did NOT hold", None: "undecided"}
-    return [f"{gate['text']}: {words[gate.get('held')]}" for gate in outcome.get("gates", ())]
+    return [
+        f"{gate['text']}: {words[gate.get('held')]}" + (f" ({gate['note']})" if gate.get("note") else "")
+        for gate in outcome.get("gates", ())
+    ]
