@@ -114,5 +114,5 @@ class _Interleaved(Session):
         found = compare_pair(base, candidate, self._question, self._sides.variation.labels)
         self._untold += endings_of(found, self._asked.strict)
         endings = (*self._told, *self._untold)
-        self._written.compared(comparison_json([found], self._about, outcome(endings)))
+        self._written.conclude(comparison_json([found], self._about, outcome(endings)))
         return found
