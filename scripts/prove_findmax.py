@@ -1,9 +1,9 @@
 """`find-max` against a server whose limit is known: M/D/1, planted into pgflow.
 
-Planted is a lock that a run's start takes and holds for a fixed time until it commits: one server, one service time, as many
-starters as may queue for it. The service time is measured, as is what a start takes beside it: the reciprocal of the
-rate of a closed load that keeps the lock busy, and the median of a load so low that nobody waits. From both follows the
-limit on the median of a start that M/D/1 meets exactly at the load asked for; `find-max` has to find that rate.
+Planted is a lock that a run's start takes and holds for a fixed time until it commits: one server, one service time,
+as many starters as may queue for it. The service time is measured, as is what a start takes beside it: the reciprocal
+of the rate of a closed load that keeps the lock busy, and the median of a load so low that nobody waits. From both
+follows the limit on the median of a start that M/D/1 meets exactly at the load asked for; `find-max` has to find it.
 
 Prints a line of JSON a search, and one of all; ends with 1 where fewer than nine of ten answers are within 5 %.
 """

@@ -30,7 +30,7 @@ class Growth:
 
 
 def growth(mean_backlog: Sequence[float], bin_seconds: float) -> Growth | None:
-    """The slope over the last four fifths of a window; None with fewer than 25 bins.
+    """The slope over the last four fifths of a window; None with fewer than 24 bins.
 
     Least squares on the means of 20 batches. Where the residuals are alike still, the error is widened, and the
     degrees of freedom are lowered, to what their effective number is.

@@ -44,9 +44,9 @@ def crossing(points: Sequence[Point]) -> Crossing | None:
     """Estimate it from windows of which some held and some did not; None otherwise.
 
     Isotonic regression of the excess on the rate finds the crossing, a straight line through the windows near it
-    makes it exact, Fieller's theorem gives the interval. Where latencies do not say what held (a queue that grew under a loose
-    limit, a task lost) isotonic regression of the outcomes: half of the windows hold there, and the interval is from
-    the highest rate up to which all held to the lowest from which on none did.
+    makes it exact, Fieller's theorem gives the interval. Where latencies do not say what held (a queue that grew under
+    a loose limit, a task lost) isotonic regression of the outcomes: half of the windows hold there, and the interval
+    is from the highest rate up to which all held to the lowest from which on none did.
 
     Source: Barlow et al. 1972 (isotonic regression); Fieller 1954, "Some problems in interval estimation".
     """

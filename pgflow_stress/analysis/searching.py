@@ -3,7 +3,8 @@
 1. *doubling*: from the first rate up until a window does not hold, or down until one does;
 2. *probes*: half of them spread over that bracket, the other half close round what the first half found, each half in
    random order, so that what drifts with time does not look like what rises with the rate;
-3. *confirmation*: fresh windows from a step above the fit downwards; the answer is the first rate at which all hold.
+3. *confirmation*: fresh windows from a step above the fit downwards; the answer is the first rate at which three of
+   three hold.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from enum import StrEnum
 from pgflow_stress.analysis.crossing import Crossing, Point, crossing
 
 CONFIRMATIONS = 3
+STEP = 0.01
+_SMALL_STEPS = 4  # after as many each is twice the one before: then the fit was wrong
 _MOST_INVALID = 2  # windows of one rate that say nothing, before it is left
+_MOST_STEP = 0.5
 _CLOSE = 0.10  # of the rate, on either side of the first half's crossing
 
 
@@ -57,7 +61,7 @@ class Rules:
     least_per_second: float
     most_per_second: float
     probes: int = 8
-    step: float = 0.03  # down, after a rate that was not confirmed
+    step: float = STEP  # down, after a rate that was not confirmed
     seed: int = 1
 
 
@@ -177,7 +181,8 @@ def _confirm(rules: Rules, path: Sequence[Told]) -> Ask | Finish:
         return Finish(_why(rules, path, rate), rate)
     if {Outcome.FAILED, Outcome.UNDECIDED}.isdisjoint(of_rate) and of_rate.count(Outcome.INVALID) <= _MOST_INVALID:
         return Ask(Phase.CONFIRM, rate)
-    lower = rate * (1 - rules.step)
+    left = len({told.per_second for told in mine})
+    lower = rate * (1 - min(_MOST_STEP, rules.step * 2 ** max(0, left - _SMALL_STEPS)))
     if (found := fit(path)) is not None:
         lower = min(lower, found.per_second)
     if lower < rules.least_per_second:

@@ -57,6 +57,7 @@ class FindMaxRequest:
     least_per_second: float | None
     most_per_second: float
     probes: int
+    step: float  # a share
     timeout_seconds: float | None
 
     @property
@@ -124,6 +125,7 @@ def find_max_request(ctx: click.Context) -> FindMaxRequest:
         least_per_second=values["min_rate"],
         most_per_second=most,
         probes=values["probes"],
+        step=values["step"],
         timeout_seconds=values["timeout"],
     )
     request.room_plan()  # what cannot be scheduled is refused here

@@ -120,7 +120,7 @@ class _Course:
         most = request.most_per_second
         first = min(first, most)
         least = min(request.least_per_second or first * _LEAST_OF_FIRST, first)
-        rules = Rules(first, least, most, request.probes, seed=request.run.plans[0].options.seed)
+        rules = Rules(first, least, most, request.probes, request.step, request.run.plans[0].options.seed)
         watch.note(self._announcement(rules, reached=(first / _FIRST_OF_PILOT)))
         return rules
 
@@ -207,7 +207,6 @@ class _Course:
         try:
             with Patience(already=ExitCode.INTERRUPTED in self._codes()) as patience:
                 if found.windows:
-                    self._destination.finish([])
                     self._destination.conclude(self._document(found))
             if patience.came and ExitCode.INTERRUPTED not in self._codes():
                 self._endings.append(Ending(ExitCode.INTERRUPTED, "interrupted while results were written"))

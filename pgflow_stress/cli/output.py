@@ -177,6 +177,17 @@ class SearchDestination(ComparisonDestination):
 
     file = SEARCH_FILE
 
+    def conclude(self, document: Json) -> None:
+        """Write the index of the windows that have a result, and what was found.
+
+        Raises:
+            RunFailed: it could not be written.
+            OutputClosed: nobody reads standard output any more.
+        """
+        if self._several is not None:
+            self._several.finish()
+        super().conclude(document)
+
 
 def _default_path(scenarios: Sequence[str]) -> Path:
     scenarios = list(dict.fromkeys(scenarios))  # several of one are one

@@ -50,6 +50,10 @@ _OTHER_DEFAULTS = {"purpose": "capacity", "arrival": "poisson"}
     help="Windows in random order round the limit, before confirming.",
 )  # fmt: skip
 @click.option(
+    "--step", type=Percent(), default="1%", show_default=True, metavar="X%",
+    help="How much lower the next rate is, after one that three of three windows do not confirm.",
+)  # fmt: skip
+@click.option(
     "--max-growth", type=Percent(), default="1%", show_default=True, metavar="X%",
     help="Of the offered rate: what the backlog's slope, its upper 95 % bound, must be under.",
 )  # fmt: skip
