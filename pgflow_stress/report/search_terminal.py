@@ -63,11 +63,12 @@ def estimate_words(found: Found) -> str:
 
 
 def _path(limits: Sequence[Threshold], windows: Sequence[Window], *, plain: bool) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="dim", expand=True)
     names = [limit.metric.replace(".latency_ns.", " ") for limit in limits]
-    for column in ("path", "runs/s", "seconds", *dict.fromkeys(names), "backlog/s <", ""):
-        left = column in ("path", "")
-        table.add_column(column, justify="left" if left else "right", no_wrap=True, overflow="ellipsis")
+    table.add_column("path", no_wrap=True)
+    for column in ("runs/s", "seconds", *dict.fromkeys(names), "backlog/s <"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)  # it alone gives way
     for window in windows:
         grown = window.seen.growth
         cells = [
