@@ -58,7 +58,7 @@ def test_where_only_outcomes_say_it_half_of_the_windows_hold_there() -> None:
 
     assert found is not None
     assert found.method == "outcomes"
-    assert (found.low, found.high) == (pytest.approx(95), pytest.approx(105))
+    assert [found.low, found.high] == pytest.approx([95, 105])
     assert 95 < found.per_second < 105
 
 
