@@ -41,7 +41,7 @@ def test_the_answer_comes_first_then_the_path() -> None:
     text = shown(searched())
 
     assert "79.5 runs/s (238 tasks/s), held in 3 of 3 windows\n" in text
-    assert "estimate      80.2 runs/s [95 %:" in text
+    assert "estimate      80.1 runs/s [95 %:" in text
     assert "79.5       10      48.0 ms         0.10  held" in text
     assert "limited by    execute.latency_ns.p99 was 55.2 ms, over 50.0 ms" in text
     assert text.index("answer") < text.index("doubling") < text.index("confirm")
