@@ -15,7 +15,7 @@ from pgflow_stress.analysis.holding import judge, seen_of
 from pgflow_stress.analysis.searching import CONFIRMATIONS, Ask, Finish, Rules, ask
 from pgflow_stress.cli.assemble import Gates, assemble, outcome, target_parameters, tool
 from pgflow_stress.cli.find_max_request import FindMaxRequest
-from pgflow_stress.cli.full import long_seconds
+from pgflow_stress.cli.full import lasting
 from pgflow_stress.cli.output import SEARCH_FILE, SearchDestination
 from pgflow_stress.cli.progress import QuietWatch, make_watch
 from pgflow_stress.cli.running import keep_nothing, surroundings
@@ -85,7 +85,7 @@ class _Course:
         request = self._request
         self._about = tool()
         watch = make_watch(request.run.quiet, request.run.progress_seconds)
-        watch.note(f"find-max: at most {long_seconds(request.budget_seconds)} (--budget)")
+        watch.note(f"find-max: at most {lasting(request.budget_seconds)} (--budget)")
         try:
             with (
                 Engine([request.room_plan(), request.pilot_plan()]) as engine,
@@ -134,7 +134,7 @@ class _Course:
         )
         whole = windows.seconds("confirm", likely)
         return (
-            f"find-max: from {rules.first_per_second:.4g} runs/s; about {long_seconds(seconds)} if {likely:.4g} runs/s "
+            f"find-max: from {rules.first_per_second:.4g} runs/s; about {lasting(seconds)} if {likely:.4g} runs/s "
             f"can be reached: {up + rules.probes} windows, then {whole:g} s for each that confirms"
         )
 

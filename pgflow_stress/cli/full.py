@@ -109,11 +109,11 @@ def announcement(sizes: Sequence[tuple[Plan, float]]) -> str:
     parts = ", ".join(
         f"{plan.scenario} {plan.repetitions} repetitions of {plan.expected_tasks:,} tasks" for plan, _ in sizes
     )
-    return f"full: about {long_seconds(sum(seconds for _, seconds in sizes))}, at the rates of the pilots: {parts}"
+    return f"full: about {lasting(sum(seconds for _, seconds in sizes))}, at the rates of the pilots: {parts}"
 
 
-def long_seconds(seconds: float) -> str:
-    """A duration as a person waits for it."""
+def lasting(seconds: float) -> str:
+    """A duration as a person says it, rounded up."""
     minutes = math.ceil(seconds / 60)
     if minutes > 90:
         return f"{minutes // 60} h {minutes % 60} min"
