@@ -15,6 +15,7 @@ from pgflow_stress.core.units import NS_PER_SECOND, NS_PER_US
 from pgflow_stress.engine import littles_law
 from pgflow_stress.engine.accounts import Accounts, client_cost, refusals, schedule_kept
 from pgflow_stress.engine.audit import AuditInput, Found, audit, skipped
+from pgflow_stress.engine.backlog_series import backlog_of
 from pgflow_stress.engine.breakdown import breakdown
 from pgflow_stress.engine.completion_series import completion_series
 from pgflow_stress.engine.control import Control, ServerReading
@@ -139,7 +140,8 @@ def conclude(
     found = examined.found
     client = client_cost(arena, subject.plan.options.workers, taken)
     if subject.plan.concurrent:
-        client["schedule"] = schedule_kept(arena, taken)
+        backlog = backlog_of(arena, subject.plan.shape.tasks_per_run)
+        client["schedule"] = {**schedule_kept(arena, taken), "backlog": backlog}
     residence_ns = int(arena.words[:, Word.RESIDENCE_NS].sum())
     client["littles_law"] = littles_law.check(watched.gauge, residence_ns, taken.phases["process"].seconds)
     drains = subject.plan.load_model == "backlog-drain"
