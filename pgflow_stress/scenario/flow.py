@@ -48,3 +48,14 @@ class FlowShape:
 def independent_steps(count: int) -> FlowShape:
     """`count` steps without dependencies between them."""
     return FlowShape(tuple(Step(f"s{index}") for index in range(count)))
+
+
+def chained_steps(count: int) -> FlowShape:
+    """`count` steps, each depending on the one before it."""
+    return FlowShape(tuple(Step(f"s{index}", (index - 1,) if index else ()) for index in range(count)))
+
+
+def fanned_steps(width: int) -> FlowShape:
+    """A root, `width` steps that depend on it, and one that depends on all of these."""
+    middle = tuple(Step(f"s{index}", (0,)) for index in range(1, width + 1))
+    return FlowShape((Step("s0"), *middle, Step(f"s{width + 1}", tuple(range(1, width + 1)))))

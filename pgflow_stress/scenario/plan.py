@@ -137,7 +137,9 @@ def make_plan(scenario: str, options: RunOptions) -> Plan:
     if shape_of is None:
         raise UsageFault(f"unknown scenario {scenario!r}; there are: {', '.join(SHAPES)}")
     flows = _scaled(options.flows if options.flows is not None else shape_of.default_flows, options.scale)
-    runs = _scaled(options.runs, options.scale) if options.runs is not None else flows
+    runs = flows
+    if options.runs is not None or shape_of.default_runs is not None:
+        runs = _scaled(options.runs if options.runs is not None else shape_of.default_runs or 1, options.scale)
     steps = options.steps if options.steps is not None else shape_of.default_steps
     if shape_of.scales_steps:
         steps = _scaled(steps, options.scale)

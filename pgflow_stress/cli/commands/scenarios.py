@@ -72,7 +72,7 @@ def _write(shapes: Mapping[str, Shape], where: str) -> None:
 
 
 def _defaults(shape: Shape) -> dict[str, int]:
-    return {"steps": shape.default_steps, "flows": shape.default_flows, "runs": shape.default_flows}
+    return {"steps": shape.default_steps, "flows": shape.default_flows, "runs": shape.default_runs or shape.default_flows}
 
 
 def _as_data(name: str, shape: Shape) -> dict[str, Any]:

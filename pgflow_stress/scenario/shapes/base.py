@@ -17,6 +17,7 @@ class Shape:
     default_steps: int
     default_flows: int
     scales_steps: bool  # whether --scale multiplies the steps as well
-    steps_variable: str  # the old script's variable for its steps
+    steps_variable: str | None  # the old script's variable for its steps
     flows_variable: str | None  # and for its flows
     build: Callable[[int], FlowShape]
+    default_runs: int | None = None  # None: a run of each flow
