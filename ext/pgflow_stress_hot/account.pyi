@@ -10,9 +10,12 @@ class Account:
         region: Region,
         header: npt.NDArray[np.int64],
         runs: npt.NDArray[np.int64],
+        run_flow: npt.NDArray[np.int64],
+        first_task: npt.NDArray[np.int64],
         ledger: npt.NDArray[np.uint8],
         step_tasks: npt.NDArray[np.int64],
         step_offsets: npt.NDArray[np.int64],
+        flow_steps: npt.NDArray[np.int64],
         started: npt.NDArray[np.int64],
         done: npt.NDArray[np.int64],
         steps_created: npt.NDArray[np.int64],
@@ -21,10 +24,11 @@ class Account:
         flow_slugs: SlugTable,
         step_slugs: SlugTable,
         caused: npt.NDArray[np.int64] | None = None,
+        failing: tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64], int] | None = None,
     ) -> None: ...
     region: Region
     def run_index(self, run_id: bytes) -> int: ...
     def run_id(self, run_index: int) -> bytes: ...
     def left(self, flow: int) -> int: ...
-    def settle(self, run: int, step: int, task: int, flow: int, adopted: bool) -> bool: ...
-    def settle_start(self, run: int, flow: int) -> bool: ...
+    def settle(self, run: int, step: int, task: int, adopted: bool) -> bool: ...
+    def settle_start(self, run: int) -> bool: ...

@@ -41,12 +41,12 @@ def adopt(order: WorkerOrder, connection: Any, account: Account) -> None:
     if order.replaces_worker_id is None:
         return
     dead = uuid.UUID(bytes=order.replaces_worker_id)
-    mine = list(range(order.slot, order.runs, order.options.workers)) if order.starts else []
+    mine = list(range(order.slot, order.work.runs, order.options.workers)) if order.starts else []
     ids = [uuid.UUID(bytes=account.run_id(run)) for run in mine]
     for (found,) in connection.execute(_STARTED_RUNS, {"runs": ids}).fetchall():
         place = split_run_id(found)
         if place is not None:
-            account.settle_start(place[1], place[1] % order.flows)
+            account.settle_start(place[1])
     parameters = {"dead": dead, "output": payload(order.options.payload_bytes)[1:].decode()}
     _settle(order, account, connection.execute(_DONE, parameters).fetchall(), adopted=False)
     if order.options.orphans is Orphans.COMPLETE:
@@ -56,8 +56,8 @@ def adopt(order: WorkerOrder, connection: Any, account: Account) -> None:
 
 
 def _settle(order: WorkerOrder, account: Account, rows: list[tuple[uuid.UUID, str, int]], *, adopted: bool) -> None:
-    steps = {step.slug: index for index, step in enumerate(order.shape.steps)}
+    steps = {step.slug: index for index, step in enumerate(order.work.steps)}
     for run, step_slug, task_index in rows:
         place = account.run_index(run.bytes)
         if place >= 0 and step_slug in steps:  # else of the flow it was primed on
-            account.settle(place, steps[step_slug], task_index, place % order.flows, adopted)
+            account.settle(place, steps[step_slug], task_index, adopted)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import psycopg
 
-from pgflow_stress.core.arena import Arena, Word
+from pgflow_stress.core.arena import Arena, RunWord, Word
 from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.core.result import Audit, Incident, Json, Repetition, Tasks
 from pgflow_stress.core.units import NS_PER_SECOND
@@ -70,9 +70,11 @@ def examine(
     taken: Accounts,
     watched: Watched,
     observation: Observation | None,
+    *,
+    replaced: bool,
 ) -> Examined:
-    """The audit and the events' accounts, or why there are none."""
-    found = _audit(subject, arena, control, taken, watched)
+    """The audit and the events' accounts, or why there are none; `replaced`: whether a worker was lost."""
+    found = _audit(subject, arena, control, watched, by_design=not replaced)
     if observation is None:
         return Examined(found, {"transport": "none", **({"cost_baseline": True} if subject.plan.observed else {})})
     findings = None
@@ -93,9 +95,7 @@ def _event_input(subject: Subject, arena: Arena, observation: Observation) -> Ev
         arena=arena,
         nonce=subject.nonce,
         slug_prefix=subject.slug_prefix,
-        shape=subject.plan.shape,
-        flows=subject.plan.flows,
-        runs=subject.plan.runs,
+        work=subject.plan.work,
         transport=observation.transport,
         warnings=sum(one.count for one in warnings),
         warning=warnings[0].text if warnings else "",
@@ -104,17 +104,18 @@ def _event_input(subject: Subject, arena: Arena, observation: Observation) -> Ev
     )
 
 
-def _audit(subject: Subject, arena: Arena, control: Control, taken: Accounts, watched: Watched) -> Found:
+def _audit(subject: Subject, arena: Arena, control: Control, watched: Watched, *, by_design: bool) -> Found:
     if subject.cut_short:
         return skipped("interrupted twice: not audited")
     orderly = watched.stopped is None and watched.failure is None
     given = AuditInput(
         slug_prefix=subject.slug_prefix,
         nonce=subject.nonce,
-        shape=subject.plan.shape,
-        expected_tasks=taken.runs_started * subject.plan.shape.tasks_per_run,
+        work=subject.plan.work,
+        started=arena.runs[:, RunWord.STARTED_NS] > 0,
         ledger=arena.ledger,
         whole=orderly and subject.plan.options.orphans is not Orphans.LEAVE,
+        by_design=by_design,
     )
     try:
         return audit(control.connection, given)
@@ -148,7 +149,7 @@ def conclude(
         interrupted=watched.stopped is Stopped.INTERRUPTED or watched.failure is not None,
         window={"seconds": taken.window_seconds},
         phases=taken.phases,
-        tasks=_tasks(subject.plan, taken, watched, found),
+        tasks=_tasks(taken, watched, found),
         events=examined.events,
         audit=found.audit,
         incidents=_incidents(
@@ -160,8 +161,8 @@ def conclude(
     )
 
 
-def _tasks(plan: Plan, taken: Accounts, watched: Watched, found: Found) -> Tasks:
-    expected = taken.runs_started * plan.shape.tasks_per_run
+def _tasks(taken: Accounts, watched: Watched, found: Found) -> Tasks:
+    expected = taken.tasks_started
     left = max(0, expected - taken.tasks_completed)
     failed = min(found.failed, left)
     abandoned = min(found.abandoned, left - failed)

@@ -15,7 +15,7 @@ from pgflow_stress.core.arena import Word
 from pgflow_stress.core.errors import RunFailed
 from pgflow_stress.core.ids import new_nonce, run_id, split_run_id
 from pgflow_stress.engine.driver import END_DONE, Driver
-from pgflow_stress.engine.orders import WorkerOrder, prime_slug
+from pgflow_stress.engine.orders import WorkerOrder, prime_slugs
 from pgflow_stress.engine.private_books import new_books
 
 PRIME_TASKS = 48
@@ -28,17 +28,16 @@ def prime(order: WorkerOrder, connection: Any) -> int:
     Raises:
         RunFailed: the server refused it, or the connection was lost; the message says how.
     """
-    shape = order.shape.sample(PRIME_TASKS)
-    runs = -(-PRIME_TASKS // shape.tasks_per_run)
+    work = order.work.sample(PRIME_TASKS)
     options = dataclasses.replace(
         order.options,
         workers=1,
         poll_size=min(PRIME_BATCH, order.options.poll_size),
         completion_batch_size=min(PRIME_BATCH, order.options.completion_batch_size),
     )
-    small = dataclasses.replace(order, slot=0, shape=shape, flows=1, runs=runs, options=options, starts=True)
+    small = dataclasses.replace(order, slot=0, work=work, options=options, starts=True)
     nonce = _nonce_before(order.first_run_id)
-    books = new_books(shape, [prime_slug(order.slug_prefix, order.region)], runs, nonce, rows=1)
+    books = new_books(work, prime_slugs(order.slug_prefix, order.region, work.flows), nonce, rows=1)
     small = dataclasses.replace(small, first_run_id=run_id(nonce, 0).bytes)
     driver = Driver(small, books.account, connection, books.header, steps_per_statement=PRIME_BATCH)
     for name, drive in (("create", driver.create), ("start", driver.start), ("process", driver.process)):

@@ -13,7 +13,7 @@ OBSERVERS = 8  # the observer, and spare regions for its replacements
 def arena_size(plan: Plan) -> ArenaSize:
     """Room for a plan: its workers, and a spare region for each replacement that there may be; observers come last."""
     workers = plan.options.workers + max(LEAST_SPARES, plan.options.workers) + plan.starters
-    places = places_per_run(len(plan.shape.steps)) if plan.observed else 0
+    places = places_per_run(plan.work.most_steps) if plan.observed else 0
     return ArenaSize(
         processes=workers + (OBSERVERS if plan.observed else 0),
         flows=plan.flows,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pgflow_stress.scenario.flow import chained_steps
-from pgflow_stress.scenario.shapes.base import Shape
+from pgflow_stress.scenario.shapes.base import Parameter, Shape, one_shape
 
 SHAPE = Shape(
     summary="steps that follow one another, many runs at once",
@@ -12,11 +12,9 @@ SHAPE = Shape(
         "has one task at a time, so throughput needs many runs in flight, and a run takes at least as many cycles as it "
         "has steps."
     ),
-    default_steps=10,
+    parameters=(Parameter("depth", "Steps of a chain, one after another.", 10, 1, 100_000),),
+    size="depth",
     default_flows=10,
     default_runs=100,
-    scales_steps=False,
-    steps_variable=None,
-    flows_variable=None,
-    build=chained_steps,
+    build=one_shape(lambda values: chained_steps(int(values["depth"]))),
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import psycopg
 import pytest
 
@@ -43,7 +44,7 @@ def driven(target: Target) -> Iterator[Driven]:
         driver = made.driver
         assert [driver.create(), driver.start(), driver.process()] == [END_DONE] * 3
         given = AuditInput(
-            made.slug_prefix, made.nonce, made.plan.shape, made.plan.expected_tasks, made.books.ledger, True
+            made.slug_prefix, made.nonce, made.plan.work, np.ones(RUNS, dtype=bool), made.books.ledger, True
         )
         yield Driven(made.connection, made.nonce, made.books, given)
 
