@@ -47,3 +47,4 @@ cdef class Account:
     cdef SlugTable flow_slugs
     cdef SlugTable step_slugs
     cdef object _owners
+    cdef int32_t _step_at(self, int64_t run, int64_t place) noexcept

@@ -233,6 +233,32 @@ cdef class Account:
                    ST_ADOPTED if adopted else ST_SETTLED, 1, <int32_t>flow)
         return True
 
+    def fails(self, int64_t place):
+        """Whether the next attempt of the task at a place of the ledger fails by design."""
+        cdef int64_t run, low = 0, high = self.books.run_count
+        if not 0 <= place < self.books.first_task[high]:
+            raise ValueError(f"no place {place}")
+        while high - low > 1:
+            run = (low + high) // 2
+            if self.books.first_task[run] <= place:
+                low = run
+            else:
+                high = run
+        return fails(&self.books, low, self._step_at(low, place), place)
+
+    cdef int32_t _step_at(self, int64_t run, int64_t place) noexcept:
+        cdef const int64_t *steps = &self.books.flow_steps[2 * self.books.run_flow[run]]
+        cdef int64_t step = steps[0]
+        while place - self.books.first_task[run] >= self.books.step_offsets[step] + self.books.step_tasks[step]:
+            step += 1
+        return <int32_t>step
+
+    def fail_run(self, int64_t run):
+        """Book that a run failed for good."""
+        if not 0 <= run < self.books.run_count:
+            raise ValueError(f"no run {run}")
+        book_failed_run(&self.books, run, self.books.run_flow[run], now_ns())
+
     def settle_start(self, int64_t run):
         """Book a run that a dead worker's start_flow was found to have started; whether it was not booked before."""
         cdef int64_t *mine

@@ -34,7 +34,8 @@ def _modes(name: str, default: Mode, what: str) -> Callable[[Decorated], Decorat
 _LOAD = (
     option("--workers", "-w", type=Whole(1, MOST_WORKERS), default=default_workers, metavar="N",
            help="Worker processes, a connection each.  [default: a core each, at most 8]"),
-    option("--steps", type=Whole(1, MOST_COUNT), metavar="N", help="Steps of a flow, or what the scenario has instead.  [default: the scenario's]"),
+    option("--steps", type=Whole(1, MOST_COUNT), metavar="N",
+           help="Steps of a flow, or what the scenario has instead.  [default: the scenario's]"),
     option("--flows", type=Whole(1, MOST_COUNT), metavar="N", help="Flow definitions.  [default: the scenario's]"),
     option("--runs", type=Whole(1, MOST_COUNT), metavar="N",
            help="Runs started, dealt round the flows.  [default: a run of each flow]"),
@@ -156,7 +157,16 @@ _OUTPUT = (
            help="The result as one JSON document; without --output no directory is written."),
 )  # fmt: skip
 
-OPTIONS: Sequence[Callable[[Any], Any]] = (*_LOAD, *_SCENARIO, *_HOW, *_HOW_LONG, *_OPEN_LOOP, *_OBSERVER, *_TARGETS, *_OUTPUT)
+OPTIONS: Sequence[Callable[[Any], Any]] = (
+    *_LOAD,
+    *_SCENARIO,
+    *_HOW,
+    *_HOW_LONG,
+    *_OPEN_LOOP,
+    *_OBSERVER,
+    *_TARGETS,
+    *_OUTPUT,
+)
 
 
 def run_options(function: Decorated) -> Decorated:

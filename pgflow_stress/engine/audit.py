@@ -168,7 +168,6 @@ class _Auditor:
         return [row[0] for row in self._execute(composed)]
 
     def run(self) -> Found:
-        given = self._given
         done = self._tasks_by_status("completed")
         failed = self._tasks_by_status("failed")
         failed_runs = self._failed_runs()
@@ -208,13 +207,14 @@ class _Auditor:
         wrong = failed_runs != (outcomes.failing_runs & given.started)
         expected = int(np.count_nonzero(outcomes.failing_runs & given.started))
         ids = tuple(str(run_id(given.nonce, int(run))) for run in np.flatnonzero(wrong)[:MOST_IDS])
-        yield Check(
-            "runs fail as the seed decides", not wrong.any(), expected, int(np.count_nonzero(failed_runs)), ids
+        yield Check("runs fail as the seed decides", not wrong.any(), expected, int(np.count_nonzero(failed_runs)), ids)
+        yield _check(
+            "tasks that failed were to fail, one for good in each failed run",
+            self._ids(
+                (failed & (outcomes.failed_attempts == 0))
+                | self._places.first_of_runs(failed_runs & ~self._places.runs_with(failed & outcomes.doomed))
+            ),
         )
-        yield _check("tasks that failed were to fail, one for good in each failed run", self._ids(
-            (failed & (outcomes.failed_attempts == 0))
-            | self._places.first_of_runs(failed_runs & ~self._places.runs_with(failed & outcomes.doomed))
-        ))
         yield _check("tasks completed at the attempt that the seed decides", self._ids(self._wrong_attempts()))
 
     def _wrong_attempts(self) -> npt.NDArray[np.bool_]:

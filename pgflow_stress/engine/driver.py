@@ -157,7 +157,7 @@ class Driver:
         if len(set(inputs)) > 1:  # runs of one statement are given the same: each flow has a queue of its own anyway
             self._runs = in_order_of_inputs(self._runs, work.run_flow(), inputs)
         steps = work.steps
-        most_tasks = max(1, max(shape.tasks_per_run for shape in work.shapes))
+        most_tasks = max(1, *(shape.tasks_per_run for shape in work.shapes))
         self._creator = Creator(
             account,
             flows,

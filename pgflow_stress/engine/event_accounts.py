@@ -80,7 +80,6 @@ class _Accountant:
         self._differences: list[Difference] = []
 
     def run(self) -> EventFindings:
-        given = self._given
         by_rows, completed = self._rows.final()
         by_shape = np.zeros((len(self._work.shapes), self._places), dtype=bool)
         for index, shape in enumerate(self._work.shapes):
@@ -218,7 +217,8 @@ class _Accountant:
         """int64[runs]: the sum over each run's tasks."""
         first = self._given.arena.first_task
         sums = np.concatenate([[0], np.cumsum(of_tasks, dtype=np.int64)])
-        return sums[first[1:]] - sums[first[:-1]]
+        found: npt.NDArray[np.int64] = sums[first[1:]] - sums[first[:-1]]
+        return found
 
     def _mark_steps(self, own: Flags, of_tasks: npt.NDArray[Any], kind: EventKind, least: int) -> None:
         """Mark a kind of event of each step over whose tasks the sum is at least so much."""

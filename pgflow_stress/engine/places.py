@@ -60,8 +60,10 @@ class Places:
     def steps_of_tasks(self) -> Int64s:
         """int64[tasks]: the index of each task's step among all."""
         counts = self._flow_steps[self.run_flow]
-        parts = [np.repeat(np.arange(first, first + count), self._tasks[first : first + count])
-                 for first, count in np.unique(self._flow_steps, axis=0)]
+        parts = [
+            np.repeat(np.arange(first, first + count), self._tasks[first : first + count])
+            for first, count in np.unique(self._flow_steps, axis=0)
+        ]
         by_first = dict(zip(np.unique(self._flow_steps, axis=0)[:, 0].tolist(), parts, strict=True))
         return np.concatenate([by_first[first] for first in counts[:, 0].tolist()] or [np.zeros(0, dtype=np.int64)])
 

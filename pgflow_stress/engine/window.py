@@ -239,7 +239,10 @@ class Window:
         done, total = {
             "create": (int(words[:, Word.STEPS_CREATED].sum()), plan.steps_created),
             "start": (started, plan.runs),
-            "deliver": (int(words[:, Word.RECEIVED].sum()), round(started * events_expected(plan.work) / max(1, plan.runs))),
+            "deliver": (
+                int(words[:, Word.RECEIVED].sum()),
+                round(started * events_expected(plan.work) / max(1, plan.runs)),
+            ),
         }.get(phase, (completed, plan.expected_tasks))
         return Progress(
             scenario=plan.scenario,

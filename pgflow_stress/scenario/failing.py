@@ -1,6 +1,6 @@
-"""What fails by design: decided by the seed for each attempt of each task, so that every outcome is known beforehand.
+"""What fails by design: decided by the seed for each attempt of each task, so that every outcome is known before.
 
-The worker decides alike, task by task (ext/pgflow_stress_hot/account.pyx, `fails`); here all of them are decided at once.
+The worker decides alike, task by task (`fails` of ext/pgflow_stress_hot/account.pyx); here all are decided at once.
 Numbers are SplitMix64's (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014), two rounds
 over (place of the task, attempt, seed).
 """
@@ -52,9 +52,7 @@ class Failing:
         which = _numbers(runs, (self.seed + _GOLDEN) % _RANGE) % np.maximum(tasks, 1).astype(np.uint64)
         return np.where(chosen, first_task[:-1] + which.astype(np.int64), -1).astype(np.int64)
 
-    def failed_attempts(
-        self, below: npt.NDArray[np.uint64], doomed: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.uint8]:
+    def failed_attempts(self, below: npt.NDArray[np.uint64], doomed: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """uint8[tasks]: how many attempts of each task fail before one does not; max_attempts: it fails for good.
 
         Args:

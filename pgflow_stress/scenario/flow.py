@@ -53,7 +53,7 @@ class FlowShape:
         return next((step.tasks for step in self.steps if step.kind == "map" and not step.deps), None)
 
     def output_elements(self) -> tuple[int | None, ...]:
-        """For each step, of the array that its task must give to a map that depends on it; None where any value will do.
+        """For each step, of the array that its task must give to a map over it; None where any value will do.
 
         A map gives its dependants an array of its tasks' outputs by itself.
         """
@@ -161,9 +161,7 @@ def written_steps(text: str) -> FlowShape:
     for (name, star, count), (_, colon, deps) in zip(names, words, strict=True):
         if (star and not count.isdecimal()) or (colon and not deps):
             raise UsageFault(f"step {name!r}: give name, name:dependency,dependency or name*elements:dependency")
-        steps.append(
-            Step(name, _places(name, deps, places), "map" if star else "single", int(count) if star else 1)
-        )
+        steps.append(Step(name, _places(name, deps, places), "map" if star else "single", int(count) if star else 1))
     return checked(FlowShape(tuple(steps)))
 
 

@@ -116,7 +116,7 @@ class RunOptions:
     workers: int = field(default_factory=default_workers)
     steps: int | None = None  # the scenario's size: what its `size` parameter is called
     parameters: tuple[tuple[str, int | float | str], ...] = ()  # of the scenario, by name
-    deal: Deal = field(default_factory=lambda: Deal())
+    deal: Deal = field(default_factory=Deal)
     flows: int | None = None
     runs: int | None = None
     scale: float = 1.0

@@ -9,8 +9,8 @@ from typing import Any
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.scenario.flow import FlowShape
 from pgflow_stress.scenario.options import RunOptions
-from pgflow_stress.scenario.schedule import Stage, offsets_ns, scheduled_runs
 from pgflow_stress.scenario.presets import names, shape_of
+from pgflow_stress.scenario.schedule import Stage, offsets_ns, scheduled_runs
 from pgflow_stress.scenario.shapes.base import Built, Shape, Value
 from pgflow_stress.scenario.workload import Workload
 
@@ -219,7 +219,9 @@ def _workload(built: Built, flows: int, runs: int, options: RunOptions) -> Workl
     while sum(counts) < flows:
         counts[max(range(len(counts)), key=lambda index: shares[index] / counts[index])] += 1
     while sum(counts) > flows:
-        counts[min((i for i in range(len(counts)) if counts[i] > 1), key=lambda index: shares[index] / counts[index])] -= 1
+        counts[
+            min((i for i in range(len(counts)) if counts[i] > 1), key=lambda index: shares[index] / counts[index])
+        ] -= 1
     shape_of_flow = tuple(index for index, count in enumerate(counts) for _ in range(count))
     weights: tuple[float, ...] = ()
     skewed = options.deal.weights(flows)

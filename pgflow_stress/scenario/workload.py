@@ -100,7 +100,7 @@ class Workload:
     def sample(self, most: int) -> Workload:
         """The first few shapes, small, a flow each: for priming. Nothing of it fails."""
         shapes = tuple(shape.sample(most) for shape in self.shapes[:MOST_PRIMED_SHAPES])
-        runs = max(1, -(-most // max(1, max(shape.tasks_per_run for shape in shapes)))) * len(shapes)
+        runs = max(1, -(-most // max(1, *(shape.tasks_per_run for shape in shapes)))) * len(shapes)
         return Workload(shapes, tuple(range(len(shapes))), runs)
 
 

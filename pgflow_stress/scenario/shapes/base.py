@@ -38,7 +38,9 @@ class Parameter:
             UsageFault: no such value, or one out of its range.
         """
         try:
-            value: Value = type(self.default)(given) if not isinstance(given, float) or type(self.default) is float else ""
+            value: Value = (
+                type(self.default)(given) if not isinstance(given, float) or type(self.default) is float else ""
+            )
         except ValueError:
             value = ""
         if isinstance(self.default, str):
@@ -96,7 +98,10 @@ class Shape:
         parts = self.parts(found) if self.parts is not None else {}
         for name, shape in parts.items():
             inner = {key.partition(".")[2]: value for key, value in given.items() if key.startswith(name + ".")}
-            found |= {f"{name}.{key}": value for key, value in shape.values(inner).items()}
+            try:
+                found |= {f"{name}.{key}": value for key, value in shape.values(inner).items()}
+            except UsageFault as fault:
+                raise UsageFault(f"{name}: {fault}") from None
         for name in given:
             if name not in found:
                 raise UsageFault(f"no parameter {name!r}; there are: {', '.join(found) or 'none'}")

@@ -16,8 +16,8 @@ def _build(values: Values) -> FlowShape:
 SHAPE = Shape(
     summary="creating flows only: no run is started",
     explains=(
-        "create_flow makes a queue, two tables with their indexes and a sequence; add_step looks its dependencies up, so "
-        "that its cost grows with their number."
+        "create_flow makes a queue, two tables with their indexes and a sequence; add_step looks its dependencies up, "
+        "so that its cost grows with their number."
     ),
     parameters=(
         STEPS,

@@ -19,8 +19,8 @@ SHAPE = Shape(
     summary="map steps: an array of elements, a task for each; maps of maps, and an empty one with --elements 0",
     explains=(
         "A map over the run's own input (--source run) costs the same for each task. One over the outputs of a step or "
-        "of another map reads the whole array for each of its tasks: its cost grows with the square of the elements. An "
-        "empty map completes by itself, within the statement that made it ready."
+        "of another map reads the whole array for each of its tasks: its cost grows with the square of the elements. "
+        "An empty map completes by itself, within the statement that made it ready."
     ),
     parameters=(
         Parameter("elements", "Elements of the array, tasks of each map; 0 is an empty map.", 100, 0, 1_000_000),

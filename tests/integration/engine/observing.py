@@ -134,7 +134,9 @@ class Observed:
 @contextlib.contextmanager
 def observed(target: Target, shape: FlowShape, transport: str, runs: int = 3, **options: Any) -> Iterator[Observed]:
     """An observed database; nothing is left of it afterwards."""
-    plan = Plan("by-hand", workload(shape, 1, runs), "backlog-drain", RunOptions(workers=1, events=transport, **options))
+    plan = Plan(
+        "by-hand", workload(shape, 1, runs), "backlog-drain", RunOptions(workers=1, events=transport, **options)
+    )
     arena = Arena(arena_size(plan))
     arena.deal(plan.work.run_flow(), plan.work.first_task())
     nursery = Nursery(arena)
