@@ -108,10 +108,11 @@ def _check_elements(shape: FlowShape) -> None:
         source = step.deps[0] if step.deps else -1
         if source >= 0 and shape.steps[source].kind == "map":
             given[source] = shape.steps[source].tasks
-        if given.setdefault(source, step.tasks) != step.tasks:
+        elements = given.setdefault(source, step.tasks)
+        if elements != step.tasks:
             raise UsageFault(
-                f"step {step.slug!r}: a map over {step.tasks} elements where it is given {given[source]}: maps over one "
-                "array have as many tasks"
+                f"step {step.slug!r} is a map over {step.tasks} elements and is given {elements}: maps over one array "
+                "have as many tasks"
             )
 
 

@@ -37,20 +37,23 @@ class Parameter:
         Raises:
             UsageFault: no such value, or one out of its range.
         """
-        try:
-            value: Value = (
-                type(self.default)(given) if not isinstance(given, float) or type(self.default) is float else ""
-            )
-        except ValueError:
-            value = ""
         if isinstance(self.default, str):
             if self.choices and given not in self.choices:
                 raise UsageFault(f"{self.name} {given!r}: give one of {', '.join(self.choices)}")
             return str(given)
-        if isinstance(value, str) or not self._fits(value):
+        number = self._number(given)
+        if number is None or not self._fits(number):
             what = "a whole number" if isinstance(self.default, int) else "a number"
             raise UsageFault(f"{self.name} {given!r}: give {what} of {self.least:g} to {self.most:g}")
-        return value
+        return number
+
+    def _number(self, given: Value) -> int | float | None:
+        try:
+            if isinstance(self.default, float):
+                return float(given)
+            return None if isinstance(given, float) else int(given)
+        except ValueError:
+            return None
 
     def _fits(self, value: float) -> bool:
         return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
