@@ -111,7 +111,7 @@ class _Interleaved(Session):
         from pgflow_stress.report.comparison import comparison_json  # noqa: PLC0415
 
         base, candidate = self._results
-        found = compare_pair(base, candidate, self._question, self._sides.variation.labels)
+        found = compare_pair(base, candidate, self._question, self._sides.labels)
         self._untold += endings_of(found, self._asked.strict)
         endings = (*self._told, *self._untold)
         self._written.compared(comparison_json([found], self._about, outcome(endings)))
