@@ -17,8 +17,12 @@ from pgflow_stress.core.ids import new_nonce, run_id, split_run_id
 from pgflow_stress.engine.driver import END_DONE, Driver
 from pgflow_stress.engine.orders import WorkerOrder, prime_slugs
 from pgflow_stress.engine.private_books import new_books
+from pgflow_stress.engine.statements import INT4, TEXT, UUID
+from pgflow_stress.scenario.options import Mode
+from pgflow_stress_hot.wire import encode_array
 
 PRIME_TASKS = 48
+PRIMED_FAILURES = 6
 PRIME_BATCH = 8  # tasks a statement: six of each kind, one more than are planned anew
 
 
@@ -46,9 +50,22 @@ def prime(order: WorkerOrder, connection: Any) -> int:
             raise RunFailed(
                 f"priming could not {name}: {refusal['sqlstate'].decode()} {refusal['text'].decode(errors='replace')}"
             )
+    if order.work.failing is not None:
+        _plan_failures(options.completion, connection)
     words = books.private.words
     completed = max(1, int(words[Word.TASKS_COMPLETED]))
     return int(words[Word.PROCESS_TO_NS] - words[Word.PROCESS_FROM_NS]) // completed
+
+
+def _plan_failures(completion: Mode, connection: Any) -> None:
+    """fail_task for a task that is none, which pgflow answers without a row: so the statement is planned."""
+    task: list[bytes] = [bytes(16), b"none", bytes(4)]
+    if completion is Mode.BATCH:
+        task = [encode_array(UUID, [bytes(16)]), encode_array(TEXT, [b"none"]), encode_array(INT4, [0])]
+    for _ in range(PRIMED_FAILURES):
+        result = connection.pgconn.exec_prepared(b"fail", [*task, b"none"], [1] * 4, 1)
+        if result.error_message:
+            raise RunFailed(f"priming could not fail: {result.error_message.decode(errors='replace').strip()}")
 
 
 def _nonce_before(first_run_id: bytes) -> int:

@@ -38,6 +38,8 @@ class Workload:
     @property
     def steps(self) -> tuple[Step, ...]:
         """The steps of all shapes, one shape after another; `deps` are indexes into this."""
+        if len(self.shapes) == 1:
+            return self.shapes[0].steps
         found: list[Step] = []
         for shape in self.shapes:
             first = len(found)
