@@ -155,6 +155,8 @@ def _request(
         what = ", ".join(f"{one.name}={value}" for one, value in zip(variations, values, strict=True))
         message = fault.message if isinstance(fault, click.UsageError) else str(fault)
         raise UsageFault(f"cell {what}: {message}") from None
+    if request.plans and request.plans[0].options.precision is not None:
+        raise UsageFault("--repetitions auto is for run and for compare --interleave: give sweep a number")
     if len(request.plans) != 1:
         raise UsageFault("sweep measures one scenario a cell: sweep SCENARIO --vary …, or --vary scenario=A,B")
     return request

@@ -69,6 +69,7 @@ def test_a_password_that_is_varied_is_in_no_label() -> None:
         (["single-flow", "--vary", "repetitions=1,2"], "the same for all that is compared"),
         (["single-flow", "--vary", "scenario=chain,fan"], "given by itself as well"),
         (["single-flow", "--vary", "apply.x=1,2"], "no --apply-command"),
+        (["single-flow", "--vary", "workers=1,2", "-r", "auto"], "give sweep a number"),
         (["--vary", "scenario=single-flow,nothing"], "cell scenario=nothing"),
     ],
 )
