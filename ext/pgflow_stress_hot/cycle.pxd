@@ -57,4 +57,6 @@ cdef class Cycle:
     cdef SlugTable outputs_table  # what tasks give, each value once
     cdef int64_t *output_of  # [steps]: index into outputs_table
     cdef bint one_output  # all give the same: its array is filled before the window
+    cdef int64_t delay_ns  # of CPU time, a task
+    cdef int schedstat  # descriptor; -1 where the kernel has none
     cdef uint8_t worker_id[16]

@@ -19,9 +19,9 @@ def schedule_was_kept(evidence: Evidence) -> Iterator[Finding]:
     most = evidence.limits.max_late_share
     late: dict[int, float] = {}
     for repetition in evidence.counted:
-        lag, response = _late_ns(repetition), _response_ns(repetition)
-        if lag is not None and response and lag / response > most:
-            late[repetition.index] = lag / response
+        share = late_share(repetition)
+        if share is not None and share > most:
+            late[repetition.index] = share
     if late:
         worst = max(late.values())
         which = ", ".join(map(str, late))
@@ -32,11 +32,28 @@ def schedule_was_kept(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
+def late_share(repetition: Repetition) -> float | None:
+    """How late the starters sent by their own fault, of the mean response time; None where nothing is known of it."""
+    lag, response = _late_ns(repetition), _response_ns(repetition)
+    return lag / response if lag is not None and response else None
+
+
 def every_run_was_started(evidence: Evidence) -> Iterator[Finding]:
-    """A note: runs that --late skip left out were not offered. Reads client["schedule"]["skipped"]."""
-    skipped = sum(int(_schedule(repetition).get("skipped") or 0) for repetition in evidence.repetitions)
+    """A note: runs that --late skip left out, or that no starter came to, were not offered.
+
+    Reads client["schedule"]: {"skipped": int, "not_started": int}.
+    """
+    skipped, not_started = (
+        sum(int(_schedule(one).get(name) or 0) for one in evidence.repetitions if not one.interrupted)
+        for name in ("skipped", "not_started")
+    )
     if skipped:
         yield Finding(f"{skipped:,} runs were skipped, being late: less was offered than asked for")
+    if not_started:
+        yield Finding(
+            f"{not_started:,} runs were due and not started when the schedule ended, every starter being busy: less was "
+            "offered than asked for"
+        )
 
 
 def schedule_words(repetitions: list[Repetition]) -> str:

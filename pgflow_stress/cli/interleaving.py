@@ -153,5 +153,5 @@ class _Interleaved(Session):
         ended = outcome(endings)
         if self._pairs is not None:
             ended["precision"] = self._pairs.reached(found)
-        self._written.compared(comparison_json([found], self._about, ended))
+        self._written.conclude(comparison_json([found], self._about, ended))
         return found

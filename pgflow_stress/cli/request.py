@@ -14,6 +14,7 @@ from pgflow_stress.cli.param_types import AUTO
 from pgflow_stress.cli.scenario_parameters import check_parameters, scenario_parameters, with_preset
 from pgflow_stress.cli.sources import given, typed
 from pgflow_stress.core.errors import UsageFault
+from pgflow_stress.core.units import NS_PER_US
 from pgflow_stress.scenario.options import Mode, Orphans, RunOptions, parse_deal
 from pgflow_stress.scenario.plan import Plan, make_plan
 from pgflow_stress.scenario.presets import shape_of
@@ -65,6 +66,7 @@ def run_request(ctx: click.Context) -> RunRequest:
             target_options(ctx),
             events=values["events"],
             days_ahead=max(_days_ahead(plan.options) for plan in plans),
+            aged=bool(values["history"]),
         ),
         limits=_limits(values["limit"]),
         thresholds=_thresholds(values["threshold"], values["events"]),
@@ -107,6 +109,24 @@ def _repetitions(ctx: click.Context) -> dict[str, Any]:
     if given(ctx, "precision"):
         raise UsageFault("--precision says how many repetitions auto takes: give --repetitions auto as well")
     return {"repetitions": values["repetitions"]}
+
+
+def _check_probe(values: Mapping[str, Any]) -> None:
+    if not values["probe_client"]:
+        return
+    if values["observer_cost"]:
+        raise UsageFault(
+            "--probe-client and --observer-cost each interleave repetitions of their own: give one of them"
+        )
+    if values["rate"] is not None or values["stages"]:
+        raise UsageFault("--probe-client asks what holds the rate, and the rate of an open load is its schedule's")
+    if values["repetitions"] == AUTO:
+        raise UsageFault("--probe-client interleaves repetitions of its own: give --repetitions a number")
+    if values["repetitions"] < _LEAST_FOR_COST or not values["warmup"]:
+        raise UsageFault(
+            f"--probe-client compares pairs of repetitions, and a warm-up says what a task costs: give at least "
+            f"--repetitions {_LEAST_FOR_COST} and --warmup 1"
+        )
 
 
 def _load(ctx: click.Context, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -172,6 +192,9 @@ def _shared_options(values: Mapping[str, Any]) -> RunOptions:
         observer_delay_ms=values["observer_delay"],
         observer_cost=values["observer_cost"],
         worker_model=values["worker_model"],
+        client_delay_ns=round(values["client_delay"] * NS_PER_US),
+        probe_client=values["probe_client"],
+        history=values["history"],
         pin=values["pin"] or (),
         purpose=values["purpose"],
     )
@@ -179,6 +202,7 @@ def _shared_options(values: Mapping[str, Any]) -> RunOptions:
 
 def _plan(ctx: click.Context, name: str) -> Plan:
     values = with_preset(ctx, name)
+    _check_probe(values)
     shared = replace(_shared_options(values), **_load(ctx, values), **_repetitions(ctx))
     shape = shape_of(name)
     if shape is None:

@@ -57,7 +57,7 @@ def scenario_parameters(values: Mapping[str, Any], shape: Shape) -> tuple[tuple[
 
 
 def with_preset(ctx: click.Context, name: str) -> Mapping[str, Any]:
-    """The command's values for one scenario: a preset's options where nothing else was given."""
+    """The command's values for one scenario: a preset's options where it has them and nothing else was given."""
     preset = PRESETS.get(name)
     if preset is None:
         return ctx.params
@@ -67,7 +67,7 @@ def with_preset(ctx: click.Context, name: str) -> Mapping[str, Any]:
     parameters = {parameter.name: parameter for parameter in ctx.command.params}
     for option, text in preset.options:
         key = option_name(option) if option in own else option.replace("-", "_")
-        if given(ctx, key) or (key in _LOADS and loaded):
+        if key not in parameters or given(ctx, key) or (key in _LOADS and loaded):
             continue
         values[key] = parameters[key].type_cast_value(ctx, text)
     return values

@@ -14,6 +14,7 @@ import click
 from pgflow_stress.cli.config import outside_name
 from pgflow_stress.cli.old_script import OldScriptCommand
 from pgflow_stress.cli.request import RunRequest, run_request
+from pgflow_stress.cli.scenario_parameters import option_name
 from pgflow_stress.cli.sources import typed
 from pgflow_stress.core.errors import UsageFault
 
@@ -22,7 +23,7 @@ _ARGUMENTS = "pgflow_stress.cli.varying"
 # Where results go, what may be touched, and what both sides share: the engine has one order of turns and one pinning.
 FIXED = frozenset(
     {"dsn", "yes-on", "allow-remote", "pin", "repetitions", "warmup", "full", "observer-cost", "threshold", "strict"}
-    | {"precision", "progress", "quiet", "output", "json", "config"}
+    | {"precision", "probe-client", "progress", "quiet", "output", "json", "config"}
 )
 
 
@@ -109,8 +110,9 @@ def sides(ctx: click.Context, vary: Sequence[str], run_options: Sequence[click.P
     names: tuple[object, ...] = ctx.params["results"]
     if len(names) != 1:
         raise UsageFault("compare --interleave measures one scenario: compare --interleave --vary NAME=A,B SCENARIO")
-    if ctx.params["observer_cost"]:
-        raise UsageFault("compare --interleave has pairs of its own: --observer-cost is for run")
+    for name in ("observer_cost", "probe_client"):
+        if ctx.params[name]:
+            raise UsageFault(f"compare --interleave has pairs of its own: --{name.replace('_', '-')} is for run")
     arguments = arguments_of(ctx)
     base, candidate = (
         request_of(ctx, [*as_typed(variation, value), *arguments], names="results") for value in variation.values
@@ -157,7 +159,7 @@ def _check_not_typed(ctx: click.Context, variation: Variation) -> None:
         settings = (text.partition("=")[0].strip().lower() for text in ctx.params["pg_setting"])
         is_typed = variation.setting in settings
     else:
-        is_typed = typed(ctx, variation.name.replace("-", "_"))
+        is_typed = any(typed(ctx, name) for name in (variation.name.replace("-", "_"), option_name(variation.name)))
     if is_typed:
         raise UsageFault(f"--vary {variation.name}: it is given by itself as well; leave one of the two out")
 

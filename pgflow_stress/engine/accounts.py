@@ -83,6 +83,7 @@ def _execute(arena: Arena) -> tuple[Histogram, Histogram]:
 def schedule_kept(arena: Arena, taken: Accounts) -> Json:
     """How an open or closed load was offered: counts, and what a start waited for; latencies in ns."""
     words, started = arena.words, arena.runs[arena.runs[:, RunWord.STARTED_NS] > 0]
+    not_begun = (arena.runs[:, [RunWord.STARTED_NS, RunWord.SKIPPED]] == 0).all(axis=1)
     intended = started[started[:, RunWord.INTENDED_NS] > 0, RunWord.INTENDED_NS]
     sent = started[:, RunWord.SENT_NS]
     span_ns = int(sent.max() - sent.min()) if len(sent) > 1 else 0
@@ -90,6 +91,8 @@ def schedule_kept(arena: Arena, taken: Accounts) -> Json:
     return {
         "started": len(started),
         "skipped": int(words[:, Word.RUNS_SKIPPED].sum()),
+        # Nobody came to them before the schedule ended: every starter was busy.
+        "not_started": int(np.count_nonzero(not_begun & (arena.runs[:, RunWord.INTENDED_NS] > 0))),
         "offered_per_second": (len(intended) - 1) / offered_ns * NS_PER_SECOND if offered_ns else None,
         "started_per_second": (len(started) - 1) / span_ns * NS_PER_SECOND if span_ns else None,
         "lag_busy_ns": _json(latency_of(taken.histograms["lag_busy"])),
@@ -189,6 +192,7 @@ def client_cost(arena: Arena, workers: int, taken: Accounts) -> Json:
     return {
         "cpu_ns_per_task": cpu_ns / taken.tasks_completed if taken.tasks_completed else None,
         "utilization": cpu_ns / (process.seconds * NS_PER_SECOND * workers) if process.seconds else None,
+        **waits_by_worker(arena),
         "rss_peak_bytes": int(peaks.max()),
         "rss_peak_total_bytes": int(peaks.sum()),
         "statements": statements,
@@ -220,6 +224,31 @@ def client_cost(arena: Arena, workers: int, taken: Accounts) -> Json:
             for r in refusals(arena)
         ],
     }
+
+
+def waits_by_worker(arena: Arena) -> Json:
+    """What held the workers of a finished repetition up on our side, as shares of their own process phases.
+
+    server_waited_share: work was in hand and nothing in flight, so that the server waited for the client. Exact, from
+    the cycle's stamps: an answer taken to the next flush. run_queue_share: runnable and not run (schedstat), wherever
+    in the cycle; None where the kernel does not tell. Each over all workers, and in `by_worker` of each, in the order
+    of their regions, with cpu_share beside them: on a core.
+    """
+    words = arena.words[: starter_regions(arena.size).start]
+    ended = words[(words[:, Word.CPU_TO_NS] > 0) & (words[:, Word.PROCESS_TO_NS] > words[:, Word.PROCESS_FROM_NS])]
+    phase_ns = ended[:, Word.PROCESS_TO_NS] - ended[:, Word.PROCESS_FROM_NS]
+    columns = {
+        "cpu_share": ended[:, Word.CPU_TO_NS] - ended[:, Word.CPU_FROM_NS],
+        "server_waited_share": ended[:, Word.WAITED_FOR_NS],
+        "run_queue_share": ended[:, Word.RUN_QUEUE_NS],
+    }
+    if (columns["run_queue_share"] < 0).any():
+        del columns["run_queue_share"]
+    total_ns = int(phase_ns.sum())
+    waits = [name for name in columns if name != "cpu_share"]  # which is `utilization`, over all
+    shares: Json = {name: float(columns[name].sum() / total_ns) if total_ns else None for name in waits}
+    by_worker = {name: (of / phase_ns).tolist() for name, of in columns.items()}
+    return {"run_queue_share": None, **shares, "by_worker": by_worker}
 
 
 def _json(latency: Latency) -> Json:

@@ -7,7 +7,7 @@ offence; it returns none on good, half-done and failed runs alike, but for what 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,9 @@ from pgflow_stress.engine.places import Places, expected_outcomes
 from pgflow_stress.scenario.workload import Workload
 
 MOST_IDS = 10_000  # of one check kept in a result
+MOST_ERRORS = 20  # of failed tasks, told apart
+MOST_ERROR_CHARACTERS = 200
+OTHER_ERRORS = "other errors"
 
 _STEPS = """
 select r.run_id::text from pgflow.runs r left join pgflow.step_states s using (run_id)
@@ -106,6 +109,12 @@ _FAILED_RUNS = """
 copy (select ('x' || right(replace(r.run_id::text, '-', ''), 15))::bit(60)::bigint & {mask}, 0::int4, 0::int4
       from pgflow.runs r where starts_with(r.flow_slug, {prefix}) and r.status = 'failed') to stdout (format binary)
 """
+# An error's first line says what failed; what follows, and where, differs with each task.
+_FAILURES = """
+select left(split_part(coalesce(nullif(error_message, ''), 'no message'), E'\n', 1), {length}), count(*)
+from pgflow.step_tasks where starts_with(flow_slug, {prefix}) and status = 'failed'
+group by 1 order by 2 desc, 1
+"""
 _FOREIGN_RUNS = """
 select run_id::text from pgflow.runs where starts_with(flow_slug, {prefix}) and not starts_with(run_id::text, {ours})
 """
@@ -133,6 +142,7 @@ class Found:
     failed: int  # tasks that failed for good
     abandoned: int  # left over of runs that failed
     reached: bool = True  # whether the database could be asked
+    failures: dict[str, int] = field(default_factory=dict)  # error, its first line: tasks that failed for good of it
 
 
 def audit(connection: psycopg.Connection[Any], given: AuditInput) -> Found:
@@ -189,6 +199,7 @@ class _Auditor:
             int(np.count_nonzero(done)),
             int(np.count_nonzero(failed)),
             int(np.count_nonzero(of_failed_runs & ~done & ~failed)),
+            failures=self._failures() if failed.any() else {},
         )
 
     def _failed_runs(self) -> npt.NDArray[np.bool_]:
@@ -281,6 +292,14 @@ class _Auditor:
             stray += [f"{flow} {row}" for row in self._offences(_STRAYS, **parts)]
         yield _check("messages: one a task, archived when it is finished", wrong)
         yield _check("messages: none without a task", stray)
+
+    def _failures(self) -> dict[str, int]:
+        """The commonest errors, and how many tasks failed of others."""
+        query = sql.SQL(_FAILURES).format(prefix=self._prefix, length=sql.Literal(MOST_ERROR_CHARACTERS))
+        found = {str(error): int(count) for error, count in self._execute(query)}
+        kept = dict(list(found.items())[:MOST_ERRORS])
+        others = sum(found.values()) - sum(kept.values())
+        return {**kept, OTHER_ERRORS: others} if others else kept
 
 
 def _check(name: str, offences: list[str]) -> Check:

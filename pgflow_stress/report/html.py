@@ -5,10 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pgflow_stress.analysis import formats
@@ -17,7 +16,8 @@ from pgflow_stress.analysis.metrics import LATENCY_LEAVES, PHASES, describe
 from pgflow_stress.core.latency import merge
 from pgflow_stress.core.recording import Histogram
 from pgflow_stress.core.result import Json, Repetition, Result
-from pgflow_stress.report import event_words, words
+from pgflow_stress.report import client_words, event_words, words
+from pgflow_stress.report.breakdown import breakdown_view
 from pgflow_stress.report.html_events import events_view
 from pgflow_stress.report.svg import Bar, bars, percentile_plot
 
@@ -33,17 +33,22 @@ _KEY_FIGURES = (
 _PLOTTED = {"task": "process", "execute": "execute"}  # histogram -> the phase whose latency it is
 _DELIVERIES = "deliver_"  # histograms of events, one a type
 # Most parameters are options by the same name; steps, flows and runs are already scaled.
-_NOT_OPTIONS = ("scale", "pilot")
-_OTHER_NAMES = {"observer_delay_ms": "observer_delay", "limits": "limit"}
+_NOT_OPTIONS = ("scale", "pilot", "after_history")
+_OTHER_NAMES = {"observer_delay_ms": "observer_delay", "client_delay_us": "client_delay", "limits": "limit"}
 _DEFAULTS = {"limits": asdict(DEFAULT_LIMITS)}  # of those that are told only where they differ
 _SUMMARY_LATENCIES = ("p50", "p90", "p95", "p99", "p999", "p9999", "max")
 
 
 def render_html(results: Sequence[tuple[Result, Mapping[str, Histogram]]]) -> str:
     """The report of one result or several, each with its histograms by operation ({} where there are none)."""
-    source = resources.files("pgflow_stress.report").joinpath(TEMPLATE).read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(source).render(views=[_view(*one) for one in results])
+    environment = Environment(
+        loader=PackageLoader("pgflow_stress.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(TEMPLATE).render(views=[_view(*one) for one in results])
 
 
 def _view(result: Result, histograms: Mapping[str, Histogram]) -> Json:
@@ -55,6 +60,8 @@ def _view(result: Result, histograms: Mapping[str, Histogram]) -> Json:
         "reasons": result.verdict.reasons,
         "labels": words.labels(result),
         "limited_by": words.limited_by(result),
+        "client_probe": client_words.probe_lines(result.outcome),
+        "failures": client_words.failure_lines(result.outcome),
         "accounted_for": words.accounted_for(result),
         "audit": words.audit_words(result),
         "event_lines": event_words.event_lines(result),
@@ -66,6 +73,7 @@ def _view(result: Result, histograms: Mapping[str, Histogram]) -> Json:
         "latencies": _latencies(result),
         "strip": _strip(result),
         "plots": _plots(result, histograms),
+        "breakdown": breakdown_view(result),
         "events": events_view(result),
         "repetitions": [_repetition(repetition) for repetition in result.repetitions],
         "incidents": [(r.index, incident) for r in result.repetitions for incident in r.incidents],
@@ -104,6 +112,7 @@ def _label(repetition: Repetition) -> str:
         "interrupted": repetition.interrupted,
         "lost a worker": repetition.lost_worker,
         "without the observer": repetition.baseline,
+        repetition.probe: bool(repetition.probe),
     }
     kind = next((word for word, marked in marks.items() if marked), "")
     return f"{repetition.index} {kind}".strip()
@@ -157,8 +166,8 @@ def _repetition(repetition: Repetition) -> Json:
         "phases": phases,
         "tasks": repetition.tasks,
         "checks": repetition.audit.checks,
-        "client": _side("client", {k: v for k, v in repetition.client.items() if k != "series"}),
-        "server": _side("server", repetition.server),
+        "client": _side("client", {k: v for k, v in repetition.client.items() if k not in ("series", "breakdown")}),
+        "server": _side("server", {k: v for k, v in repetition.server.items() if k != "plans"}),
     }
 
 

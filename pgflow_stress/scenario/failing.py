@@ -30,6 +30,11 @@ class Failing:
     seed: int
     shapes: tuple[int, ...] = (0,)  # those whose tasks fail
 
+    @property
+    def fails(self) -> bool:
+        """Whether anything may fail at all."""
+        return self.probability > 0 or self.doomed > 0
+
     def fail_below(self, steps_of_shapes: tuple[int, ...]) -> npt.NDArray[np.uint64]:
         """uint64[steps]: an attempt whose number is below this fails."""
         import numpy as np  # noqa: PLC0415

@@ -104,3 +104,26 @@ def test_a_scenario_says_what_each_parameter_is_and_runs_with_its_defaults(name:
     assert all(parameter.help.endswith(".") for parameter in shape.parameters)
     for parameter in shape.parameters:
         assert parameter.read(str(parameter.default)) == parameter.default
+
+
+@pytest.mark.parametrize("option", ["--probe-client", "--history=10"])
+def test_what_needs_runs_is_refused_of_a_scenario_without_any(option: str) -> None:
+    with pytest.raises(UsageFault, match="definition"):
+        parse_run("definition", option, "--repetitions", "2")
+
+
+def test_a_history_has_the_tasks_that_were_asked_for_whatever_the_shapes_and_nothing_of_it_fails() -> None:
+    mixed, failing, few = (
+        plan.of_history()
+        for arguments in (
+            ("mix", "--weights", "chain:3,retries:1", "-p", "chain.depth=5", "--history", "1000"),
+            ("retries", "--history", "1000"),
+            ("concurrent-flows", "--flows", "10", "--steps", "5", "--history", "12"),
+        )
+        for plan in parse_run(*arguments).plans
+    )
+
+    assert 1000 <= mixed.expected_tasks < 1000 + max(shape.tasks_per_run for shape in mixed.work.shapes)
+    assert failing.work.failing is None
+    assert 1000 <= failing.expected_tasks < 1000 + failing.shape.tasks_per_run
+    assert (few.flows, few.runs, few.expected_tasks) == (3, 3, 15)
