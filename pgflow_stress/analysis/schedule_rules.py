@@ -51,8 +51,8 @@ def every_run_was_started(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(f"{skipped:,} runs were skipped, being late: less was offered than asked for")
     if not_started:
         yield Finding(
-            f"{not_started:,} runs were due and not started when the schedule ended, every starter being busy: less was "
-            "offered than asked for"
+            f"{not_started:,} runs were due and not started when the schedule ended, every starter being busy: "
+            "less was offered than asked for"
         )
 
 
