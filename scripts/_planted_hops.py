@@ -18,15 +18,13 @@ from _planted import VERSION, migrations_with
 
 from pgflow_stress.analysis.evidence import DEFAULT_LIMITS
 from pgflow_stress.core.critical_path import RUN_HOPS
-from pgflow_stress.scenario.shapes import SHAPES
 
 Measure = Callable[..., dict[str, Any]]  # options of `run`: the document
 
 PLANTED_MS, TOLERANCE = 20.0, 0.05
 RATE = 20
 ORDER = (False, True, True, False)  # whether it is planted: what drifts meets both alike
-# The last name counts: steps are one after another where there is such a scenario.
-_STEPS, _SCENARIO = (2, ("chain",)) if "chain" in SHAPES else (1, ())
+_STEPS, _SCENARIO = 2, "chain"  # steps one after another
 LAST_STEP = f"s{_STEPS - 1}"
 _JOB = ("--flows", 1, "--steps", _STEPS, "--poll-size", 1, "--completion", "single", "--rate", RATE)
 _SLEEP = f"""
@@ -52,7 +50,7 @@ def prove_hops(measure: Measure, seconds: float) -> Iterator[dict[str, Any]]:
             sides: dict[bool, list[dict[str, Any]]] = {False: [], True: []}
             for is_planted in ORDER:
                 job = (*_JOB, "--duration", f"{seconds / 6:g}s", "--pgflow", slow if is_planted else VERSION)
-                document = measure(*job, scenario=_SCENARIO[0]) if _SCENARIO else measure(*job)
+                document = measure(*job, scenario=_SCENARIO)
                 sides[is_planted].append(document["repetitions"][0]["client"]["breakdown"])
         yield _finding(hop, sides[False], sides[True])
 

@@ -15,13 +15,16 @@ cdef class Creator:
     cdef Buffer fourth
     cdef SlugTable deps
     cdef SlugTable kinds
-    cdef object _deps_index
-    cdef object _kinds_index
     cdef int64_t *deps_of  # [steps]: index into deps
     cdef int64_t *kind_of  # [steps]: index into kinds
-    cdef object _input
-    cdef const uint8_t *input_bytes
-    cdef int64_t input_length
+    cdef SlugTable inputs
+    cdef int64_t *input_of  # [flows]: index into inputs
+    cdef int64_t flow_count  # of these are created
+    cdef int64_t *flows
+    cdef int64_t *first_pair  # [flow_count + 1]: where a flow's pairs begin
+    cdef int64_t *pair_flow  # of each pair of a flow and one of its steps: the flow
+    cdef int64_t *pair_step  # and the step
+    cdef object _owners
     cdef bint batched
     cdef int64_t window  # most statements in flight
     cdef int64_t flows_per_statement

@@ -8,14 +8,15 @@ class Creator:
     def __init__(
         self,
         account: Account,
+        flows: npt.NDArray[np.int64],
         deps: list[bytes],
         kinds: list[bytes],
-        run_input: bytes,
+        inputs: list[bytes],
         batched: bool,
         window: int,
         flows_per_statement: int,
         steps_per_statement: int,
         runs_per_statement: int,
     ) -> None: ...
-    def create(self, connection: BorrowedConnection, flows: npt.NDArray[np.int64]) -> int: ...
+    def create(self, connection: BorrowedConnection) -> int: ...
     def start(self, connection: BorrowedConnection, runs: npt.NDArray[np.int64]) -> int: ...

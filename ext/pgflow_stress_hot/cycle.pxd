@@ -3,6 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 from pgflow_stress_hot.account cimport Account
 from pgflow_stress_hot.connection cimport Link
 from pgflow_stress_hot.flight cimport Flights
+from pgflow_stress_hot.slugs cimport SlugTable
 from pgflow_stress_hot.wire cimport Buffer
 
 cdef struct Task:
@@ -12,6 +13,7 @@ cdef struct Task:
     int64_t place  # in the ledger
     int32_t step
     int32_t index
+    bint fails  # by design: its end is fail_task
 
 cdef struct Messages:  # what a poll brought
     uint8_t *ids  # their ids, the int8[] as it came: it goes to start_tasks as it is
@@ -52,9 +54,9 @@ cdef class Cycle:
     cdef Buffer steps
     cdef Buffer indexes
     cdef Buffer outputs
-    cdef object _output
-    cdef const uint8_t *output_bytes
-    cdef int64_t output_length
+    cdef SlugTable outputs_table  # what tasks give, each value once
+    cdef int64_t *output_of  # [steps]: index into outputs_table
+    cdef bint one_output  # all give the same: its array is filled before the window
     cdef int64_t delay_ns  # of CPU time, a task
     cdef int schedstat  # descriptor; -1 where the kernel has none
     cdef uint8_t worker_id[16]

@@ -16,7 +16,7 @@ class Cycle:
         window: int,
         batched: bool,
         read_ahead: bool,
-        output: bytes,
+        outputs: list[bytes],
         idle_kind: int,
         idle_ns: int,
         max_poll_seconds: int,

@@ -7,6 +7,8 @@ Prepared statements that the connection must have (engine.statements makes them)
                   int4[], message ids int8[], inputs jsonb[]; NULLs where nothing was started
     complete      one: (run uuid, step text, index int4, output jsonb) -> status text
                   many: (uuid[], text[], int4[], jsonb[]) -> completed int8, their places int8[] (from 1; NULL: all)
+    fail          one: (run uuid, step text, index int4, message text) -> status text
+                  many: (uuid[], text[], int4[], message text) -> calls int8, places that failed for good int8[]
 
 Every answer is one row, whatever the batch: libpq's cost of a row would otherwise be most of the client's.
 
@@ -23,7 +25,9 @@ from posix.time cimport CLOCK_THREAD_CPUTIME_ID, clock_gettime, nanosleep, times
 from posix.unistd cimport close, pread
 
 from pgflow_stress_hot cimport libpq
-from pgflow_stress_hot.account cimport Books, book_completion, ledger_place, run_index_of, tasks_left
+from pgflow_stress_hot.account cimport (
+    Books, book_completion, book_failed_run, fails, ledger_place, run_index_of, tasks_left,
+)
 from pgflow_stress_hot.clock cimport now_ns
 from pgflow_stress_hot.connection cimport (
     BorrowedConnection, WAIT_READY, WAIT_REFUSED, WaitStatus, link_flush, link_send, link_take,
@@ -34,16 +38,16 @@ from pgflow_stress_hot.flight cimport (
 )
 from pgflow_stress_hot.histogram cimport histogram_record
 from pgflow_stress_hot.layout cimport (
-    H_STARTS_DONE, H_STOP, H_VT_SECONDS, L_CLAIMED, L_COMPLETED, OP_COMPLETE, OP_READ, OP_START_TASKS,
-    OP_TASK, STOP_NOW, STOP_RUN, ST_FAILED, ST_OK, ST_RETRIED, W_CLAIMED, W_CPU_FROM_NS, W_CPU_TO_NS,
+    H_STARTS_DONE, H_STOP, H_VT_SECONDS, L_CLAIMED, L_COMPLETED, L_FAILED, OP_COMPLETE, OP_FAIL, OP_READ,
+    OP_START_TASKS, OP_TASK, STOP_NOW, STOP_RUN, ST_FAILED, ST_OK, ST_RETRIED, W_CLAIMED, W_CPU_FROM_NS, W_CPU_TO_NS,
     W_CYCLES, W_EMPTY_POLLS, W_FIRST_IDLE_NS, W_IDLE_NS, W_LONGEST_CYCLE_NS, W_MESSAGES_READ, W_NOT_OURS, W_POLLS,
     W_PROCESS_FROM_NS, W_PROCESS_TO_NS, W_RESIDENCE_NS, W_RUN_QUEUE_NS, W_STATEMENTS, W_TASKS_CLAIMED, W_UNCLAIMED,
     W_WAITED_FOR_NS,
 )
 from pgflow_stress_hot.recorder cimport (
-    observe, or_shared, publish, record_error, record_row, record_statement,
+    add_failure, observe, or_shared, publish, record_error, record_row, record_statement,
 )
-from pgflow_stress_hot.slugs cimport slug_at, slug_length, slugs_find
+from pgflow_stress_hot.slugs cimport SlugTable, Slugs, slug_at, slug_length, slugs_find
 from pgflow_stress_hot.wire cimport (
     ArrayReader, OID_INT4, OID_JSONB, OID_TEXT, OID_UUID, array_begin, array_next, array_put, array_put_int4,
     array_read, buffer_free, buffer_make, get_int4, get_int8, put_int4,
@@ -54,6 +58,9 @@ cdef enum:
     ID_BYTES = 12  # of an int8 in an array, with its length
     MOST_ATTEMPTS = 100  # of a statement refused with an error that passes: deadlock, serialisation, timestamps
     SLICE_NS = 100_000_000
+    FAILURE_LENGTH = 24
+
+cdef const char *FAILURE = b"planted by pgflow-stress"
 
 
 cdef int64_t cpu_ns() noexcept nogil:
@@ -93,6 +100,10 @@ cdef bint passes(const char *sqlstate) noexcept nogil:
 
 
 cdef int by_run(const void *left, const void *right) noexcept nogil:
+    # Completions first, then what fails by design; each in the order of the runs.
+    cdef int outcomes = <int>(<const Task *>left).fails - <int>(<const Task *>right).fails
+    if outcomes != 0:
+        return outcomes
     return memcmp((<const Task *>left).run_id, (<const Task *>right).run_id, 16)
 
 
@@ -109,19 +120,22 @@ cdef class Cycle:
         window: most completing statements in flight, 1 to 512; above 1 only on a piped connection.
         batched: one statement completes many.
         read_ahead: send the next poll with the last completions of a batch; only on a piped connection.
-        output: jsonb in binary (version byte 1, then the text), given by every task.
+        outputs: for each step, what its tasks give: jsonb in binary (version byte 1, then the text).
         idle_kind: 0 spin, 1 sleep idle_ns, 2 the poll waits in the server.
         delay_ns: CPU time that each task costs beyond what it must, between its claim and its completion; 0 for none.
     """
 
     def __cinit__(self, Account account not None, bytes worker_id not None, int64_t[::1] queues not None,
                   int64_t own_queues, int64_t poll_size, int64_t per_completion, int64_t window, bint batched,
-                  bint read_ahead, bytes output not None, int idle_kind, int64_t idle_ns, int64_t max_poll_seconds,
+                  bint read_ahead, list outputs not None, int idle_kind, int64_t idle_ns, int64_t max_poll_seconds,
                   int64_t poll_interval_ms, int64_t delay_ns=0):
         cdef int64_t i, longest = account.books.step_slugs.longest
+        cdef int64_t steps = account.books.step_slugs.count
         self.schedstat = -1
         if len(worker_id) != 16 or len(queues) < 1 or not 0 <= own_queues <= len(queues):
             raise ValueError("worker_id or queues")
+        if len(outputs) != steps:
+            raise ValueError("an output for each step")
         if not 1 <= poll_size <= 10_000 or per_completion < 1 or not 1 <= window <= 512:
             raise ValueError("poll_size, per_completion or window")
         self.account = account
@@ -151,23 +165,30 @@ cdef class Cycle:
         self.idle_ns = idle_ns
         self.max_poll_seconds = max_poll_seconds
         self.poll_interval_ms = poll_interval_ms
-        self._output = output
-        self.output_bytes = <const uint8_t *><char *>output
-        self.output_length = len(output)
+        self.outputs_table = SlugTable(sorted(set(outputs)))
+        self.output_of = <int64_t *>malloc(steps * sizeof(int64_t))
+        if self.output_of == NULL:
+            raise MemoryError("no room for the outputs")
+        for i in range(steps):
+            self.output_of[i] = self.outputs_table.find(outputs[i])
+        self.one_output = len(self.outputs_table) == 1
         buffer_make(&self.runs, 20 + self.per_completion * 20)
         buffer_make(&self.steps, 20 + self.per_completion * (4 + longest))
         buffer_make(&self.indexes, 20 + self.per_completion * 8)
         if batched:
-            # Every task gives the same output: filled once, and cut to the batch by its count.
-            buffer_make(&self.outputs, 20 + self.per_completion * (4 + self.output_length))
-            array_begin(&self.outputs, OID_JSONB, self.per_completion)
-            for _ in range(self.per_completion):
-                array_put(&self.outputs, self.output_bytes, self.output_length)
+            buffer_make(&self.outputs, 20 + self.per_completion * (4 + self.outputs_table.slugs.longest))
+            if self.one_output:
+                # Filled once, and cut to the batch by its count.
+                array_begin(&self.outputs, OID_JSONB, self.per_completion)
+                for _ in range(self.per_completion):
+                    array_put(&self.outputs, slug_at(&self.outputs_table.slugs, 0),
+                              slug_length(&self.outputs_table.slugs, 0))
 
     def __dealloc__(self):
         if self.schedstat >= 0:
             close(self.schedstat)
         free(self.queues)
+        free(self.output_of)
         free(self.tasks)
         free(self.polled[0].ids)
         free(self.polled[1].ids)
@@ -327,6 +348,7 @@ cdef void fill_tasks(Cycle c, const libpq.PGresult *result) noexcept nogil:
         task.place = ledger_place(books, task.run, task.step, task.index)
         if task.place >= 0:
             or_shared(&books.ledger[task.place], L_CLAIMED)
+        task.fails = fails(books, task.run, task.step, task.place)
         if c.task_count > 0 and by_run(&c.tasks[c.task_count - 1], task) > 0:
             in_order = False
         c.task_count += 1
@@ -386,7 +408,21 @@ cdef LoopEnd claim(Cycle c, Link *link, Messages *polled) noexcept nogil:
     return END_DONE
 
 
+cdef void fill_outputs(Cycle c, int64_t first, int64_t last) noexcept nogil:
+    cdef const Slugs *values = &c.outputs_table.slugs
+    cdef int64_t i, output
+    if c.one_output:
+        put_int4(c.outputs.bytes + 12, <int32_t>(last - first))
+        c.outputs.length = <int>(20 + (last - first) * (4 + slug_length(values, 0)))
+        return
+    array_begin(&c.outputs, OID_JSONB, <int>(last - first))
+    for i in range(first, last):
+        output = c.output_of[c.tasks[i].step]
+        array_put(&c.outputs, slug_at(values, output), slug_length(values, output))
+
+
 cdef int send_completion(Cycle c, Link *link, int64_t first, int64_t last) noexcept nogil:
+    # Of tasks that all complete, or all fail by design.
     cdef Books *books = &c.account.books
     cdef const char *values[4]
     cdef int lengths[4]
@@ -402,9 +438,13 @@ cdef int send_completion(Cycle c, Link *link, int64_t first, int64_t last) noexc
         lengths[1] = slug_length(books.step_slugs, task.step)
         values[2] = <char *>index
         lengths[2] = 4
-        values[3] = <const char *>c.output_bytes
-        lengths[3] = <int>c.output_length
-        return link_send(link, b"complete", 4, values, lengths)
+        if task.fails:
+            values[3] = FAILURE
+            lengths[3] = FAILURE_LENGTH
+        else:
+            values[3] = slug_at(&c.outputs_table.slugs, c.output_of[task.step])
+            lengths[3] = slug_length(&c.outputs_table.slugs, c.output_of[task.step])
+        return link_send(link, b"fail" if task.fails else b"complete", 4, values, lengths)
     array_begin(&c.runs, OID_UUID, <int>(last - first))
     array_begin(&c.steps, OID_TEXT, <int>(last - first))
     array_begin(&c.indexes, OID_INT4, <int>(last - first))
@@ -413,15 +453,19 @@ cdef int send_completion(Cycle c, Link *link, int64_t first, int64_t last) noexc
         array_put(&c.runs, task.run_id, 16)
         array_put(&c.steps, slug_at(books.step_slugs, task.step), slug_length(books.step_slugs, task.step))
         array_put_int4(&c.indexes, task.index)
-    put_int4(c.outputs.bytes + 12, <int32_t>(last - first))
     values[0] = <char *>c.runs.bytes
     lengths[0] = c.runs.length
     values[1] = <char *>c.steps.bytes
     lengths[1] = c.steps.length
     values[2] = <char *>c.indexes.bytes
     lengths[2] = c.indexes.length
+    if c.tasks[first].fails:
+        values[3] = FAILURE
+        lengths[3] = FAILURE_LENGTH
+        return link_send(link, b"fail", 4, values, lengths)
+    fill_outputs(c, first, last)
     values[3] = <char *>c.outputs.bytes
-    lengths[3] = <int>(20 + (last - first) * (4 + c.output_length))
+    lengths[3] = c.outputs.length
     return link_send(link, b"complete", 4, values, lengths)
 
 
@@ -456,6 +500,39 @@ cdef int64_t book_places(Cycle c, Messages *polled, const Flight *flight, const 
     return booked
 
 
+cdef bint says_failed(const libpq.PGresult *result) noexcept nogil:
+    return (libpq.PQgetlength(result, 0, 0) == 6
+            and memcmp(libpq.PQgetvalue(result, 0, 0), b"failed", 6) == 0)
+
+
+cdef void book_failures(Cycle c, Messages *polled, const Flight *flight, const libpq.PGresult *result,
+                        int64_t done_ns) noexcept nogil:
+    # A task that failed for good has failed its run; the others come round again after their delay.
+    cdef ArrayReader places
+    cdef const char *element
+    cdef int length
+    cdef int64_t place
+    cdef Task *task
+    if libpq.PQntuples(result) != 1:
+        return
+    if not c.batched:
+        if says_failed(result):
+            task = &c.tasks[flight.first]
+            book_failed_run(&c.account.books, task.run, polled.flow, done_ns)
+        return
+    if libpq.PQgetisnull(result, 0, 1):
+        return
+    places = array_read(libpq.PQgetvalue(result, 0, 1), libpq.PQgetlength(result, 0, 1))
+    while places.left > 0:
+        element = array_next(&places, &length)
+        if element == NULL:
+            break
+        place = get_int8(element) - 1
+        if 0 <= place < flight.last - flight.first:
+            task = &c.tasks[flight.first + place]
+            book_failed_run(&c.account.books, task.run, polled.flow, done_ns)
+
+
 cdef LoopEnd take_completion(Cycle c, Link *link, Messages *polled, Flight *again) noexcept nogil:
     # The oldest statement in flight, a completion. again.operation >= 0 where it is to be sent once more.
     cdef Books *books = &c.account.books
@@ -471,11 +548,14 @@ cdef LoopEnd take_completion(Cycle c, Link *link, Messages *polled, Flight *agai
         flights_pop(&c.flights, done_ns)
         again[0] = flight
         again.attempts += 1
-        return refused(c, link, OP_COMPLETE, flight.sent_ns, done_ns, polled.flow, polled.batch, again.attempts)
+        return refused(c, link, flight.operation, flight.sent_ns, done_ns, polled.flow, polled.batch, again.attempts)
     if status != WAIT_READY:
         return end_of(status)
     flights_pop(&c.flights, done_ns)
-    if c.batched and libpq.PQntuples(result) == 1:
+    if flight.operation == OP_FAIL:
+        book_failures(c, polled, &flight, result, done_ns)
+        completed = count  # answered, and none of them in our hands
+    elif c.batched and libpq.PQntuples(result) == 1:
         completed = get_int8(libpq.PQgetvalue(result, 0, 0))
         if completed == count:
             for place in range(count):
@@ -494,9 +574,9 @@ cdef LoopEnd take_completion(Cycle c, Link *link, Messages *polled, Flight *agai
     if done_ns - polled.sent_ns > words[W_LONGEST_CYCLE_NS]:
         words[W_LONGEST_CYCLE_NS] = done_ns - polled.sent_ns
     publish(&words[W_PROCESS_TO_NS], done_ns)
-    record_statement(books.recorder, OP_COMPLETE, ST_OK, flight.sent_ns, done_ns, completed, <int32_t>polled.flow,
-                     polled.batch)
-    if completed > 0:
+    record_statement(books.recorder, flight.operation, ST_OK, flight.sent_ns, done_ns, completed,
+                     <int32_t>polled.flow, polled.batch)
+    if completed > 0 and flight.operation == OP_COMPLETE:
         histogram_record(&books.recorder.histograms[OP_TASK], done_ns - polled.sent_ns, completed)
     return END_DONE
 
@@ -536,17 +616,23 @@ cdef LoopEnd complete(Cycle c, Link *link, Messages *polled, Messages *ahead, bi
                     publish(&books.recorder.words[W_CLAIMED], books.recorder.words[W_CLAIMED] - 1)
                     continue
                 last = next_task + 1
-                while last < c.task_count and last - next_task < c.per_completion and c.tasks[last].place >= 0:
+                while (last < c.task_count and last - next_task < c.per_completion and c.tasks[last].place >= 0
+                       and c.tasks[last].fails == c.tasks[next_task].fails):
                     last += 1
+                if c.tasks[next_task].fails:
+                    # Before it is sent: without a delay another worker may have the task again before the answer is in.
+                    for flow in range(next_task, last):
+                        add_failure(&books.ledger[c.tasks[flow].place], L_FAILED)
                 if send_completion(c, link, next_task, last) != 0:
                     return END_LOST
-                flights_push(&c.flights, OP_COMPLETE, next_task, last)
+                flights_push(&c.flights, OP_FAIL if c.tasks[next_task].fails else OP_COMPLETE, next_task, last)
                 next_task = last
             elif again_count > 0:
                 again_count -= 1
                 if send_completion(c, link, again[again_count].first, again[again_count].last) != 0:
                     return END_LOST
-                pushed = flights_push(&c.flights, OP_COMPLETE, again[again_count].first, again[again_count].last)
+                pushed = flights_push(&c.flights, again[again_count].operation, again[again_count].first,
+                                      again[again_count].last)
                 pushed.attempts = again[again_count].attempts
             else:
                 break

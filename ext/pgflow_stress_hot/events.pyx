@@ -68,6 +68,7 @@ cdef int64_t event_find(const EventBooks *b, const char *topic, int topic_length
                         Event *event) noexcept nogil:
     cdef uint8_t run_id[16]
     cdef int what, colon
+    cdef const int64_t *steps
     event.run = -1
     event.place = EVENT_FOREIGN
     if topic_length != TOPIC_LENGTH + UUID_TEXT or memcmp(topic, TOPIC, TOPIC_LENGTH) != 0:
@@ -95,10 +96,11 @@ cdef int64_t event_find(const EventBooks *b, const char *topic, int topic_length
     if colon <= 5 or what < 0:
         return EVENT_STRAY
     event.step = slugs_find(b.books.step_slugs, name + 5, colon - 5)
-    if event.step < 0:
+    steps = &b.books.flow_steps[2 * b.books.run_flow[event.run]]
+    if not steps[0] <= event.step < steps[0] + steps[1]:
         return EVENT_STRAY
     event.kind = E_STEP_STARTED + what
-    event.place = event.run * b.places + E_RUN_PLACES + event.step * E_STEP_PLACES + what
+    event.place = event.run * b.places + E_RUN_PLACES + (event.step - steps[0]) * E_STEP_PLACES + what
     return event.place
 
 
@@ -126,12 +128,14 @@ cdef inline bint has(const EventBooks *b, int64_t run, int64_t place) noexcept n
     return b.received[run * b.places + place] & EB_COUNT != 0
 
 
-cdef inline int64_t step_place(int64_t step, int kind) noexcept nogil:
-    return E_RUN_PLACES + step * E_STEP_PLACES + kind - E_STEP_STARTED
+cdef inline int64_t step_place(const EventBooks *b, int64_t run, int64_t step, int kind) noexcept nogil:
+    cdef int64_t first = b.books.flow_steps[2 * b.books.run_flow[run]]
+    return E_RUN_PLACES + (step - first) * E_STEP_PLACES + kind - E_STEP_STARTED
 
 
 cdef inline bint is_over(const EventBooks *b, int64_t run, int64_t step) noexcept nogil:
-    return (has(b, run, step_place(step, E_STEP_COMPLETED)) or has(b, run, step_place(step, E_STEP_SKIPPED)))
+    return (has(b, run, step_place(b, run, step, E_STEP_COMPLETED))
+            or has(b, run, step_place(b, run, step, E_STEP_SKIPPED)))
 
 
 cdef bint parents_are_over(const EventBooks *b, int64_t run, int64_t step) noexcept nogil:
@@ -145,8 +149,8 @@ cdef bint parents_are_over(const EventBooks *b, int64_t run, int64_t step) noexc
 cdef bint follows(const EventBooks *b, const Event *e) noexcept nogil:
     # Whether what an event follows from has been received: run:started first, parents before children, run:completed
     # last. run:failed has no order of its own: a type violation sends it before its step's (pgflow 0.8).
-    cdef int64_t step
-    cdef bint empty = b.books.step_tasks[e.step] == 0
+    cdef int64_t step, first
+    cdef bint empty = e.kind >= E_RUN_PLACES and b.books.step_tasks[e.step] == 0
     if e.kind == E_RUN_STARTED:
         return True
     if not has(b, e.run, E_RUN_STARTED):
@@ -154,9 +158,10 @@ cdef bint follows(const EventBooks *b, const Event *e) noexcept nogil:
     if e.kind == E_STEP_STARTED or (e.kind == E_STEP_COMPLETED and empty):
         return parents_are_over(b, e.run, e.step)
     if e.kind == E_STEP_COMPLETED or e.kind == E_STEP_FAILED:
-        return has(b, e.run, step_place(e.step, E_STEP_STARTED))
+        return has(b, e.run, step_place(b, e.run, e.step, E_STEP_STARTED))
     if e.kind == E_RUN_COMPLETED:
-        for step in range(b.books.step_slugs.count):
+        first = b.books.flow_steps[2 * b.books.run_flow[e.run]]
+        for step in range(first, first + b.books.flow_steps[2 * b.books.run_flow[e.run] + 1]):
             if not is_over(b, e.run, step):
                 return False
     return True
@@ -168,7 +173,7 @@ cdef int64_t run_sent_ns(const EventBooks *b, int64_t run) noexcept nogil:
 
 cdef int64_t over_ns(const EventBooks *b, int64_t run, int64_t step) noexcept nogil:
     # When the statement was sent that ended a step: of several tasks the one sent last. 0: nobody stamped one of them.
-    cdef int64_t first = run * b.books.tasks_per_run + b.books.step_offsets[step]
+    cdef int64_t first = b.books.first_task[run] + b.books.step_offsets[step]
     cdef int64_t i, stamp, last = 0
     if b.books.step_tasks[step] == 0:
         return ready_ns(b, run, step)
@@ -209,8 +214,8 @@ cdef int64_t cause_ns(const EventBooks *b, const Event *e) noexcept nogil:
     if e.kind != E_RUN_COMPLETED:
         return 0  # a failure's or a skip's statement is stamped by nobody
     last = run_sent_ns(b, e.run)
-    for task in range(b.books.tasks_per_run):
-        stamp = observe(&b.books.caused[e.run * b.books.tasks_per_run + task])
+    for task in range(b.books.first_task[e.run], b.books.first_task[e.run + 1]):
+        stamp = observe(&b.books.caused[task])
         if stamp > last:
             last = stamp
     return last
@@ -237,7 +242,7 @@ cdef void event_receive(EventBooks *b, const Event *event, int64_t received_ns, 
         publish(&words[W_RECEIVED_UNTIMED], words[W_RECEIVED_UNTIMED] + 1)
     record_row(b.books.recorder, sent_ns, received_ns, lsn, <int32_t>event.run,
                -1 if event.kind < E_RUN_PLACES else event.step, -1, -1, OP_DELIVER + event.kind, ST_OK, 1,
-               <int32_t>(event.run % b.books.flows))
+               <int32_t>b.books.run_flow[event.run])
     if words[W_FIRST_RECEIVED_NS] == 0:
         words[W_FIRST_RECEIVED_NS] = received_ns
     publish(&words[W_LAST_RECEIVED_NS], received_ns)
@@ -249,7 +254,7 @@ cdef class EventBook:
 
     Args:
         account: the books that it reads the causes from, and whose region it writes.
-        received: uint8[runs, 3 + 4 * steps] of EventBit, of which it is the only writer.
+        received: uint8[runs, 3 + 4 * most steps of a flow] of EventBit, of which it is the only writer.
         strays: uint8[256 * 256], events of our runs without a place.
         deps: for each step the indexes of its parents.
     Raises:
@@ -259,12 +264,14 @@ cdef class EventBook:
     def __cinit__(self, Account account not None, uint8_t[:, ::1] received not None, uint8_t[::1] strays not None,
                   list deps not None):
         import numpy
-        cdef int64_t steps = account.books.step_slugs.count
+        cdef int64_t steps = account.books.step_slugs.count, flow, most = 0
         cdef int64_t[::1] offsets
         cdef int64_t[::1] parents
         if len(deps) != steps:
             raise ValueError("parents for each step")
-        if received.shape[0] != account.books.run_count or received.shape[1] != E_RUN_PLACES + E_STEP_PLACES * steps:
+        for flow in range(account.books.flows):
+            most = max(most, account.books.flow_steps[2 * flow + 1])
+        if received.shape[0] != account.books.run_count or received.shape[1] != E_RUN_PLACES + E_STEP_PLACES * most:
             raise ValueError("received is not of this shape")
         if len(strays) != MOST_STRAYS * sizeof(Stray):
             raise ValueError("strays is not of this size")
@@ -293,7 +300,10 @@ cdef class EventBook:
             raise ValueError(f"no place {place}")
         event.place = place
         event.run = place // self.books.places
-        event.step = 0 if of_run < E_RUN_PLACES else <int32_t>((of_run - E_RUN_PLACES) // E_STEP_PLACES)
+        event.step = 0
+        if of_run >= E_RUN_PLACES:
+            event.step = <int32_t>((of_run - E_RUN_PLACES) // E_STEP_PLACES
+                                   + self.books.books.flow_steps[2 * self.books.books.run_flow[event.run]])
         event.kind = <int32_t>of_run
         if of_run >= E_RUN_PLACES:
             event.kind = E_STEP_STARTED + <int32_t>((of_run - E_RUN_PLACES) % E_STEP_PLACES)

@@ -16,7 +16,8 @@ cdef enum:  # OperationCode
     OP_START_SERVICE = 17
     OP_LAG_BUSY = 18
     OP_LAG_LATE = 19
-    OP_COUNT = 20
+    OP_FAIL = 20
+    OP_COUNT = 21
 
 cdef enum:  # StatusCode
     ST_OK = 0
@@ -120,13 +121,18 @@ cdef enum:  # RunWord
     R_COMPLETED = 4
     R_CLAIMED_NS = 5
     R_SKIPPED = 6
+    R_FAILED_NS = 7
     R_COUNT = 8
+
+cdef enum:
+    WRITTEN_OFF = 1073741824  # in R_COMPLETED, above the count: the run failed
 
 cdef enum:  # LedgerBit
     L_CLAIMED = 1
     L_COMPLETED = 2
     L_SETTLED = 4
     L_TWICE = 8
+    L_FAILED = 16  # and above: how many attempts failed, 15 at most
 
 cdef enum:  # EventKind, core.events
     E_RUN_STARTED = 0

@@ -12,7 +12,7 @@ def codes():
             "deliver_step_completed": OP_DELIVER + E_STEP_COMPLETED,
             "deliver_step_failed": OP_DELIVER + E_STEP_FAILED, "deliver_step_skipped": OP_DELIVER + E_STEP_SKIPPED,
             "after_commit": OP_AFTER_COMMIT, "before_commit": OP_BEFORE_COMMIT,
-            "start_service": OP_START_SERVICE, "lag_busy": OP_LAG_BUSY, "lag_late": OP_LAG_LATE,
+            "start_service": OP_START_SERVICE, "lag_busy": OP_LAG_BUSY, "lag_late": OP_LAG_LATE, "fail": OP_FAIL,
         },
         "statuses": {
             "ok": ST_OK, "empty": ST_EMPTY, "retried": ST_RETRIED, "failed": ST_FAILED, "adopted": ST_ADOPTED,
@@ -52,8 +52,10 @@ def codes():
         "run_words": {
             "intended_ns": R_INTENDED_NS, "sent_ns": R_SENT_NS, "started_ns": R_STARTED_NS,
             "last_done_ns": R_LAST_DONE_NS, "completed": R_COMPLETED, "claimed_ns": R_CLAIMED_NS, "skipped": R_SKIPPED,
+            "failed_ns": R_FAILED_NS,
         },
-        "ledger": {"claimed": L_CLAIMED, "completed": L_COMPLETED, "settled": L_SETTLED, "twice": L_TWICE},
+        "ledger": {"claimed": L_CLAIMED, "completed": L_COMPLETED, "settled": L_SETTLED, "twice": L_TWICE,
+                   "failed": L_FAILED},
         "event_kinds": {
             "run_started": E_RUN_STARTED, "run_completed": E_RUN_COMPLETED, "run_failed": E_RUN_FAILED,
             "step_started": E_STEP_STARTED, "step_completed": E_STEP_COMPLETED, "step_failed": E_STEP_FAILED,
@@ -65,6 +67,6 @@ def codes():
             "words": W_COUNT, "run_words": R_COUNT, "operations": OP_COUNT, "event_row": sizeof(EventRow),
             "error_slot": sizeof(ErrorSlot), "error_slots": ERROR_SLOTS, "stats": HS_STATS,
             "run_places": E_RUN_PLACES, "step_places": E_STEP_PLACES, "stray": sizeof(Stray),
-            "most_strays": MOST_STRAYS,
+            "most_strays": MOST_STRAYS, "written_off": WRITTEN_OFF,
         },
     }

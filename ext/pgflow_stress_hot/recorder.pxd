@@ -9,6 +9,7 @@ cdef extern from * nogil:
     #define observe(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
     #define add_shared(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
     #define or_shared(p, v) __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
+    #define add_failure(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
     static inline void raise_shared(int64_t *p, int64_t v) {
         int64_t seen = __atomic_load_n(p, __ATOMIC_RELAXED);
         while (seen < v && !__atomic_compare_exchange_n(p, &seen, v, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
@@ -17,6 +18,7 @@ cdef extern from * nogil:
     void publish(int64_t *p, int64_t v) noexcept
     int64_t observe(int64_t *p) noexcept
     int64_t add_shared(int64_t *p, int64_t v) noexcept
+    unsigned char add_failure(unsigned char *p, unsigned char v) noexcept
     unsigned char or_shared(unsigned char *p, unsigned char v) noexcept
     void raise_shared(int64_t *p, int64_t v) noexcept
 
@@ -58,5 +60,5 @@ cdef void record_error(Recorder *r, int operation, bint retried, int64_t at_ns, 
 
 cdef class Region:
     cdef Recorder recorder
-    cdef Histogram histograms[20]
+    cdef Histogram histograms[21]
     cdef object _owners

@@ -7,11 +7,12 @@ Prepared statement that the connection must have: start_flow (flow text, run uui
 """
 
 from libc.stdint cimport int64_t, uint8_t
+from libc.stdlib cimport free, malloc
 
 from posix.time cimport nanosleep, timespec
 
 from pgflow_stress_hot cimport libpq
-from pgflow_stress_hot.account cimport Account, Books, put_run_id
+from pgflow_stress_hot.account cimport Account, Books, put_run_id, tasks_of
 from pgflow_stress_hot.clock cimport now_ns
 from pgflow_stress_hot.connection cimport (
     BorrowedConnection, Link, WAIT_READY, WAIT_REFUSED, WaitStatus, link_flush, link_send, link_take,
@@ -24,7 +25,7 @@ from pgflow_stress_hot.layout cimport (
     STOP_RUN, ST_FAILED, ST_OK, W_ROWS, W_RUNS_SKIPPED, W_RUNS_STARTED, W_START_FROM_NS, W_START_TO_NS, W_STATEMENTS,
 )
 from pgflow_stress_hot.recorder cimport add_shared, observe, publish, record_error, record_row
-from pgflow_stress_hot.slugs cimport slug_at, slug_length
+from pgflow_stress_hot.slugs cimport SlugTable, slug_at, slug_length
 
 cdef enum:
     SLICE_NS = 100_000_000  # longest sleep before the stop word is looked at again
@@ -75,19 +76,27 @@ cdef class Starter:
 
     Args:
         account: the books to write; its header says the schedule's rules, its runs when each is intended.
-        run_input: jsonb in binary (version byte 1, then the text), given to every run.
+        inputs: for each flow, what its runs are given: jsonb in binary (version byte 1, then the text).
     """
 
     cdef Account account
-    cdef bytes _input
-    cdef const uint8_t *input_bytes
-    cdef int64_t input_length
+    cdef SlugTable inputs
+    cdef int64_t *input_of  # [flows]: index into inputs
 
-    def __cinit__(self, Account account not None, bytes run_input not None):
+    def __cinit__(self, Account account not None, list inputs not None):
+        cdef int64_t i
+        if len(inputs) != account.books.flows:
+            raise ValueError("an input for each flow")
         self.account = account
-        self._input = run_input
-        self.input_bytes = <const uint8_t *><char *>run_input
-        self.input_length = len(run_input)
+        self.inputs = SlugTable(sorted(set(inputs)))
+        self.input_of = <int64_t *>malloc(len(inputs) * sizeof(int64_t))
+        if self.input_of == NULL:
+            raise MemoryError("no room for the inputs")
+        for i in range(<int64_t>len(inputs)):
+            self.input_of[i] = self.inputs.find(inputs[i])
+
+    def __dealloc__(self):
+        free(self.input_of)
 
     def run(self, BorrowedConnection connection not None):
         """Start runs until the schedule ends, or the stop word or the header says that no more are started.
@@ -103,7 +112,7 @@ cdef class Starter:
 
 cdef int send_start(Starter s, Link *link, int64_t run) noexcept nogil:
     cdef Books *books = &s.account.books
-    cdef int64_t flow = run % books.flows
+    cdef int64_t flow = books.run_flow[run]
     cdef const char *values[3]
     cdef int lengths[3]
     cdef uint8_t run_id[16]
@@ -112,8 +121,8 @@ cdef int send_start(Starter s, Link *link, int64_t run) noexcept nogil:
     put_run_id(books, run, run_id)
     values[1] = <char *>run_id
     lengths[1] = 16
-    values[2] = <const char *>s.input_bytes
-    lengths[2] = <int>s.input_length
+    values[2] = slug_at(&s.inputs.slugs, s.input_of[flow])
+    lengths[2] = slug_length(&s.inputs.slugs, s.input_of[flow])
     return link_send(link, b"start_flow", 3, values, lengths)
 
 
@@ -121,7 +130,7 @@ cdef void book_start(Starter s, int64_t run, int64_t intended_ns, int64_t claime
                      int64_t done_ns) noexcept nogil:
     cdef Books *books = &s.account.books
     cdef int64_t *words = books.recorder.words
-    cdef int64_t flow = run % books.flows
+    cdef int64_t flow = books.run_flow[run]
     cdef int64_t *mine = &books.started[books.me * books.flows + flow]
     cdef int64_t due_ns = intended_ns if intended_ns > 0 else sent_ns
     cdef int64_t row = words[W_ROWS]
@@ -135,7 +144,9 @@ cdef void book_start(Starter s, int64_t run, int64_t intended_ns, int64_t claime
     if words[W_ROWS] > row:
         books.recorder.rows[row].intended_ns = intended_ns
     publish(&words[W_STATEMENTS], words[W_STATEMENTS] + 1)
-    publish(mine, mine[0] + books.tasks_per_run)
+    publish(mine, mine[0] + tasks_of(books, run))
+    if tasks_of(books, run) == 0:  # over with its start
+        add_shared(&books.header[H_IN_FLIGHT], -1)
     publish(&books.runs[run * R_COUNT + R_STARTED_NS], done_ns)
     publish(&words[W_RUNS_STARTED], words[W_RUNS_STARTED] + 1)
     if words[W_START_FROM_NS] == 0:
@@ -179,7 +190,7 @@ cdef LoopEnd start_by_schedule(Starter s, Link *link) noexcept nogil:
             if status == WAIT_REFUSED:
                 record_error(books.recorder, OP_START_FLOW, False, done_ns, link.sqlstate, link.text)
                 record_row(books.recorder, sent_ns, done_ns, -1, <int>run, -1, -1, -1, OP_START_FLOW, ST_FAILED, 0,
-                           <int>(run % books.flows))
+                           <int>books.run_flow[run])
             return end_of(status)
         libpq.PQclear(result)
         book_start(s, run, intended_ns, claimed_ns, sent_ns, done_ns)

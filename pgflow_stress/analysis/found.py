@@ -65,7 +65,7 @@ class Found:
     windows: tuple[Window, ...]
     ended: Ended | None  # None: it was broken off
     per_second: float | None  # runs started a second that held in every confirming window
-    tasks_per_run: int
+    tasks_per_run: float  # of a mix the mean
 
     @property
     def is_sure(self) -> bool:

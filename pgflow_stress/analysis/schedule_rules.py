@@ -39,10 +39,21 @@ def late_share(repetition: Repetition) -> float | None:
 
 
 def every_run_was_started(evidence: Evidence) -> Iterator[Finding]:
-    """A note: runs that --late skip left out were not offered. Reads client["schedule"]["skipped"]."""
-    skipped = sum(int(_schedule(repetition).get("skipped") or 0) for repetition in evidence.repetitions)
+    """A note: runs that --late skip left out, or that no starter came to, were not offered.
+
+    Reads client["schedule"]: {"skipped": int, "not_started": int}.
+    """
+    skipped, not_started = (
+        sum(int(_schedule(one).get(name) or 0) for one in evidence.repetitions if not one.interrupted)
+        for name in ("skipped", "not_started")
+    )
     if skipped:
         yield Finding(f"{skipped:,} runs were skipped, being late: less was offered than asked for")
+    if not_started:
+        yield Finding(
+            f"{not_started:,} runs were due and not started when the schedule ended, every starter being busy: "
+            "less was offered than asked for"
+        )
 
 
 def schedule_words(repetitions: list[Repetition]) -> str:

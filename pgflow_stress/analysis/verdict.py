@@ -37,6 +37,18 @@ from pgflow_stress.core.result import Json, MetricVerdict, Repetition, Verdict
 
 HEADLINE = ("execute.per_second", "process.per_second", "end_to_end.per_second", "process.latency_ns.p50")
 
+HEADLINE_OF_DEFINITION = ("create.per_second",)
+
+
+def headline_of(evidence: Evidence) -> tuple[str, ...]:
+    """The metrics that the verdict stands on: of a scenario that starts no run, creation's."""
+    return HEADLINE if runs_tasks(evidence) else HEADLINE_OF_DEFINITION
+
+
+def runs_tasks(evidence: Evidence) -> bool:
+    """Whether there was anything to be processed, or nothing is known of it."""
+    return not evidence.counted or any(repetition.tasks.expected for repetition in evidence.counted)
+
 
 def something_is_counted(evidence: Evidence) -> Iterator[Finding]:
     """Without a counted repetition there is nothing to rely on."""
@@ -60,7 +72,7 @@ def phases_last_long_enough(evidence: Evidence) -> Iterator[Finding]:
         seconds = [r.phases[name].seconds for r in evidence.counted if name in r.phases and r.phases[name].count]
         if seconds and min(seconds) < least:
             short[name] = min(seconds)
-    main = [name for name in short if f"{name}.per_second" in HEADLINE]
+    main = [name for name in short if f"{name}.per_second" in headline_of(evidence)]
     for group in (main, *([name] for name in short if name not in main)):
         if group:
             lasted = ", ".join(f"{name} {short[name]:.2g} s" for name in group)
@@ -73,7 +85,7 @@ def workers_cycle_often_enough(evidence: Evidence) -> Iterator[Finding]:
     workers = max(1, int(evidence.parameters.get("workers", 1)))
     cycles = [r.phases["process"].latency_ns.samples // workers for r in evidence.counted if "process" in r.phases]
     least = evidence.limits.min_cycles_per_worker
-    if cycles and min(cycles) < least:
+    if cycles and min(cycles) < least and runs_tasks(evidence):
         touched = evidence.timed_metrics("process", "execute", "end_to_end")
         text = f"{min(cycles):,} cycles a worker, under {least}"
         yield Finding(text, touched, too_short=True, comparable=True)
@@ -111,7 +123,8 @@ def repetitions_agree(evidence: Evidence) -> Iterator[Finding]:
 def every_repetition_has_a_value(evidence: Evidence) -> Iterator[Finding]:
     """A percentile that some repetitions have too few samples for is not missing at random."""
     for name, metric in evidence.summary.items():
-        if metric.values and metric.n < len(metric.values):
+        expected = metric.n > 0 or runs_tasks(evidence)
+        if expected and metric.n < len(metric.values):
             yield Finding(f"{name} has a value in {metric.n} of {len(metric.values)} repetitions", frozenset({name}))
 
 
@@ -185,7 +198,7 @@ def judge(
     """
     evidence = Evidence(parameters, repetitions, environment, summarise(repetitions), limits)
     findings = [finding for rule in rules for finding in rule(evidence)]
-    against_all = [finding for finding in findings if finding.metrics.intersection(HEADLINE)]
+    against_all = [finding for finding in findings if finding.metrics.intersection(headline_of(evidence))]
     metrics = {}
     for name in evidence.summary:
         against = [finding for finding in findings if name in finding.metrics]

@@ -12,6 +12,7 @@ from pgflow_stress.cli.request import RunRequest, run_request
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.scenario.options import RunOptions
 from pgflow_stress.scenario.plan import Plan, make_plan
+from pgflow_stress.scenario.presets import shape_of
 from pgflow_stress.scenario.schedule import Stage, even_seed
 
 if TYPE_CHECKING:  # numpy is not wanted before it is needed
@@ -105,15 +106,23 @@ def find_max_request(ctx: click.Context) -> FindMaxRequest:
     from pgflow_stress.analysis.holding import HoldRules, parse_limit, runs_needed  # noqa: PLC0415  numpy
 
     values = dict(ctx.params)
+    shape = shape_of(values["scenario"])
+    if shape is not None and not shape.starts:
+        raise UsageFault(f"{values['scenario']} starts no run, and find-max looks for a rate of runs: take another")
     limits = tuple(parse_limit(text) for text in values["latency_limit"])
     ctx.params.update(scenario=(values["scenario"],), rate=1.0, stages=None, in_flight=None, late="keep", runs=None)
     ctx.params.update(duration=None, repetitions=1, warmup=0, full=False, threshold=(), observer_cost=False)
     ctx.params["timeout"] = values["timeout"] or RunOptions(workers=1).timeout_seconds
     run = run_request(ctx)
     plan = run.plans[0]
+    if plan.work.failing is not None and plan.work.failing.fails:
+        raise UsageFault(
+            f"{plan.scenario}: tasks fail by design, and no rate holds where one fails for good: "
+            "give --failure-probability 0 and --failing-runs 0, or take another scenario"
+        )
     if plan.options.events == "none" and (of := [one.text for one in limits if one.metric.startswith("deliver.")]):
         raise UsageFault(f"limit {of[0]!r}: nobody observes events; give --events notify or wal as well")
-    most = values["max_rate"] or ROOM_PER_SECOND * plan.options.workers / plan.shape.tasks_per_run
+    most = values["max_rate"] or ROOM_PER_SECOND * plan.options.workers / max(1, plan.tasks_per_run)
     _check_rates(values["min_rate"], values["start_rate"], most)
     request = FindMaxRequest(
         run=run,

@@ -197,7 +197,7 @@ class _Course:
         finish = self._finish
         plan = self._request.run.plans[0]
         ended = finish.ended if finish else None
-        return Found(tuple(self._windows), ended, finish.per_second if finish else None, plan.shape.tasks_per_run)
+        return Found(tuple(self._windows), ended, finish.per_second if finish else None, plan.tasks_per_run)
 
     def deliver(self) -> None:
         """Write the index and what was found, then show it."""

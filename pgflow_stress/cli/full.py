@@ -16,7 +16,7 @@ from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.core.result import Json, Repetition
 from pgflow_stress.scenario.options import Mode
 from pgflow_stress.scenario.plan import MOST_STEPS, MOST_TASKS, Plan, make_plan
-from pgflow_stress.scenario.shapes import SHAPES
+from pgflow_stress.scenario.presets import shape_of
 
 ROOM_PER_SECOND = 3_000  # tasks a worker: no pgflow on one core has reached it, so that a pilot's plan finds its room
 PILOT_REPETITIONS = 2
@@ -69,6 +69,8 @@ def room_plan(plan: Plan, limits: Limits) -> Plan:
     Raises:
         UsageFault: the load is no drained backlog: how long its window is, is for --duration to say.
     """
+    if not plan.runs:
+        raise UsageFault(f"--full sizes runs, and {plan.scenario} starts none: give --flows instead")
     if plan.load_model != "backlog-drain":
         raise UsageFault(f"--full sizes a drained backlog, and this load is {plan.load_model}: give --duration instead")
     return _of_tasks(plan, _tasks(plan, ROOM_PER_SECOND * plan.options.workers, limits))
@@ -91,12 +93,15 @@ def _tasks(plan: Plan, per_second: float, limits: Limits) -> int:
 def _of_tasks(plan: Plan, tasks: int) -> Plan:
     """At least so many tasks: more steps where the scenario is one of steps, else more runs of the same flows."""
     factor = max(1.0, min(tasks, MOST_TASKS) / plan.expected_tasks)
-    steps, runs = len(plan.shape.steps), plan.runs
-    if SHAPES[plan.scenario].scales_steps:
-        steps = min(MOST_STEPS, math.ceil(steps * factor))
+    values, runs = dict(plan.values), plan.runs
+    shape = shape_of(plan.scenario)
+    if shape is not None and shape.size is not None and shape.scales_steps:
+        values[shape.size] = min(MOST_STEPS, math.ceil(int(values[shape.size]) * factor))
     else:
         runs = math.ceil(runs * factor)
-    options = replace(plan.options, steps=steps, flows=plan.flows, runs=runs, scale=1.0)
+    options = replace(
+        plan.options, steps=None, parameters=tuple(values.items()), flows=plan.flows, runs=runs, scale=1.0
+    )
     return make_plan(plan.scenario, options)
 
 

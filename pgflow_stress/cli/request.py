@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,14 @@ import click
 from pgflow_stress.cli.later import NOT_YET
 from pgflow_stress.cli.old_script import scenario_size
 from pgflow_stress.cli.param_types import AUTO
+from pgflow_stress.cli.scenario_parameters import check_parameters, scenario_parameters, with_preset
 from pgflow_stress.cli.sources import given, typed
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.core.units import NS_PER_US
-from pgflow_stress.scenario.options import Mode, Orphans, RunOptions
+from pgflow_stress.scenario.options import Mode, Orphans, RunOptions, parse_deal
 from pgflow_stress.scenario.plan import Plan, make_plan
+from pgflow_stress.scenario.presets import shape_of
 from pgflow_stress.scenario.schedule import Arrival, Late, Stage, parse_stages
-from pgflow_stress.scenario.shapes import SHAPES
 from pgflow_stress.target.base import Isolation, TargetOptions
 
 if TYPE_CHECKING:  # numpy is not wanted before it is needed
@@ -55,15 +57,15 @@ def run_request(ctx: click.Context) -> RunRequest:
     values = ctx.params
     _refuse_later(ctx)
     _check_observer(values)
-    _check_probe(values)
-    shared = replace(_shared_options(values), **_load(ctx), **_repetitions(ctx))
     names: tuple[str, ...] = values["scenario"] or STOCK_JOB
+    check_parameters(ctx, names)
+    plans = tuple(_plan(ctx, name) for name in names)
     return RunRequest(
-        plans=tuple(_plan(ctx, name, shared) for name in names),
+        plans=plans,
         target=replace(
             target_options(ctx),
             events=values["events"],
-            days_ahead=_days_ahead(shared),
+            days_ahead=max(_days_ahead(plan.options) for plan in plans),
             aged=bool(values["history"]),
         ),
         limits=_limits(values["limit"]),
@@ -109,7 +111,7 @@ def _repetitions(ctx: click.Context) -> dict[str, Any]:
     return {"repetitions": values["repetitions"]}
 
 
-def _check_probe(values: dict[str, Any]) -> None:
+def _check_probe(values: Mapping[str, Any]) -> None:
     if not values["probe_client"]:
         return
     if values["observer_cost"]:
@@ -127,13 +129,12 @@ def _check_probe(values: dict[str, Any]) -> None:
         )
 
 
-def _load(ctx: click.Context) -> dict[str, Any]:
+def _load(ctx: click.Context, values: Mapping[str, Any]) -> dict[str, Any]:
     """The options of RunOptions that say the load model.
 
     Raises:
         UsageFault: options of two load models, or one without its load.
     """
-    values = ctx.params
     rate, in_flight, duration = values["rate"], values["in_flight"], values["duration"]
     stages = parse_stages(values["stages"]) if values["stages"] else ()
     if (rate is not None) + (in_flight is not None) + bool(stages) > 1:
@@ -167,7 +168,7 @@ def _days_ahead(options: RunOptions) -> int:
     return 1 + int((options.timeout_seconds + (options.duration_seconds or 0.0)) // _SECONDS_PER_DAY)
 
 
-def _shared_options(values: dict[str, Any]) -> RunOptions:
+def _shared_options(values: Mapping[str, Any]) -> RunOptions:
     return RunOptions(
         workers=values["workers"],
         runs=values["runs"],
@@ -186,6 +187,7 @@ def _shared_options(values: dict[str, Any]) -> RunOptions:
         stall_timeout_seconds=values["stall_timeout"],
         warmup=values["warmup"],
         seed=values["seed"],
+        deal=parse_deal(values["deal"]),
         events=values["events"],
         observer_delay_ms=values["observer_delay"],
         observer_cost=values["observer_cost"],
@@ -198,12 +200,17 @@ def _shared_options(values: dict[str, Any]) -> RunOptions:
     )
 
 
-def _plan(ctx: click.Context, name: str, shared: RunOptions) -> Plan:
-    shape = SHAPES.get(name)
+def _plan(ctx: click.Context, name: str) -> Plan:
+    values = with_preset(ctx, name)
+    _check_probe(values)
+    shared = replace(_shared_options(values), **_load(ctx, values), **_repetitions(ctx))
+    shape = shape_of(name)
     if shape is None:
         return make_plan(name, shared)  # it knows what to say
-    steps, flows = scenario_size(ctx, "steps", shape), scenario_size(ctx, "flows", shape)
-    return make_plan(name, replace(shared, steps=steps, flows=flows))
+    steps = values["steps"] if values["steps"] is not None else scenario_size(ctx, "steps", shape)
+    flows = values["flows"] if values["flows"] is not None else scenario_size(ctx, "flows", shape)
+    parameters = scenario_parameters(values, shape)
+    return make_plan(name, replace(shared, steps=steps, flows=flows, parameters=parameters))
 
 
 def target_options(ctx: click.Context) -> TargetOptions:

@@ -23,6 +23,8 @@ from pgflow_stress.cli.param_types import (
 from pgflow_stress.scenario.options import Mode, Orphans, RunOptions, default_workers
 from pgflow_stress.scenario.plan import MOST_HISTORY, MOST_USUAL_HISTORY
 from pgflow_stress.scenario.schedule import Arrival, Late
+from pgflow_stress.scenario.shapes import own_parameters, owners
+from pgflow_stress.scenario.shapes.base import Parameter
 from pgflow_stress.target.base import Isolation, TargetOptions
 
 MOST_SECONDS = 30 * 24 * 3600.0
@@ -46,7 +48,8 @@ def _modes(name: str, default: Mode, what: str) -> Callable[[Decorated], Decorat
 _LOAD = (
     option("--workers", "-w", type=Whole(1, MOST_WORKERS), default=default_workers, metavar="N",
            help="Worker processes, a connection each.  [default: a core each, at most 8]"),
-    option("--steps", type=Whole(1, MOST_COUNT), metavar="N", help="Steps of a flow.  [default: the scenario's]"),
+    option("--steps", type=Whole(1, MOST_COUNT), metavar="N",
+           help="Steps of a flow, or what the scenario has instead.  [default: the scenario's]"),
     option("--flows", type=Whole(1, MOST_COUNT), metavar="N", help="Flow definitions.  [default: the scenario's]"),
     option("--runs", type=Whole(1, MOST_COUNT), metavar="N",
            help="Runs started, dealt round the flows.  [default: a run of each flow]"),
@@ -56,6 +59,21 @@ _LOAD = (
            metavar="BYTES", help="Size of a task's output."),
     option("--seed", type=Whole(0, 2**63 - 1), default=_DEFAULT.seed, show_default=True, metavar="N",
            help="Of whatever is random."),
+)  # fmt: skip
+
+
+def _of_scenario(parameter: Parameter) -> Callable[[Decorated], Decorated]:
+    """An option of its own for a parameter that only some scenarios have; what it may be is for the scenario to say."""
+    return option(f"--{parameter.name}", f"scenario_{parameter.name.replace('-', '_')}", metavar=parameter.kind,
+                  help=f"{parameter.help}  [of {', '.join(owners(parameter.name))}]")  # fmt: skip
+
+
+_SCENARIO = (
+    *(_of_scenario(parameter) for parameter in own_parameters().values()),
+    option("--param", "-p", type=Several(), multiple=True, metavar="NAME=VALUE",
+           help="A parameter of the scenario, as `scenarios describe` lists them; of a mix's part: chain.depth=5."),
+    option("--deal", default=str(_DEFAULT.deal), show_default=True, metavar="even|hot:SHARE|zipf:S",
+           help="How runs are dealt to flows: alike, a share of them to the first, or by rank."),
 )  # fmt: skip
 
 _HOW = (
@@ -164,7 +182,16 @@ _OUTPUT = (
            help="The result as one JSON document; without --output no directory is written."),
 )  # fmt: skip
 
-OPTIONS: Sequence[Callable[[Any], Any]] = (*_LOAD, *_HOW, *_HOW_LONG, *_OPEN_LOOP, *_OBSERVER, *_TARGETS, *_OUTPUT)
+OPTIONS: Sequence[Callable[[Any], Any]] = (
+    *_LOAD,
+    *_SCENARIO,
+    *_HOW,
+    *_HOW_LONG,
+    *_OPEN_LOOP,
+    *_OBSERVER,
+    *_TARGETS,
+    *_OUTPUT,
+)
 
 
 def run_options(function: Decorated) -> Decorated:

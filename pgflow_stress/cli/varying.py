@@ -14,6 +14,7 @@ import click
 from pgflow_stress.cli.config import outside_name
 from pgflow_stress.cli.old_script import OldScriptCommand
 from pgflow_stress.cli.request import RunRequest, run_request
+from pgflow_stress.cli.scenario_parameters import option_name
 from pgflow_stress.cli.sources import typed
 from pgflow_stress.core.errors import UsageFault
 
@@ -158,7 +159,7 @@ def _check_not_typed(ctx: click.Context, variation: Variation) -> None:
         settings = (text.partition("=")[0].strip().lower() for text in ctx.params["pg_setting"])
         is_typed = variation.setting in settings
     else:
-        is_typed = typed(ctx, variation.name.replace("-", "_"))
+        is_typed = any(typed(ctx, name) for name in (variation.name.replace("-", "_"), option_name(variation.name)))
     if is_typed:
         raise UsageFault(f"--vary {variation.name}: it is given by itself as well; leave one of the two out")
 

@@ -7,6 +7,8 @@
     started, done   int64[processes][flows]         likewise: tasks of runs started, tasks completed
     steps_created   int64[flows]                    the worker that creates the flow
     runs            int64[runs][8]                  RunWord; shared, by atomic operations
+    run_flow        int64[runs]                     the flow that a run is of: the coordinator alone
+    first_task      int64[runs + 1]                 where a run's tasks begin in the ledger: likewise
     ledger          uint8[tasks]                    LedgerBit; shared, by atomic operations
     caused          int64[tasks]                    when a task's completion was sent; only where observed
     received        uint8[runs][places of a run]    EventBit: the observer alone
@@ -43,6 +45,7 @@ Int64s = npt.NDArray[np.int64]
 
 PROCESS_WORDS = 64
 RUN_WORDS = 8
+WRITTEN_OFF = 1 << 30  # in a run's COMPLETED, above the count
 ERROR_SLOTS = 16
 STATS = 4
 LONGEST_NS = 3600 * NS_PER_SECOND  # of a histogram; above it values count in its last bucket
@@ -191,9 +194,10 @@ class RunWord(IntEnum):
     SENT_NS = 1
     STARTED_NS = 2
     LAST_DONE_NS = 3
-    COMPLETED = 4
+    COMPLETED = 4  # tasks; WRITTEN_OFF is added where the run failed
     CLAIMED_NS = 5  # by a starter
     SKIPPED = 6
+    FAILED_NS = 7  # when a worker was told that the run failed
 
 
 class Stat(IntEnum):
@@ -211,6 +215,7 @@ class LedgerBit(IntEnum):
     COMPLETED = 2
     SETTLED = 4
     TWICE = 8  # completed again by us: pgflow 0.8 sends its event again
+    FAILED = 16  # and above: how many attempts were failed by design
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,12 +284,24 @@ class Arena:
         self.done: Int64s = view("done", np.int64, processes, size.flows)
         self.steps_created: Int64s = view("steps_created", np.int64, size.flows)
         self.runs: Int64s = view("runs", np.int64, size.runs, RUN_WORDS)
+        self.run_flow: Int64s = view("run_flow", np.int64, size.runs)
+        self.first_task: Int64s = view("first_task", np.int64, size.runs + 1)
         self.ledger: npt.NDArray[np.uint8] = view("ledger", np.uint8, size.tasks)
         self.caused: Int64s = view("caused", np.int64, size.causes)
         self.received: npt.NDArray[np.uint8] = view("received", np.uint8, size.runs, size.places)
         self.strays: npt.NDArray[np.void] = view("strays", STRAY_DTYPE, MOST_STRAYS)
         self.samples: Int64s = view("samples", np.int64, MOST_SAMPLES, SAMPLE_WORDS)
         self.gaps: Int64s = view("gaps", np.int64, MOST_GAPS, 2)
+
+    def deal(self, run_flow: Int64s, first_task: Int64s) -> None:
+        """Say which flow each run is of and where its tasks begin; the coordinator, before anybody reads it."""
+        self.run_flow[:] = run_flow
+        self.first_task[:] = first_task
+
+    @property
+    def tasks_of_runs(self) -> Int64s:
+        """int64[runs]: tasks that each run has."""
+        return np.diff(self.first_task)
 
     def row_bytes(self, process: int) -> npt.NDArray[np.uint8]:
         """The rows of one process as uint8[rows * 64], to be written."""
@@ -329,6 +346,8 @@ def _layout(size: ArenaSize) -> tuple[dict[str, int], int]:
         "done": size.processes * size.flows * 8,
         "steps_created": size.flows * 8,
         "runs": size.runs * RUN_WORDS * 8,
+        "run_flow": size.runs * 8,
+        "first_task": (size.runs + 1) * 8,
         "ledger": size.tasks,
         "caused": size.causes * 8,
         "received": size.runs * size.places,
@@ -351,7 +370,7 @@ def _refuse_beyond_memory(size: ArenaSize) -> None:
         size.tasks
         + size.causes * 8
         + size.runs * size.places
-        + size.runs * RUN_WORDS * 8
+        + size.runs * (RUN_WORDS + 2) * 8
         + min(size.rows * 2, size.processes * size.rows) * 64
     )
     limit = _memory_limit_bytes()

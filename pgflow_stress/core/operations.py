@@ -35,6 +35,7 @@ class Operation(IntEnum):
     START_SERVICE = 17
     LAG_BUSY = 18
     LAG_LATE = 19
+    FAIL = 20  # fail_task, of tasks that fail by design
 
 
 class Status(IntEnum):

@@ -40,6 +40,8 @@ class Accounts:
     window_from_ns: int
     window_to_ns: int
     runs_started: int
+    runs_failed: int  # as workers were told
+    tasks_started: int  # of the runs started
     tasks_completed: int
     tasks_claimed_open: int  # claimed and not known to be completed
     histograms: dict[str, Histogram]
@@ -67,9 +69,9 @@ def histograms(arena: Arena) -> dict[str, Histogram]:
 
 def _execute(arena: Arena) -> tuple[Histogram, Histogram]:
     """Completed runs' time to their last answer: from when they were due, and from when they were sent."""
-    runs = arena.runs
-    per_run = arena.size.tasks // arena.size.runs
-    whole = runs[runs[:, RunWord.COMPLETED] >= per_run]
+    runs, tasks = arena.runs, arena.tasks_of_runs
+    # A run without a task is over with its start: it has no answer of its own.
+    whole = runs[(runs[:, RunWord.COMPLETED] >= tasks) & (runs[:, RunWord.FAILED_NS] == 0) & (tasks > 0)]
     if not len(whole):
         return empty_histogram(), empty_histogram()
     intended, sent, done = (whole[:, word] for word in (RunWord.INTENDED_NS, RunWord.SENT_NS, RunWord.LAST_DONE_NS))
@@ -81,6 +83,7 @@ def _execute(arena: Arena) -> tuple[Histogram, Histogram]:
 def schedule_kept(arena: Arena, taken: Accounts) -> Json:
     """How an open or closed load was offered: counts, and what a start waited for; latencies in ns."""
     words, started = arena.words, arena.runs[arena.runs[:, RunWord.STARTED_NS] > 0]
+    not_begun = (arena.runs[:, [RunWord.STARTED_NS, RunWord.SKIPPED]] == 0).all(axis=1)
     intended = started[started[:, RunWord.INTENDED_NS] > 0, RunWord.INTENDED_NS]
     sent = started[:, RunWord.SENT_NS]
     span_ns = int(sent.max() - sent.min()) if len(sent) > 1 else 0
@@ -88,6 +91,8 @@ def schedule_kept(arena: Arena, taken: Accounts) -> Json:
     return {
         "started": len(started),
         "skipped": int(words[:, Word.RUNS_SKIPPED].sum()),
+        # Nobody came to them before the schedule ended: every starter was busy.
+        "not_started": int(np.count_nonzero(not_begun & (arena.runs[:, RunWord.INTENDED_NS] > 0))),
         "offered_per_second": (len(intended) - 1) / offered_ns * NS_PER_SECOND if offered_ns else None,
         "started_per_second": (len(started) - 1) / span_ns * NS_PER_SECOND if span_ns else None,
         "lag_busy_ns": _json(latency_of(taken.histograms["lag_busy"])),
@@ -103,7 +108,8 @@ def take_accounts(arena: Arena, origin_ns: int) -> Accounts:
     found = histograms(arena)
     completed = int(np.count_nonzero(arena.ledger & LedgerBit.COMPLETED))
     open_claims = int(np.count_nonzero((arena.ledger & (LedgerBit.CLAIMED | LedgerBit.COMPLETED)) == LedgerBit.CLAIMED))
-    run_words = arena.runs[arena.runs[:, RunWord.STARTED_NS] > 0]
+    started = arena.runs[:, RunWord.STARTED_NS] > 0
+    run_words = arena.runs[started]
     last_done = int(run_words[:, RunWord.LAST_DONE_NS].max(initial=0))
     create = _span(words, Word.CREATE_FROM_NS, Word.CREATE_TO_NS)
     start = _span(words, Word.START_FROM_NS, Word.START_TO_NS)
@@ -135,7 +141,18 @@ def take_accounts(arena: Arena, origin_ns: int) -> Accounts:
         ),
         "end_to_end": of((first, last) if completed else None, completed, execute),
     }
-    return Accounts(phases, seconds, first, last, len(run_words), completed, open_claims, found)
+    return Accounts(
+        phases,
+        seconds,
+        first,
+        last,
+        len(run_words),
+        int(np.count_nonzero(run_words[:, RunWord.FAILED_NS])),
+        int(arena.tasks_of_runs[started].sum()),
+        completed,
+        open_claims,
+        found,
+    )
 
 
 def _span(words: npt.NDArray[np.int64], begin: Word, end: Word) -> tuple[int, int] | None:
@@ -192,6 +209,7 @@ def client_cost(arena: Arena, workers: int, taken: Accounts) -> Json:
             "latency_ns": _json(latency_of(taken.histograms["read"])),
         },
         "start_tasks": {"latency_ns": _json(latency_of(taken.histograms["start_tasks"]))},
+        "fail": {"latency_ns": _json(latency_of(taken.histograms["fail"]))},
         "complete": {"latency_ns": _json(latency_of(taken.histograms["complete"]))},
         "round_trip_ns": _json(latency_of(taken.histograms["round_trip"])),
         "round_trip_ns_by_connection": [

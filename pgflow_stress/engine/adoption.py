@@ -33,6 +33,7 @@ from (select run_id, step_slug, task_index from pgflow.step_tasks
 _DONE = """
 select run_id, step_slug, task_index from pgflow.step_tasks where last_worker_id = %(dead)s and status = 'completed'
 """
+_FAILED_RUNS = "select run_id from pgflow.runs where starts_with(flow_slug, %(flows)s) and status = 'failed'"
 _STARTED_RUNS = "select run_id from pgflow.runs where run_id = any(%(runs)s)"
 
 
@@ -41,12 +42,14 @@ def adopt(order: WorkerOrder, connection: Any, account: Account) -> None:
     if order.replaces_worker_id is None:
         return
     dead = uuid.UUID(bytes=order.replaces_worker_id)
-    mine = list(range(order.slot, order.runs, order.options.workers)) if order.starts else []
+    mine = list(range(order.slot, order.work.runs, order.options.workers)) if order.starts else []
     ids = [uuid.UUID(bytes=account.run_id(run)) for run in mine]
     for (found,) in connection.execute(_STARTED_RUNS, {"runs": ids}).fetchall():
         place = split_run_id(found)
         if place is not None:
-            account.settle_start(place[1], place[1] % order.flows)
+            account.settle_start(place[1])
+    if order.work.failing is not None:
+        _write_off(order, connection, account)
     parameters = {"dead": dead, "output": payload(order.options.payload_bytes)[1:].decode()}
     _settle(order, account, connection.execute(_DONE, parameters).fetchall(), adopted=False)
     if order.options.orphans is Orphans.COMPLETE:
@@ -55,9 +58,17 @@ def adopt(order: WorkerOrder, connection: Any, account: Account) -> None:
         connection.execute(_FAIL, parameters)  # queued again by pgflow, and completed like any other
 
 
+def _write_off(order: WorkerOrder, connection: Any, account: Account) -> None:
+    """Book failed runs: nobody else knows of those that the dead worker failed without hearing so."""
+    for (run,) in connection.execute(_FAILED_RUNS, {"flows": order.slug_prefix + "f"}).fetchall():
+        place = account.run_index(run.bytes)
+        if place >= 0:
+            account.fail_run(place)
+
+
 def _settle(order: WorkerOrder, account: Account, rows: list[tuple[uuid.UUID, str, int]], *, adopted: bool) -> None:
-    steps = {step.slug: index for index, step in enumerate(order.shape.steps)}
+    steps = {step.slug: index for index, step in enumerate(order.work.steps)}
     for run, step_slug, task_index in rows:
         place = account.run_index(run.bytes)
         if place >= 0 and step_slug in steps:  # else of the flow it was primed on
-            account.settle(place, steps[step_slug], task_index, place % order.flows, adopted)
+            account.settle(place, steps[step_slug], task_index, adopted)

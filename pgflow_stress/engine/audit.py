@@ -19,7 +19,8 @@ from pgflow_stress.core.arena import LedgerBit
 from pgflow_stress.core.ids import run_id
 from pgflow_stress.core.result import Audit, Check
 from pgflow_stress.engine.copying import triples
-from pgflow_stress.scenario.flow import FlowShape
+from pgflow_stress.engine.places import Places, expected_outcomes
+from pgflow_stress.scenario.workload import Workload
 
 MOST_IDS = 10_000  # of one check kept in a result
 MOST_ERRORS = 20  # of failed tasks, told apart
@@ -97,6 +98,17 @@ copy (select ('x' || right(replace(k.run_id::text, '-', ''), 15))::bit(60)::bigi
       from pgflow.step_tasks k join pgflow.steps p using (flow_slug, step_slug)
       where starts_with(k.flow_slug, {prefix}) and k.status = {status}) to stdout (format binary)
 """
+# Likewise, with the attempts in the last four bits of the second.
+_COMPLETED_ATTEMPTS = """
+copy (select ('x' || right(replace(k.run_id::text, '-', ''), 15))::bit(60)::bigint & {mask},
+             (p.step_index * 16 + least(k.attempts_count, 15))::int4, k.task_index::int4
+      from pgflow.step_tasks k join pgflow.steps p using (flow_slug, step_slug)
+      where starts_with(k.flow_slug, {prefix}) and k.status = 'completed') to stdout (format binary)
+"""
+_FAILED_RUNS = """
+copy (select ('x' || right(replace(r.run_id::text, '-', ''), 15))::bit(60)::bigint & {mask}, 0::int4, 0::int4
+      from pgflow.runs r where starts_with(r.flow_slug, {prefix}) and r.status = 'failed') to stdout (format binary)
+"""
 # An error's first line says what failed; what follows, and where, differs with each task.
 _FAILURES = """
 select left(split_part(coalesce(nullif(error_message, ''), 'no message'), E'\n', 1), {length}), count(*)
@@ -114,10 +126,11 @@ class AuditInput:
 
     slug_prefix: str
     nonce: int
-    shape: FlowShape
-    expected_tasks: int  # of the runs started
+    work: Workload
+    started: npt.NDArray[np.bool_]  # of each run, whether it was started
     ledger: npt.NDArray[np.uint8]  # of LedgerBit, a byte a task in order of run, step, task
     whole: bool  # whether every started run was to be finished: else what is left is no offence
+    by_design: bool = True  # whether what fails is what the seed says: not where a worker was lost with tasks in hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +161,8 @@ class _Auditor:
         self._connection = connection
         self._given = given
         self._prefix = sql.Literal(given.slug_prefix + "f")
+        self._places = Places(given.work)
+        self._outcomes = expected_outcomes(given.work, self._places)
         columns = self._execute(
             "select attname from pg_attribute where attrelid = 'pgflow.step_tasks'::regclass and attnum > 0"
         )
@@ -163,10 +178,12 @@ class _Auditor:
         return [row[0] for row in self._execute(composed)]
 
     def run(self) -> Found:
-        given = self._given
         done = self._tasks_by_status("completed")
+        failed = self._tasks_by_status("failed")
+        failed_runs = self._failed_runs()
         checks = [
             *self._by_id(done),
+            *self._as_designed(failed, failed_runs),
             _check("run ids are ours", self._foreign_runs()),
             _check("runs: steps and remaining_steps", self._offences(_STEPS)),
             _check("steps: tasks and remaining_tasks", self._offences(_TASKS)),
@@ -176,15 +193,48 @@ class _Auditor:
             _check("runs: output is that of the leaf steps", self._offences(_OUTPUTS)),
             *self._messages(),
         ]
-        failed = int(np.count_nonzero(self._tasks_by_status("failed")))
-        abandoned = self._abandoned()
+        of_failed_runs = self._places.of_runs(failed_runs)
         return Found(
             Audit(all(check.ok for check in checks), tuple(checks)),
-            int(np.count_nonzero(done[: given.expected_tasks] if given.whole else done)),
-            failed,
-            abandoned,
-            failures=self._failures() if failed else {},
+            int(np.count_nonzero(done)),
+            int(np.count_nonzero(failed)),
+            int(np.count_nonzero(of_failed_runs & ~done & ~failed)),
+            failures=self._failures() if failed.any() else {},
         )
+
+    def _failed_runs(self) -> npt.NDArray[np.bool_]:
+        """bool[runs]: which failed in the database."""
+        found = np.zeros(self._given.work.runs, dtype=bool)
+        query = sql.SQL(_FAILED_RUNS).format(prefix=self._prefix, mask=sql.Literal((1 << 58) - 1))
+        for rows in triples(self._connection, query):
+            runs = rows["first"].astype(np.int64)
+            found[runs[runs < len(found)]] = True
+        return found
+
+    def _as_designed(self, failed: npt.NDArray[np.bool_], failed_runs: npt.NDArray[np.bool_]) -> Iterable[Check]:
+        given, outcomes = self._given, self._outcomes
+        if outcomes is None or not (given.whole and given.by_design):
+            return
+        wrong = failed_runs != (outcomes.failing_runs & given.started)
+        expected = int(np.count_nonzero(outcomes.failing_runs & given.started))
+        ids = tuple(str(run_id(given.nonce, int(run))) for run in np.flatnonzero(wrong)[:MOST_IDS])
+        yield Check("runs fail as the seed decides", not wrong.any(), expected, int(np.count_nonzero(failed_runs)), ids)
+        yield _check(
+            "tasks that failed were to fail, one for good in each failed run",
+            self._ids(
+                (failed & (outcomes.failed_attempts == 0))
+                | self._places.first_of_runs(failed_runs & ~self._places.runs_with(failed & outcomes.doomed))
+            ),
+        )
+        yield _check("tasks completed at the attempt that the seed decides", self._ids(self._wrong_attempts()))
+
+    def _wrong_attempts(self) -> npt.NDArray[np.bool_]:
+        """bool[tasks]: completed ones whose count of attempts is not what the seed says."""
+        assert self._outcomes is not None
+        wrong = np.zeros(self._places.tasks, dtype=bool)
+        for places, attempts in self._placed(_COMPLETED_ATTEMPTS, packed=True):
+            wrong[places] = attempts != self._outcomes.failed_attempts[places] + 1
+        return wrong
 
     def _foreign_runs(self) -> list[str]:
         first_bits = str(run_id(self._given.nonce, 0))[
@@ -194,19 +244,21 @@ class _Auditor:
 
     def _tasks_by_status(self, status: str) -> npt.NDArray[np.bool_]:
         """bool[tasks]: which of the tasks have this status in the database."""
-        given = self._given
-        found = np.zeros(len(given.ledger), dtype=bool)
-        offsets = np.array(given.shape.step_offsets(), dtype=np.int64)
-        per_run = given.shape.tasks_per_run
-        query = sql.SQL(_COMPLETED).format(
-            prefix=self._prefix, status=sql.Literal(status), mask=sql.Literal((1 << 58) - 1)
-        )
-        for rows in triples(self._connection, query):
-            runs, steps = rows["first"], rows["second"].astype(np.int64)
-            known = (steps < len(offsets)) & (runs * per_run < len(found))
-            places = runs[known] * per_run + offsets[steps[known]] + rows["third"][known]
-            found[places[places < len(found)]] = True
+        found = np.zeros(self._places.tasks, dtype=bool)
+        for places, _ in self._placed(_COMPLETED, status=sql.Literal(status)):
+            found[places] = True
         return found
+
+    def _placed(
+        self, text: str, *, packed: bool = False, **parts: Any
+    ) -> Iterable[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+        """(places of tasks of ours, what is packed with the index of their step) of a query, in parts."""
+        query = sql.SQL(text).format(prefix=self._prefix, mask=sql.Literal((1 << 58) - 1), **parts)
+        for rows in triples(self._connection, query):
+            runs, second, tasks = (rows[name].astype(np.int64) for name in ("first", "second", "third"))
+            steps, more = (second // 16, second % 16) if packed else (second, second)
+            places = self._places.of_tasks(runs, steps, tasks)
+            yield places[places >= 0], more[places >= 0]
 
     def _by_id(self, done: npt.NDArray[np.bool_]) -> Iterable[Check]:
         given = self._given
@@ -214,21 +266,18 @@ class _Auditor:
         yield _check("tasks acknowledged as completed are completed", self._ids(told & ~done))
         yield _check("tasks completed were acknowledged to a worker", self._ids(done & ~told))
         if given.whole:
-            missing = ~done
-            expected, found = given.expected_tasks, int(np.count_nonzero(done))
-            ids = self._ids(missing) if expected == len(done) else []
+            runs = given.started
+            if self._outcomes is not None:
+                runs = runs & ~(self._outcomes.failing_runs if given.by_design else self._failed_runs())
+            wanted = self._places.of_runs(runs)
+            expected, found = int(np.count_nonzero(wanted)), int(np.count_nonzero(done & wanted))
+            ids = self._ids(wanted & ~done)
             yield Check("every expected task is completed", expected == found, expected, found, tuple(ids))
 
     def _ids(self, offending: npt.NDArray[np.bool_]) -> list[str]:
-        shape = self._given.shape
-        offsets = np.array(shape.step_offsets(), dtype=np.int64)
-        names = []
-        for place in np.flatnonzero(offending)[:MOST_IDS].tolist():
-            run, rest = divmod(place, shape.tasks_per_run)
-            step = int(np.searchsorted(offsets, rest, side="right")) - 1
-            names.append(f"{run_id(self._given.nonce, run)} {shape.steps[step].slug} {rest - int(offsets[step])}")
-        total = int(np.count_nonzero(offending))
-        return names if total <= MOST_IDS else [*names, f"and {total - MOST_IDS} more"]
+        places = np.flatnonzero(offending)
+        names = [self._places.name(self._given.nonce, place) for place in places[:MOST_IDS].tolist()]
+        return names if len(places) <= MOST_IDS else [*names, f"and {len(places) - MOST_IDS} more"]
 
     def _messages(self) -> Iterable[Check]:
         wrong: list[str] = []
@@ -251,14 +300,6 @@ class _Auditor:
         kept = dict(list(found.items())[:MOST_ERRORS])
         others = sum(found.values()) - sum(kept.values())
         return {**kept, OTHER_ERRORS: others} if others else kept
-
-    def _abandoned(self) -> int:
-        query = sql.SQL(
-            "select count(*) from pgflow.step_tasks k join pgflow.runs r using (run_id) "
-            "where starts_with(k.flow_slug, {prefix}) and r.status = 'failed' "
-            "and k.status not in ('completed', 'failed')"
-        ).format(prefix=self._prefix)
-        return int(self._execute(query)[0][0])
 
 
 def _check(name: str, offences: list[str]) -> Check:

@@ -14,18 +14,22 @@ Floats = npt.NDArray[np.float64]
 BINS = 100
 
 
-def backlog_of(arena: Arena, tasks_per_run: int) -> Json | None:
+def backlog_of(arena: Arena) -> Json | None:
     """The series of a finished repetition, as the result has it; None where no two runs were scheduled.
 
     From the first run that was due to the last. A run counts from when it was due, so that one that waits for a free
-    starter is in the queue too; one that was skipped never counts.
+    starter is in the queue too; one that was skipped never counts. A run leaves with its last task, one that
+    failed when a worker was told so, one without tasks with its start.
     """
-    scheduled = arena.runs[(arena.runs[:, RunWord.INTENDED_NS] > 0) & (arena.runs[:, RunWord.SKIPPED] == 0)]
+    is_scheduled = (arena.runs[:, RunWord.INTENDED_NS] > 0) & (arena.runs[:, RunWord.SKIPPED] == 0)
+    scheduled, tasks = arena.runs[is_scheduled], arena.tasks_of_runs[is_scheduled]
     due_ns = scheduled[:, RunWord.INTENDED_NS]
-    whole = scheduled[scheduled[:, RunWord.COMPLETED] >= tasks_per_run]
+    started_ns, failed_ns = scheduled[:, RunWord.STARTED_NS], scheduled[:, RunWord.FAILED_NS]
+    last_ns = np.where(failed_ns > 0, failed_ns, np.where(tasks > 0, scheduled[:, RunWord.LAST_DONE_NS], started_ns))
+    is_over = (failed_ns > 0) | (scheduled[:, RunWord.COMPLETED] >= tasks) & ((tasks > 0) | (started_ns > 0))
     if len(due_ns) < 2 or due_ns.min() == due_ns.max():
         return None
-    return backlog_series(due_ns, whole[:, RunWord.LAST_DONE_NS], BINS)
+    return backlog_series(due_ns, last_ns[is_over], BINS)
 
 
 def backlog_series(due_ns: Int64s, done_ns: Int64s, bins: int) -> Json:

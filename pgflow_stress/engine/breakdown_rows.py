@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from pgflow_stress.core.arena import Arena, RunWord, Word
+from pgflow_stress.core.arena import Arena, LedgerBit, RunWord, Word
 from pgflow_stress.core.operations import Operation, Status
 from pgflow_stress.core.recording import EVENT_DTYPE
 from pgflow_stress.engine.sizing import observer_regions
@@ -26,9 +26,11 @@ _NO_ROWS = np.zeros(0, dtype=EVENT_DTYPE)
 class Chosen:
     """The runs that are looked at."""
 
-    completed: int  # all that completed
+    completed: int  # all that completed, and had a task
     recorded: int  # of those, with a row for every task
     runs: Int64s  # indexes, ascending
+    failed: int  # that did not complete
+    without_tasks: int  # over with their start
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +46,27 @@ class TaskRows:
     done_ns: Int64s
     adopted: Bools  # for a dead worker: nobody saw when
     retried: Bools  # a completion of its batch was refused and sent again
+    failed_before: Bools  # attempts of it failed by design: the rows of those are the statements' alone
 
 
-def choose_runs(arena: Arena, seed: int) -> Chosen:
-    """Completed runs whose rows are all there; of very many a sample, the same for the same seed."""
-    size = arena.size
-    per_run = size.tasks // size.runs
-    completed = np.flatnonzero(arena.runs[:, RunWord.COMPLETED] >= per_run)
+def choose_runs(arena: Arena, seed: int, steps: int = 1) -> Chosen:
+    """Completed runs whose rows are all there; of very many a sample, the same for the same seed.
+
+    Args:
+        steps: of all shapes: for each, every run that is looked at has a place.
+    """
+    words, tasks = arena.runs, arena.tasks_of_runs
+    is_failed = words[:, RunWord.FAILED_NS] > 0
+    completed = np.flatnonzero((words[:, RunWord.COMPLETED] >= tasks) & ~is_failed & (tasks > 0))
     recorded = completed
     if arena.words[:, Word.ROWS_LEFT_OUT].any():
-        recorded = completed[_rows_by_run(arena)[completed] >= per_run]
-    most = max(1, min(MOST_RUNS, MOST_TASKS // max(1, per_run)))
+        recorded = completed[(_rows_by_run(arena) >= tasks)[completed]]
+    most = max(1, min(MOST_RUNS, MOST_TASKS // max(steps, int(tasks.max(initial=1)))))
     chosen = recorded
     if len(recorded) > most:
         chosen = np.sort(np.random.default_rng(seed).choice(recorded, most, replace=False))
-    return Chosen(len(completed), len(recorded), chosen)
+    without_tasks = np.count_nonzero((words[:, RunWord.STARTED_NS] > 0) & (tasks == 0))
+    return Chosen(len(completed), len(recorded), chosen, int(np.count_nonzero(is_failed)), int(without_tasks))
 
 
 def _rows_by_run(arena: Arena) -> Int64s:
@@ -74,11 +82,16 @@ def _working(arena: Arena) -> range:
     return range(arena.size.processes - len(observer_regions(arena.size)))
 
 
-def task_rows(arena: Arena, chosen: Int64s) -> TaskRows:
-    """The rows of every task of the chosen runs, process by process."""
+def task_rows(arena: Arena, chosen: Int64s, offsets: Int64s) -> TaskRows:
+    """The rows of every task of the chosen runs, process by process.
+
+    Args:
+        offsets: int64[steps]: where each step's tasks begin among those of its run.
+    """
     place = np.full(arena.size.runs, -1, dtype=np.int64)
     place[chosen] = np.arange(len(chosen))
-    parts = [_joined(_needed(arena, process, place), place) for process in _working(arena)]
+    firsts = arena.first_task[:-1]
+    parts = [_joined(arena, _needed(arena, process, place), place, firsts, offsets) for process in _working(arena)]
     return TaskRows(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(TaskRows)))
 
 
@@ -92,7 +105,7 @@ def _needed(arena: Arena, process: int, place: Int64s) -> Rows:
     return np.concatenate(kept) if kept else _NO_ROWS
 
 
-def _joined(rows: Rows, place: Int64s) -> TaskRows:
+def _joined(arena: Arena, rows: Rows, place: Int64s, firsts: Int64s, offsets: Int64s) -> TaskRows:
     operation, status, batch = rows["operation"], rows["status"], rows["batch"]
     is_ok = status == Status.OK
     tasks = np.flatnonzero(operation == Operation.TASK)
@@ -106,16 +119,19 @@ def _joined(rows: Rows, place: Int64s) -> TaskRows:
     is_statement = (
         (statement >= 0) & (batch[statement] == batch[tasks]) & (rows["done_ns"][statement] == rows["done_ns"][tasks])
     )
+    run, step = rows["run_index"][tasks], rows["step_index"][tasks].astype(np.int64)
+    task = rows["task_index"][tasks].astype(np.int64)
     return TaskRows(
-        run=place[rows["run_index"][tasks]],
-        step=rows["step_index"][tasks].astype(np.int64),
-        task=rows["task_index"][tasks].astype(np.int64),
+        run=place[run],
+        step=step,
+        task=task,
         read_ns=rows["sent_ns"][tasks],
         claimed_ns=np.where(is_claim, rows["done_ns"][claim], 0),
         sent_ns=np.where(is_statement, rows["sent_ns"][statement], 0),
         done_ns=rows["done_ns"][tasks],
         adopted=np.isin(status[tasks], _FROM_THE_DEAD),
         retried=np.isin(batch[tasks], refused),
+        failed_before=arena.ledger[firsts[run] + offsets[step] + task] >= LedgerBit.FAILED,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import psycopg
 
-from pgflow_stress.core.arena import Arena, Word
+from pgflow_stress.core.arena import Arena, RunWord, Word
 from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.core.probes import Probe
 from pgflow_stress.core.result import Audit, Incident, Json, Repetition, Tasks
@@ -74,9 +74,11 @@ def examine(
     taken: Accounts,
     watched: Watched,
     observation: Observation | None,
+    *,
+    replaced: bool,
 ) -> Examined:
-    """The audit and the events' accounts, or why there are none."""
-    found = _audit(subject, arena, control, taken, watched)
+    """The audit and the events' accounts, or why there are none; `replaced`: whether a worker was lost."""
+    found = _audit(subject, arena, control, watched, by_design=not replaced)
     if observation is None:
         return Examined(found, {"transport": "none", **({"cost_baseline": True} if subject.plan.observed else {})})
     findings = None
@@ -97,9 +99,7 @@ def _event_input(subject: Subject, arena: Arena, observation: Observation) -> Ev
         arena=arena,
         nonce=subject.nonce,
         slug_prefix=subject.slug_prefix,
-        shape=subject.plan.shape,
-        flows=subject.plan.flows,
-        runs=subject.plan.runs,
+        work=subject.plan.work,
         transport=observation.transport,
         warnings=sum(one.count for one in warnings),
         warning=warnings[0].text if warnings else "",
@@ -108,17 +108,18 @@ def _event_input(subject: Subject, arena: Arena, observation: Observation) -> Ev
     )
 
 
-def _audit(subject: Subject, arena: Arena, control: Control, taken: Accounts, watched: Watched) -> Found:
+def _audit(subject: Subject, arena: Arena, control: Control, watched: Watched, *, by_design: bool) -> Found:
     if subject.cut_short:
         return skipped("interrupted twice: not audited")
     orderly = watched.stopped is None and watched.failure is None
     given = AuditInput(
         slug_prefix=subject.slug_prefix,
         nonce=subject.nonce,
-        shape=subject.plan.shape,
-        expected_tasks=taken.runs_started * subject.plan.shape.tasks_per_run,
+        work=subject.plan.work,
+        started=arena.runs[:, RunWord.STARTED_NS] > 0,
         ledger=arena.ledger,
         whole=orderly and subject.plan.options.orphans is not Orphans.LEAVE,
+        by_design=by_design,
     )
     try:
         return audit(control.connection, given)
@@ -140,13 +141,13 @@ def conclude(
     found = examined.found
     client = client_cost(arena, subject.plan.options.workers, taken)
     if subject.plan.concurrent:
-        backlog = backlog_of(arena, subject.plan.shape.tasks_per_run)
+        backlog = backlog_of(arena)
         client["schedule"] = {**schedule_kept(arena, taken), "backlog": backlog}
     residence_ns = int(arena.words[:, Word.RESIDENCE_NS].sum())
     client["littles_law"] = littles_law.check(watched.gauge, residence_ns, taken.phases["process"].seconds)
     drains = subject.plan.load_model == "backlog-drain"
     client["series"] = completion_series(arena, taken.phases["process"], watched.origin_ns, drains=drains)
-    client["breakdown"] = breakdown(arena, subject.plan.shape, subject.plan.options.seed)
+    client["breakdown"] = breakdown(arena, subject.plan.work, subject.plan.options.seed)
     client["host"] = readings.host
     if subject.plan.probe is not Probe.AS_IS:
         options = subject.plan.options
@@ -161,7 +162,7 @@ def conclude(
         interrupted=watched.stopped is Stopped.INTERRUPTED or watched.failure is not None,
         window={"seconds": taken.window_seconds},
         phases=taken.phases,
-        tasks=_tasks(subject.plan, taken, watched, found),
+        tasks=_tasks(taken, watched, found),
         events=examined.events,
         audit=found.audit,
         incidents=_incidents(
@@ -174,8 +175,8 @@ def conclude(
     )
 
 
-def _tasks(plan: Plan, taken: Accounts, watched: Watched, found: Found) -> Tasks:
-    expected = taken.runs_started * plan.shape.tasks_per_run
+def _tasks(taken: Accounts, watched: Watched, found: Found) -> Tasks:
+    expected = taken.tasks_started
     left = max(0, expected - taken.tasks_completed)
     failed = min(found.failed, left)
     abandoned = min(found.abandoned, left - failed)

@@ -12,8 +12,8 @@ from pgflow_stress.core.arena import Arena
 from pgflow_stress.core.operations import Operation
 from pgflow_stress.core.units import NS_PER_MS
 from pgflow_stress.engine.orders import WorkerOrder
-from pgflow_stress.scenario.flow import FlowShape
 from pgflow_stress.scenario.options import Mode
+from pgflow_stress.scenario.workload import Workload
 from pgflow_stress_hot.account import Account
 from pgflow_stress_hot.connection import BorrowedConnection
 from pgflow_stress_hot.creation import Creator
@@ -44,6 +44,27 @@ def payload(size_bytes: int) -> bytes:
     return b'\x01{"p":"' + b"x" * (size_bytes - len('{"p":""}')) + b'"}'
 
 
+def array_payload(elements: int) -> bytes:
+    """A jsonb array of so many small numbers, likewise."""
+    return b"\x01[" + b",".join(str(index % 10).encode() for index in range(elements)) + b"]"
+
+
+def inputs_of(work: Workload, size_bytes: int) -> list[bytes]:
+    """For each flow what its runs are given: an array where a root map wants one."""
+    value = payload(size_bytes)
+    wanted = [shape.input_elements for shape in work.shapes]
+    by_shape = [value if elements is None else array_payload(elements) for elements in wanted]
+    return [by_shape[shape] for shape in work.shape_of]
+
+
+def outputs_of(work: Workload, size_bytes: int) -> list[bytes]:
+    """For each step what its tasks give: an array where a map is over it."""
+    value = payload(size_bytes)
+    wanted = [elements for shape in work.shapes for elements in shape.output_elements()]
+    arrays = {elements: array_payload(elements) for elements in set(wanted) if elements is not None}
+    return [value if elements is None else arrays[elements] for elements in wanted]
+
+
 def window_of(mode: Mode, in_flight: int) -> int:
     """Most statements in flight for a mode."""
     return {Mode.SINGLE: 1, Mode.PIPELINE: in_flight, Mode.BATCH: BATCHES_IN_FLIGHT}[mode]
@@ -61,25 +82,51 @@ def deal_flows(slot: int, workers: int, flows: int) -> tuple[npt.NDArray[np.int6
 
 
 def make_account(
-    arena: Arena, region: Region, row: int, first_run_id: bytes, flows: Sequence[bytes], shape: FlowShape
+    arena: Arena, region: Region, row: int, first_run_id: bytes, flows: Sequence[bytes], work: Workload
 ) -> Account:
     """The books of the process that writes `row` of started and done, in views of this arena (or one like it)."""
+    steps = work.steps
     return Account(
         region,
         arena.header,
         arena.runs,
+        arena.run_flow,
+        arena.first_task,
         arena.ledger,
-        np.array([step.tasks for step in shape.steps], dtype=np.int64),
-        np.array(shape.step_offsets(), dtype=np.int64),
+        np.array([step.tasks for step in steps], dtype=np.int64),
+        np.array(work.step_offsets(), dtype=np.int64),
+        work.flow_steps(),
         arena.started,
         arena.done,
         arena.steps_created,
         row,
         first_run_id,
         SlugTable(list(flows)),
-        SlugTable([step.slug.encode() for step in shape.steps]),
+        SlugTable([step.slug.encode() for step in steps]),
         arena.caused,
+        failing_tables(work, arena.run_flow, arena.first_task),
     )
+
+
+def failing_tables(
+    work: Workload, run_flow: npt.NDArray[np.int64], first_task: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64], int] | None:
+    """What an Account needs to know which attempts fail by design; None where none does."""
+    failing = work.failing
+    if failing is None:
+        return None
+    below = failing.fail_below(tuple(len(shape.steps) for shape in work.shapes))
+    shape_of_run = np.array(work.shape_of, dtype=np.int64)[run_flow]
+    return below, failing.doomed_tasks(first_task, shape_of_run), failing.seed
+
+
+def in_order_of_inputs(
+    runs: npt.NDArray[np.int64], run_flow: npt.NDArray[np.int64], inputs: Sequence[bytes]
+) -> npt.NDArray[np.int64]:
+    """The same runs, those that are given the same one after another."""
+    number = {value: index for index, value in enumerate(dict.fromkeys(inputs))}
+    by_flow = np.array([number[value] for value in inputs])
+    return runs[np.argsort(by_flow[run_flow[runs]], kind="stable")]
 
 
 class Driver:
@@ -94,42 +141,47 @@ class Driver:
         steps_per_statement: int = STEPS_PER_STATEMENT,
     ) -> None:
         """Allocate everything that the loops fill."""
-        options, shape = order.options, order.shape
+        options, work = order.options, order.work
         self._connection = connection
         self._header = header
         self._creation_piped = options.creation is not Mode.SINGLE
         self._completion_piped = options.completion is not Mode.SINGLE
-        self._flows = np.arange(order.slot, order.flows, options.workers, dtype=np.int64)
-        dealt = np.arange(order.slot, order.runs, options.workers, dtype=np.int64)
+        flows = np.arange(order.slot, work.flows, options.workers, dtype=np.int64)
+        dealt = np.arange(order.slot, work.runs, options.workers, dtype=np.int64)
         self._runs = dealt if order.starts else dealt[:0]
         self._region = account.region
         self.notices = 0
         self.warnings = 0  # realtime.send's: events that it could not store
-        body = payload(options.payload_bytes)
-        slugs = [step.slug for step in shape.steps]
+        inputs, outputs = inputs_of(work, options.payload_bytes), outputs_of(work, options.payload_bytes)
+        longest = max(map(len, outputs))
+        if len(set(inputs)) > 1:  # runs of one statement are given the same: each flow has a queue of its own anyway
+            self._runs = in_order_of_inputs(self._runs, work.run_flow(), inputs)
+        steps = work.steps
+        most_tasks = max(1, *(shape.tasks_per_run for shape in work.shapes))
         self._creator = Creator(
             account,
-            [("{" + ",".join(slugs[dep] for dep in step.deps) + "}").encode() for step in shape.steps],
-            [step.kind.encode() for step in shape.steps],
-            body,
+            flows,
+            [("{" + ",".join(steps[dep].slug for dep in step.deps) + "}").encode() for step in steps],
+            [step.kind.encode() for step in steps],
+            inputs,
             options.creation is Mode.BATCH,
             window_of(options.creation, options.in_flight_statements),
             FLOWS_PER_STATEMENT,
             steps_per_statement,
-            max(1, min(MOST_RUNS_PER_STATEMENT, TASKS_STARTED_PER_STATEMENT // shape.tasks_per_run)),
+            max(1, min(MOST_RUNS_PER_STATEMENT, TASKS_STARTED_PER_STATEMENT // most_tasks)),
         )
-        queues, own = deal_flows(order.slot, options.workers, order.flows)
+        queues, own = deal_flows(order.slot, options.workers, work.flows)
         self._cycle = Cycle(
             account,
             order.worker_id,
             queues,
             own,
-            max(1, min(options.poll_size, POLL_BYTES // len(body))),
-            max(1, min(options.completion_batch_size, BATCH_BYTES // len(body))),
+            max(1, min(options.poll_size, POLL_BYTES // longest)),
+            max(1, min(options.completion_batch_size, BATCH_BYTES // longest)),
             window_of(options.completion, options.in_flight_statements),
             options.completion is Mode.BATCH,
             self._completion_piped,
-            body,
+            outputs,
             _IDLE_KINDS[options.empty_poll.kind],
             int(options.empty_poll.sleep_ms * NS_PER_MS),
             options.empty_poll.max_poll_seconds,
@@ -140,7 +192,7 @@ class Driver:
     def create(self) -> int:
         """Create the flows of this slot."""
         with BorrowedConnection(self._connection, self._header, self._creation_piped) as borrowed:
-            end = self._creator.create(borrowed, self._flows)
+            end = self._creator.create(borrowed)
             self._note(borrowed, Operation.ADD_STEP)
         return end
 

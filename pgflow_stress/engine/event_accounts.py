@@ -70,18 +70,22 @@ class _Accountant:
     def __init__(self, connection: psycopg.Connection[Any], given: EventInput) -> None:
         self._given = given
         self._places = given.arena.size.places
-        self._shape_of_all = (given.runs, self._places)
+        self._work = given.work
+        self._shape_of_all = (given.work.runs, self._places)
+        self._shape_of_run = np.array(given.work.shape_of, dtype=np.int64)[given.work.run_flow()]
         self._rows = EventRows(connection, given)
         self._book = self._rows.book
-        self._names = [_name(given.shape, place) for place in range(self._places)]
+        self._names = [_names(shape, self._places) for shape in given.work.shapes]
         self._received: Counts = given.arena.received & np.uint8(EventBit.COUNT)
         self._differences: list[Difference] = []
 
     def run(self) -> EventFindings:
-        given = self._given
         by_rows, completed = self._rows.final()
-        by_shape = np.array(completed_run_places(given.shape), dtype=bool)
-        expected = np.where(completed[:, None], by_shape[None, :], by_rows)
+        by_shape = np.zeros((len(self._work.shapes), self._places), dtype=bool)
+        for index, shape in enumerate(self._work.shapes):
+            places = completed_run_places(shape)
+            by_shape[index, : len(places)] = places
+        expected = np.where(completed[:, None], by_shape[self._shape_of_run], by_rows)
         disagreeing = (by_rows != expected) & completed[:, None]
         stored, stored_strays = self._rows.stored()
         misnamed = self._rows.misnamed()
@@ -197,17 +201,41 @@ class _Accountant:
         doubled = stored > 1
         if not doubled.any():
             return own
-        given = self._given
-        again = (given.arena.ledger & LedgerBit.TWICE).reshape(given.runs, given.shape.tasks_per_run) > 0
-        first = 0
-        for index, step in enumerate(given.shape.steps):
-            own[:, place_in_run(EventKind.STEP_COMPLETED, index)] = again[:, first : first + step.tasks].any(axis=1)
-            first += step.tasks
+        ledger = self._given.arena.ledger
+        self._mark_steps(own, (ledger & LedgerBit.TWICE) > 0, EventKind.STEP_COMPLETED, 1)
+        # A fail_task that waited for one that failed the step or the run says so again.
+        attempts = ledger // LedgerBit.FAILED
+        self._mark_steps(own, attempts, EventKind.STEP_FAILED, 2)
         failed = place_in_run(EventKind.RUN_FAILED)
         if doubled[:, failed].any():
+            own[self._sums(attempts) > 1, failed] = True
             for runs, failures in self._rows.failed_tasks():
-                own[runs[(failures > 1) & (runs < given.runs)], failed] = True
+                own[runs[(failures > 1) & (runs < self._work.runs)], failed] = True
         return own & doubled
+
+    def _sums(self, of_tasks: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """int64[runs]: the sum over each run's tasks."""
+        first = self._given.arena.first_task
+        sums = np.concatenate([[0], np.cumsum(of_tasks, dtype=np.int64)])
+        found: npt.NDArray[np.int64] = sums[first[1:]] - sums[first[:-1]]
+        return found
+
+    def _mark_steps(self, own: Flags, of_tasks: npt.NDArray[Any], kind: EventKind, least: int) -> None:
+        """Mark a kind of event of each step over whose tasks the sum is at least so much."""
+        arena, work = self._given.arena, self._work
+        marked = np.flatnonzero(of_tasks)
+        if not len(marked):
+            return
+        flow_steps, offsets = work.flow_steps(), np.array(work.step_offsets(), dtype=np.int64)
+        found: dict[tuple[int, int], int] = {}
+        for place in marked.tolist():
+            run = int(np.searchsorted(arena.first_task, place, side="right")) - 1
+            first, count = (int(value) for value in flow_steps[arena.run_flow[run]])
+            rest = place - int(arena.first_task[run])
+            step = int(np.searchsorted(offsets[first : first + count], rest, side="right")) - 1
+            found[run, step] = found.get((run, step), 0) + int(of_tasks[place])
+        for (run, step), total in found.items():
+            own[run, place_in_run(kind, step)] |= total >= least
 
     def _out_of_order(self) -> None:
         early = (self._given.arena.received & EventBit.EARLY) > 0
@@ -237,7 +265,7 @@ class _Accountant:
     def _ids(self, places: Flags) -> tuple[str, ...]:
         runs, of_run = np.nonzero(places)
         pairs = zip(runs[:MOST_IDS].tolist(), of_run[:MOST_IDS].tolist(), strict=True)
-        return tuple(f"{self._run_id(run)} {self._names[place]}" for run, place in pairs)
+        return tuple(f"{self._run_id(run)} {self._names[self._shape_of_run[run]][place]}" for run, place in pairs)
 
     def _run_id(self, run: int) -> uuid.UUID:
         return run_id(self._given.nonce, run)
@@ -265,7 +293,11 @@ def gaps_of(arena: Arena) -> list[tuple[int, int]]:
     return [(int(begin), int(end)) for begin, end in arena.gaps[:count]]
 
 
-def _name(shape: FlowShape, place: int) -> str:
-    what = EVENT_TYPES[kind_at(place)]
-    step = step_at(place)
-    return what if step < 0 else re.sub("^step:", f"step:{shape.steps[step].slug}:", what)
+def _names(shape: FlowShape, places: int) -> list[str]:
+    """Every event's name by its place; places beyond the shape's own are nobody's."""
+    found = []
+    for place in range(places):
+        what, step = EVENT_TYPES[kind_at(place)], step_at(place)
+        slug = shape.steps[step].slug if step < len(shape.steps) else "?"
+        found.append(what if step < 0 else re.sub("^step:", f"step:{slug}:", what))
+    return found

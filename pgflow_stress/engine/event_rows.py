@@ -15,13 +15,12 @@ from pgflow_stress.core.arena import Arena
 from pgflow_stress.core.events import EventKind, place_in_run
 from pgflow_stress.core.ids import run_id
 from pgflow_stress.engine.copying import pieces, triples
+from pgflow_stress.engine.driver import make_account
 from pgflow_stress.engine.orders import flow_slugs
 from pgflow_stress.engine.private_books import new_region
-from pgflow_stress.scenario.flow import FlowShape
+from pgflow_stress.scenario.workload import Workload
 from pgflow_stress.target.cleanup import topic_pattern
-from pgflow_stress_hot.account import Account
 from pgflow_stress_hot.events import EventBook
-from pgflow_stress_hot.slugs import SlugTable
 
 Flags = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.uint8]
@@ -66,9 +65,7 @@ class EventInput:
     arena: Arena
     nonce: int
     slug_prefix: str
-    shape: FlowShape
-    flows: int
-    runs: int
+    work: Workload
     transport: str
     warnings: int  # of realtime.send, that an event could not be stored
     warning: str  # the first of them
@@ -85,6 +82,8 @@ class EventRows:
         self._given = given
         self.book = book_of(given)
         self._places = given.arena.size.places
+        self._run_flow = given.work.run_flow()
+        self._steps_of_flow = given.work.flow_steps()[:, 1]
         self._parts = {
             "prefix": sql.Literal(given.slug_prefix + "f"),
             "topics": sql.Literal(topic_pattern(given.nonce)),
@@ -98,11 +97,11 @@ class EventRows:
 
     def final(self) -> tuple[Flags, Flags]:
         """(what the final rows say was sent, which runs completed)."""
-        found = np.zeros((self._given.runs, self._places), dtype=bool)
-        completed = np.zeros(self._given.runs, dtype=bool)
+        found = np.zeros((self._given.work.runs, self._places), dtype=bool)
+        completed = np.zeros(self._given.work.runs, dtype=bool)
         for rows in triples(self._connection, self._query(_RUNS, "r")):
             runs, status = rows["first"].astype(np.int64), rows["second"]
-            known = runs < self._given.runs
+            known = runs < self._given.work.runs
             found[runs[known], place_in_run(EventKind.RUN_STARTED)] = True
             found[runs[known & (status == 1)], place_in_run(EventKind.RUN_COMPLETED)] = True
             found[runs[known & (status == 2)], place_in_run(EventKind.RUN_FAILED)] = True
@@ -110,7 +109,9 @@ class EventRows:
         first = place_in_run(EventKind.STEP_STARTED)
         for rows in triples(self._connection, self._query(_STEPS, "s")):
             runs, steps, says = (rows[name].astype(np.int64) for name in ("first", "second", "third"))
-            known = (runs < self._given.runs) & (steps < len(self._given.shape.steps))
+            known = runs < self._given.work.runs
+            runs, steps, says = runs[known], steps[known], says[known]
+            known = steps < self._steps_of_flow[self._run_flow[runs]]
             runs, steps, says = runs[known], steps[known], says[known]
             places = first + steps * (place_in_run(EventKind.STEP_STARTED, 1) - first)
             started = says % 2 == 1
@@ -121,7 +122,7 @@ class EventRows:
 
     def stored(self) -> tuple[Counts, list[str]]:
         """(rows of realtime.messages by place, those of our runs without a place in words)."""
-        stored = np.zeros(self._given.runs * self._places, dtype=np.uint8)
+        stored = np.zeros(self._given.work.runs * self._places, dtype=np.uint8)
         strays: list[str] = []
 
         def use(piece: bytes) -> int:
@@ -130,7 +131,7 @@ class EventRows:
             return int(used)
 
         pieces(self._connection, self._query(_STORED), use)
-        return stored.reshape((self._given.runs, self._places)), strays
+        return stored.reshape((self._given.work.runs, self._places)), strays
 
     def misnamed(self) -> dict[str, list[tuple[str, int]]]:
         """By what is wrong: (the row in words, the place that its payload says; -1 where it says none of ours)."""
@@ -151,23 +152,8 @@ class EventRows:
 
 
 def book_of(given: EventInput) -> EventBook:
-    """A reader of the same books, on a region of its own."""
-    private = new_region(1)
-    arena, shape = given.arena, given.shape
-    account = Account(
-        private.region,
-        arena.header,
-        arena.runs,
-        arena.ledger,
-        np.array([step.tasks for step in shape.steps], dtype=np.int64),
-        np.array(shape.step_offsets(), dtype=np.int64),
-        np.zeros((1, given.flows), dtype=np.int64),
-        np.zeros((1, given.flows), dtype=np.int64),
-        np.full(given.flows, -1, dtype=np.int64),
-        0,
-        run_id(given.nonce, 0).bytes,
-        SlugTable(flow_slugs(given.slug_prefix, given.flows)),
-        SlugTable([step.slug.encode() for step in shape.steps]),
-        arena.caused,
-    )
-    return EventBook(account, arena.received, arena.strays.view(np.uint8), [list(step.deps) for step in shape.steps])
+    """A reader of the same books, on a region of its own; it only reads."""
+    arena, work = given.arena, given.work
+    slugs = flow_slugs(given.slug_prefix, work.flows)
+    account = make_account(arena, new_region(1).region, 0, run_id(given.nonce, 0).bytes, slugs, work)
+    return EventBook(account, arena.received, arena.strays.view(np.uint8), [list(step.deps) for step in work.steps])

@@ -22,7 +22,7 @@ from pgflow_stress.core.arena import MOST_SAMPLES, Arena, Int64s, Sample, Word
 from pgflow_stress.core.result import Json
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine.orders import ObserverOrder
-from pgflow_stress.scenario.events import events_per_run, started_with_run
+from pgflow_stress.scenario.events import events_expected, started_with_runs
 from pgflow_stress_hot.clock import monotonic_ns
 
 SAMPLE_SECONDS = 0.25
@@ -40,9 +40,10 @@ class Sampler:
         self._words = arena.words[order.region]
         self._interval_seconds = SAMPLE_SECONDS
         self._taken = self._inherited()
-        at_start, whole = started_with_run(order.shape), events_per_run(order.shape)
-        self._at_start = at_start
-        self._per_task = (whole - at_start) / max(1, order.shape.tasks_per_run)
+        # Of the mean run.
+        runs, tasks = max(1, order.work.runs), max(1, order.work.expected_tasks)
+        self._at_start = started_with_runs(order.work) / runs
+        self._per_task = (events_expected(order.work) - started_with_runs(order.work)) / tasks
 
     def _inherited(self) -> int:
         # A replacement goes on where the dead one stopped.

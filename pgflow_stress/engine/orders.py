@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from pgflow_stress.core.arena import ArenaSize
-from pgflow_stress.scenario.flow import FlowShape
 from pgflow_stress.scenario.options import RunOptions
+from pgflow_stress.scenario.workload import Workload
 
 
 class Role(StrEnum):
@@ -55,9 +55,7 @@ class WorkerOrder:
     worker_id: bytes  # 16 bytes
     first_run_id: bytes  # 16 bytes: the id of run 0
     slug_prefix: str
-    shape: FlowShape
-    flows: int
-    runs: int
+    work: Workload
     options: RunOptions
     cpus: tuple[int, ...] = ()  # that the worker runs on; any, where none is named
     backend_cpus: tuple[int, ...] = ()  # that its backend runs on
@@ -78,8 +76,7 @@ class ObserverOrder:
     transport: str  # "wal" or "notify"
     first_run_id: bytes
     slug_prefix: str
-    shape: FlowShape
-    flows: int
+    work: Workload
     marker: bytes  # what ends it begins with this, its number follows
     slot: str = ""  # of "wal", with the publication
     publication: str = ""
@@ -109,6 +106,6 @@ def flow_slugs(prefix: str, flows: int) -> list[bytes]:
     return [f"{prefix}f{index:0{width}d}".encode() for index in range(flows)]
 
 
-def prime_slug(prefix: str, region: int) -> bytes:
-    """The slug of the flow that a worker primes on."""
-    return f"{prefix}p{region}".encode()
+def prime_slugs(prefix: str, region: int, flows: int) -> list[bytes]:
+    """The slugs of the flows that a process primes on."""
+    return [f"{prefix}p{region}_{index}".encode() for index in range(flows)]

@@ -15,10 +15,14 @@ from pgflow_stress.core.arena import Word
 from pgflow_stress.core.errors import RunFailed
 from pgflow_stress.core.ids import new_nonce, run_id, split_run_id
 from pgflow_stress.engine.driver import END_DONE, Driver
-from pgflow_stress.engine.orders import WorkerOrder, prime_slug
+from pgflow_stress.engine.orders import WorkerOrder, prime_slugs
 from pgflow_stress.engine.private_books import new_books
+from pgflow_stress.engine.statements import INT4, TEXT, UUID
+from pgflow_stress.scenario.options import Mode
+from pgflow_stress_hot.wire import encode_array
 
 PRIME_TASKS = 48
+PRIMED_FAILURES = 6
 PRIME_BATCH = 8  # tasks a statement: six of each kind, one more than are planned anew
 
 
@@ -28,17 +32,16 @@ def prime(order: WorkerOrder, connection: Any) -> int:
     Raises:
         RunFailed: the server refused it, or the connection was lost; the message says how.
     """
-    shape = order.shape.sample(PRIME_TASKS)
-    runs = -(-PRIME_TASKS // shape.tasks_per_run)
+    work = order.work.sample(PRIME_TASKS)
     options = dataclasses.replace(
         order.options,
         workers=1,
         poll_size=min(PRIME_BATCH, order.options.poll_size),
         completion_batch_size=min(PRIME_BATCH, order.options.completion_batch_size),
     )
-    small = dataclasses.replace(order, slot=0, shape=shape, flows=1, runs=runs, options=options, starts=True)
+    small = dataclasses.replace(order, slot=0, work=work, options=options, starts=True)
     nonce = nonce_before(order.first_run_id)
-    books = new_books(shape, [prime_slug(order.slug_prefix, order.region)], runs, nonce, rows=1)
+    books = new_books(work, prime_slugs(order.slug_prefix, order.region, work.flows), nonce, rows=1)
     small = dataclasses.replace(small, first_run_id=run_id(nonce, 0).bytes)
     driver = Driver(small, books.account, connection, books.header, steps_per_statement=PRIME_BATCH)
     for name, drive in (("create", driver.create), ("start", driver.start), ("process", driver.process)):
@@ -47,9 +50,22 @@ def prime(order: WorkerOrder, connection: Any) -> int:
             raise RunFailed(
                 f"priming could not {name}: {refusal['sqlstate'].decode()} {refusal['text'].decode(errors='replace')}"
             )
+    if order.work.failing is not None:
+        _plan_failures(options.completion, connection)
     words = books.private.words
     completed = max(1, int(words[Word.TASKS_COMPLETED]))
     return int(words[Word.PROCESS_TO_NS] - words[Word.PROCESS_FROM_NS]) // completed
+
+
+def _plan_failures(completion: Mode, connection: Any) -> None:
+    """fail_task for a task that is none, which pgflow answers without a row: so the statement is planned."""
+    task: list[bytes] = [bytes(16), b"none", bytes(4)]
+    if completion is Mode.BATCH:
+        task = [encode_array(UUID, [bytes(16)]), encode_array(TEXT, [b"none"]), encode_array(INT4, [0])]
+    for _ in range(PRIMED_FAILURES):
+        result = connection.pgconn.exec_prepared(b"fail", [*task, b"none"], [1] * 4, 1)
+        if result.error_message:
+            raise RunFailed(f"priming could not fail: {result.error_message.decode(errors='replace').strip()}")
 
 
 def nonce_before(first_run_id: bytes) -> int:

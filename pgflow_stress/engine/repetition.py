@@ -96,6 +96,8 @@ def _measure(
     arena.clear()
     arena.lay_out(size)
     arena.steps_created[:] = -1
+    run_flow = plan.work.run_flow()
+    arena.deal(run_flow, plan.work.first_task(run_flow))
     crew = Crew(arena, around.nursery, control, _orders(around, database, size, nonce))
     starters: Starters | None = None
     observation: Observation | None = None
@@ -141,7 +143,7 @@ def _measure(
     cut_short = around.interrupts.count > 1
     subject = Subject(plan, index, warmup, nonce, database.slug_prefix, vt_seconds, cut_short, notes)
     around.watch.phase("audit", plan.scenario, index)
-    examined = examine(subject, arena, control, taken, watched, observation)
+    examined = examine(subject, arena, control, taken, watched, observation, replaced=crew.replaced)
     observed = observation.incidents if observation else ()
     repetition = conclude(subject, arena, crew, taken, watched, examined, readings, observed)
     around.record(
@@ -177,9 +179,7 @@ def _orders(around: Surroundings, database: Database, size: ArenaSize, nonce: in
             worker_id=new_worker_id(),
             first_run_id=ids.run_id(nonce, 0).bytes,
             slug_prefix=database.slug_prefix,
-            shape=plan.shape,
-            flows=plan.flows,
-            runs=plan.runs,
+            work=plan.work,
             options=plan.options,
             cpus=dict(plan.options.pin).get("worker", ()),
             backend_cpus=dict(plan.options.pin).get("postgres", ()),

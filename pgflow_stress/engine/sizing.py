@@ -13,13 +13,14 @@ OBSERVERS = 8  # the observer, and spare regions for its replacements
 def arena_size(plan: Plan) -> ArenaSize:
     """Room for a plan: its workers, and a spare region for each replacement that there may be; observers come last."""
     workers = plan.most_workers + max(LEAST_SPARES, plan.most_workers) + plan.starters
-    places = places_per_run(len(plan.shape.steps)) if plan.observed else 0
+    attempts = plan.work.failing.most_tries if plan.work.failing is not None else 1
+    places = places_per_run(plan.work.most_steps) if plan.observed else 0
     return ArenaSize(
         processes=workers + (OBSERVERS if plan.observed else 0),
         flows=plan.flows,
         runs=plan.runs,
         tasks=plan.expected_tasks,
-        rows=rows_for(plan.expected_tasks, plan.steps_created, plan.flows, plan.runs, plan.runs * places),
+        rows=rows_for(attempts * plan.expected_tasks, plan.steps_created, plan.flows, plan.runs, plan.runs * places),
         places=places,
         starters=plan.starters,
     )

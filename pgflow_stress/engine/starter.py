@@ -8,7 +8,7 @@ from dataclasses import replace
 from pgflow_stress.core.arena import Arena, Header, Stop, Word
 from pgflow_stress.core.operations import Operation
 from pgflow_stress.engine.child import connect, lead, wait_for
-from pgflow_stress.engine.driver import END_DONE, END_LOST, END_STOPPED, make_account, note_warnings, payload
+from pgflow_stress.engine.driver import END_DONE, END_LOST, END_STOPPED, inputs_of, make_account, note_warnings
 from pgflow_stress.engine.orders import ChildExit, State, WorkerOrder, flow_slugs
 from pgflow_stress.engine.pinning import pin_backend
 from pgflow_stress.engine.priming import prime
@@ -37,13 +37,13 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> ChildExit:
         (order.worker_id.hex(), order.slug_prefix),
     )
     options = single.options
-    for statement in statements(options.creation, options.completion, options.empty_poll):
+    for statement in statements(options.creation, options.completion, options.empty_poll, order.work.failing):
         connection.pgconn.prepare(statement.name, statement.sql, statement.types)
     words[Word.STATE] = State.CONNECTED
     account = make_account(
-        arena, region, order.region, order.first_run_id, flow_slugs(order.slug_prefix, order.flows), order.shape
+        arena, region, order.region, order.first_run_id, flow_slugs(order.slug_prefix, order.work.flows), order.work
     )
-    starter = Starter(account, payload(options.payload_bytes))
+    starter = Starter(account, inputs_of(order.work, options.payload_bytes))
     prime(single, connection)
     hand_over(connection)
     gc.collect()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pgflow_stress.scenario.failing import Failing
 from pgflow_stress.scenario.options import EmptyPoll, Mode
 
 TEXT, INT4, INT8, UUID, JSONB = 25, 23, 20, 2950, 3802
@@ -25,10 +26,10 @@ class Statement:
 
 PING = Statement(b"ping", b"select 1", ())
 
-_CREATE_FLOW_ONE = Statement(b"create_flow", b"select from pgflow.create_flow(flow_slug => $1)", (TEXT,))
+_CREATE_FLOW_ONE = Statement(b"create_flow", b"select from pgflow.create_flow(flow_slug => $1%s)", (TEXT,))
 _CREATE_FLOW_MANY = Statement(
     b"create_flow",
-    b"select count(c.flow_slug) from unnest($1) as u(f), lateral pgflow.create_flow(flow_slug => u.f) as c",
+    b"select count(c.flow_slug) from unnest($1) as u(f), lateral pgflow.create_flow(flow_slug => u.f%s) as c",
     (TEXTS,),
 )
 _ADD_STEP_ONE = Statement(
@@ -80,15 +81,42 @@ _COMPLETE_MANY = Statement(
 )
 
 
-def statements(creation: Mode, completion: Mode, empty_poll: EmptyPoll) -> tuple[Statement, ...]:
+_FAIL_ONE = Statement(
+    b"fail",
+    b"select status from pgflow.fail_task(run_id => $1, step_slug => $2, task_index => $3, error_message => $4)",
+    (UUID, TEXT, INT4, TEXT),
+)
+_FAIL_MANY = Statement(
+    b"fail",
+    # One row whatever the batch: how many calls, and which of them failed a task for good.
+    b"select count(*), array_agg(u.n) filter (where c.status = 'failed') "
+    b"from unnest($1, $2, $3) with ordinality as u(r, s, i, n), "
+    b"lateral pgflow.fail_task(run_id => u.r, step_slug => u.s, task_index => u.i, error_message => $4) as c",
+    (UUIDS, TEXTS, INT4S, TEXT),
+)
+
+
+def _create_flow(statement: Statement, failing: Failing | None) -> Statement:
+    """With the flow's own options, where it has some."""
+    given = b""
+    if failing is not None:
+        given = b", max_attempts => %d, base_delay => %d" % (failing.max_attempts, failing.base_delay_seconds)
+    return Statement(statement.name, statement.sql % given, statement.types)
+
+
+def statements(
+    creation: Mode, completion: Mode, empty_poll: EmptyPoll, failing: Failing | None = None
+) -> tuple[Statement, ...]:
     """Every statement that a worker prepares for these modes."""
     many = creation is Mode.BATCH
+    failures = () if failing is None else (_FAIL_MANY if completion is Mode.BATCH else _FAIL_ONE,)
     return (
         PING,
-        _CREATE_FLOW_MANY if many else _CREATE_FLOW_ONE,
+        _create_flow(_CREATE_FLOW_MANY if many else _CREATE_FLOW_ONE, failing),
         _ADD_STEP_MANY if many else _ADD_STEP_ONE,
         _START_FLOW_MANY if many else _START_FLOW_ONE,
         _READ_WITH_POLL if empty_poll.kind == "read-with-poll" else _READ,
         _START_TASKS,
         _COMPLETE_MANY if completion is Mode.BATCH else _COMPLETE_ONE,
+        *failures,
     )

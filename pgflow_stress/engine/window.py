@@ -22,7 +22,7 @@ from pgflow_stress.engine.interrupts import Interrupts
 from pgflow_stress.engine.observation import Observation
 from pgflow_stress.engine.orders import State
 from pgflow_stress.engine.starting import Starters
-from pgflow_stress.scenario.events import events_per_run
+from pgflow_stress.scenario.events import events_expected
 from pgflow_stress.scenario.plan import Plan
 from pgflow_stress_hot.clock import monotonic_ns
 
@@ -175,11 +175,14 @@ class Window:
             self._stop(self._stopped, Stop.NOW)
 
     def _all_completed(self) -> bool:
-        completed = int(np.count_nonzero(self._arena.ledger & LedgerBit.COMPLETED))
-        if self._starters is None:
-            return completed == len(self._arena.ledger)
-        started = int(np.count_nonzero(self._arena.runs[:, RunWord.STARTED_NS]))
-        return bool(self._arena.header[Header.STARTS_DONE]) and completed == started * self._plan.shape.tasks_per_run
+        arena = self._arena
+        if not arena.header[Header.STARTS_DONE]:
+            return False
+        completed = (arena.ledger & LedgerBit.COMPLETED) > 0
+        going = (arena.runs[:, RunWord.STARTED_NS] > 0) & (arena.runs[:, RunWord.FAILED_NS] == 0)
+        if going.all():
+            return bool(completed.all())
+        return bool(completed[np.repeat(going, arena.tasks_of_runs)].all())
 
     def _see_to_starters(self, starters: Starters) -> None:
         starters.close_when_due()
@@ -236,7 +239,10 @@ class Window:
         done, total = {
             "create": (int(words[:, Word.STEPS_CREATED].sum()), plan.steps_created),
             "start": (started, plan.runs),
-            "deliver": (int(words[:, Word.RECEIVED].sum()), started * events_per_run(plan.shape)),
+            "deliver": (
+                int(words[:, Word.RECEIVED].sum()),
+                round(started * events_expected(plan.work) / max(1, plan.runs)),
+            ),
         }.get(phase, (completed, plan.expected_tasks))
         return Progress(
             scenario=plan.scenario,
@@ -247,7 +253,7 @@ class Window:
             done=done,
             total=total,
             elapsed_seconds=elapsed_seconds,
-            backlog=started * plan.shape.tasks_per_run - completed,
+            backlog=int(self._arena.started.sum() - self._arena.done.sum()),
             errors=int(words[:, Word.ERRORS_RETRIED].sum() + words[:, Word.ERRORS_FAILED].sum()),
         )
 

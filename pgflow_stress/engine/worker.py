@@ -48,12 +48,12 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> None:
         (order.worker_id.hex(), order.slug_prefix),
     )
     options = order.options
-    for statement in statements(options.creation, options.completion, options.empty_poll):
+    for statement in statements(options.creation, options.completion, options.empty_poll, order.work.failing):
         connection.pgconn.prepare(statement.name, statement.sql, statement.types)
     words[Word.STATE] = State.CONNECTED
 
     account = make_account(
-        arena, region, order.region, order.first_run_id, flow_slugs(order.slug_prefix, order.flows), order.shape
+        arena, region, order.region, order.first_run_id, flow_slugs(order.slug_prefix, order.work.flows), order.work
     )
     driver = Driver(order, account, connection, arena.header)
     if order.replaces_region is None:
@@ -103,7 +103,7 @@ def _measure_round_trips(arena: Arena, region: Region, connection: psycopg.Conne
 def _touch(arena: Arena, order: WorkerOrder) -> None:
     # The kernel gives a page when it is first touched: not inside the window, where it would be the client's time.
     rows_per_task = 1.25 if order.options.completion is Mode.BATCH else 2.25
-    tasks = order.runs * order.shape.tasks_per_run
+    tasks = len(arena.ledger)
     rows = min(order.size.rows, _LEAST_ROWS_TOUCHED + int(tasks * rows_per_task / order.options.workers))
     arena.row_bytes(order.region)[: rows * EVENT_DTYPE.itemsize : mmap.PAGESIZE] = 0
     arena.counts[order.region][: Operation.ROUND_TRIP + 1, :: mmap.PAGESIZE // 8] += 0

@@ -44,6 +44,8 @@ _LEFT_OUT = {
     "start_in_doubt": "the start is in doubt",
     "adopted": "completed for a dead worker",
     "retried": "a completion was sent again",
+    "failed": "failed",
+    "without_tasks": "no task to wait for",
 }
 _MOST_REASONS = 2
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pgflow_stress.core.events import EventKind, place_in_run, places_per_run
 from pgflow_stress.scenario.flow import FlowShape
+from pgflow_stress.scenario.workload import Workload
 
 
 def completed_run_places(shape: FlowShape) -> list[bool]:
@@ -30,3 +31,23 @@ def events_per_run(shape: FlowShape) -> int:
 def started_with_run(shape: FlowShape) -> int:
     """Events that start_flow itself sends where no map is empty: run:started and each root's step:started."""
     return 1 + shape.roots
+
+
+def events_expected(work: Workload) -> int:
+    """Events of all runs, once they have completed."""
+    return sum(events_per_run(shape) * runs for shape, runs in _runs_by_shape(work))
+
+
+def started_with_runs(work: Workload) -> int:
+    """Those of them that start_flow itself sends."""
+    return sum(started_with_run(shape) * runs for shape, runs in _runs_by_shape(work))
+
+
+def _runs_by_shape(work: Workload) -> list[tuple[FlowShape, int]]:
+    if len(work.shapes) == 1:
+        return [(work.shapes[0], work.runs)]
+    shape_of = work.shape_of
+    counts = [0] * len(work.shapes)
+    for flow in work.run_flow().tolist():
+        counts[shape_of[flow]] += 1
+    return list(zip(work.shapes, counts, strict=True))

@@ -27,6 +27,44 @@ class Orphans(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Deal:
+    """How runs are dealt to flows: `even`, `hot:SHARE` of them to the first flow, `zipf:S` by rank."""
+
+    kind: str = "even"
+    value: float = 0.0
+
+    def __str__(self) -> str:
+        return self.kind if self.kind == "even" else f"{self.kind}:{self.value:g}"
+
+    def weights(self, flows: int) -> tuple[float, ...]:
+        """Of each flow; empty where all are alike. Zipf: 1 / rank ^ S."""
+        if self.kind == "even" or flows == 1:
+            return ()
+        if self.kind == "zipf":
+            return tuple(1.0 / (index + 1) ** self.value for index in range(flows))
+        return (self.value, *[(1.0 - self.value) / (flows - 1)] * (flows - 1))
+
+
+def parse_deal(text: str) -> Deal:
+    """Read `even`, `hot:SHARE` or `zipf:S`.
+
+    Raises:
+        UsageFault: anything else.
+    """
+    kind, _, rest = text.partition(":")
+    try:
+        if kind == "even" and not rest:
+            return Deal()
+        if kind == "hot" and 0 < float(rest) < 1:
+            return Deal("hot", float(rest))
+        if kind == "zipf" and 0 < float(rest) <= 10:
+            return Deal("zipf", float(rest))
+    except ValueError:
+        pass
+    raise UsageFault(f"--deal {text!r}: give even, hot:SHARE (hot:0.9) or zipf:S (zipf:1.2)")
+
+
+@dataclass(frozen=True, slots=True)
 class EmptyPoll:
     """What an idle worker does: `spin`, `sleep:MS` or `read-with-poll:S,MS`."""
 
@@ -76,7 +114,9 @@ class RunOptions:
     """Options of `run` that shape the load; None means the scenario's own default."""
 
     workers: int = field(default_factory=default_workers)
-    steps: int | None = None
+    steps: int | None = None  # the scenario's size: what its `size` parameter is called
+    parameters: tuple[tuple[str, int | float | str], ...] = ()  # of the scenario, by name
+    deal: Deal = field(default_factory=Deal)
     flows: int | None = None
     runs: int | None = None
     scale: float = 1.0

@@ -11,9 +11,11 @@ from pgflow_stress.core.probes import MORE_CLIENT_COST, Probe
 from pgflow_stress.core.units import NS_PER_US
 from pgflow_stress.scenario.flow import FlowShape
 from pgflow_stress.scenario.options import Mode, RunOptions
+from pgflow_stress.scenario.presets import names, shape_of
 from pgflow_stress.scenario.probing import probe_at, repetitions_of_each
 from pgflow_stress.scenario.schedule import Stage, offsets_ns, scheduled_runs
-from pgflow_stress.scenario.shapes import SHAPES
+from pgflow_stress.scenario.shapes.base import Built, Shape, Value
+from pgflow_stress.scenario.workload import Workload
 
 MOST_TASKS = 100_000_000
 MOST_STEPS = 1_000_000  # of one flow: its shape is held in memory by every process
@@ -32,17 +34,37 @@ class Plan:
     """What one scenario does in each repetition."""
 
     scenario: str
-    shape: FlowShape  # every flow has it
-    flows: int
-    runs: int  # dealt round the flows: run r is of flow r % flows
+    work: Workload  # flows, runs, and which run is of which flow
     load_model: str
     options: RunOptions
+    values: tuple[tuple[str, Value], ...] = ()  # of the scenario's parameters
     probe: Probe = Probe.AS_IS  # what --probe-client changed in it, of a repetition's plan
+
+    @property
+    def shape(self) -> FlowShape:
+        """The shape of the first flow; but for a mix every flow has it."""
+        return self.work.shapes[0]
+
+    @property
+    def flows(self) -> int:
+        """Flow definitions."""
+        return self.work.flows
+
+    @property
+    def runs(self) -> int:
+        """Runs that are started."""
+        return self.work.runs
 
     @property
     def expected_tasks(self) -> int:
         """Tasks that exist when every run is started."""
-        return self.runs * self.shape.tasks_per_run
+        return self.work.expected_tasks
+
+    @property
+    def tasks_per_run(self) -> float:
+        """Of a mix the mean; 0 where none is started."""
+        tasks = self.expected_tasks / max(1, self.runs)
+        return int(tasks) if tasks == int(tasks) else tasks
 
     @property
     def concurrent(self) -> bool:
@@ -82,7 +104,7 @@ class Plan:
     @property
     def steps_created(self) -> int:
         """Steps that create makes, over all flows."""
-        return self.flows * len(self.shape.steps)
+        return self.work.steps_created
 
     @property
     def repetitions(self) -> int:
@@ -123,21 +145,31 @@ class Plan:
         return min(MOST_USUAL_HISTORY, 2 * self.expected_tasks) if self.options.purpose == "capacity" else 0
 
     def of_history(self) -> Plan:
-        """The plan of what ages the database: a drained backlog of its own flows and runs, as fast as it goes."""
-        runs = max(1, math.ceil(self.history / self.shape.tasks_per_run))
+        """The plan of what ages the database: a drained backlog of its own flows and runs, as fast as it goes.
+
+        Nothing of it fails by design.
+        """
+        least = max(1, min(shape.tasks_per_run for shape in self.work.shapes))
+        work = replace(self.work, runs=max(1, math.ceil(self.history / least)), failing=None)
+        if work.weights:  # dealt alike however many there are: no more than are needed
+            work = replace(work, runs=max(1, int(work.first_task().searchsorted(self.history))))
+        else:
+            work = replace(work, shape_of=work.shape_of[: work.runs])
         options = replace(
             self.options, purpose="compare", history=0, repetitions=1, warmup=0, in_flight=None, stages=(),
             duration_seconds=None, starters=None, events="none", observer_cost=False, probe_client=False,
             client_delay_ns=0, creation=Mode.BATCH, completion=Mode.BATCH, timeout_seconds=HISTORY_TIMEOUT_SECONDS,
         )  # fmt: skip
-        return replace(self, runs=runs, flows=min(self.flows, runs), load_model="backlog-drain", options=options)
+        return replace(self, work=work, load_model="backlog-drain", options=options)
 
     def parameters(self) -> dict[str, Any]:
         """Every effective parameter, as the result names them."""
         options = self.options
         return {
             "workers": options.workers,
-            "steps": len(self.shape.steps),
+            **{name.replace("-", "_"): value for name, value in self.values},
+            "steps": self.work.most_steps,
+            "deal": str(options.deal),
             "flows": self.flows,
             "runs": self.runs,
             "scale": options.scale,
@@ -179,22 +211,56 @@ def make_plan(scenario: str, options: RunOptions) -> Plan:
     """Resolve a scenario's defaults and check the whole.
 
     Raises:
-        UsageFault: unknown scenario, or sizes that cannot be run.
+        UsageFault: unknown scenario, parameters that are none, or sizes that cannot be run.
     """
-    shape_of = SHAPES.get(scenario)
-    if shape_of is None:
-        raise UsageFault(f"unknown scenario {scenario!r}; there are: {', '.join(SHAPES)}")
-    flows = _scaled(options.flows if options.flows is not None else shape_of.default_flows, options.scale)
-    runs = _scaled(options.runs, options.scale) if options.runs is not None else flows
-    steps = options.steps if options.steps is not None else shape_of.default_steps
-    if shape_of.scales_steps:
-        steps = _scaled(steps, options.scale)
-    if steps > MOST_STEPS:
-        raise UsageFault(f"{steps} steps: at most {MOST_STEPS} in a flow; lower --steps or --scale")
-    shape = shape_of.build(steps)
+    shape = shape_of(scenario)
+    if shape is None:
+        raise UsageFault(f"unknown scenario {scenario!r}; there are: {', '.join(names())}")
+    try:
+        values = _values(shape, options)
+        built = shape.build(values, options.seed)
+    except UsageFault as fault:
+        raise UsageFault(f"{scenario}: {fault}") from None
+    flows = _scaled(options.flows if options.flows is not None else shape.default_flows, options.scale)
+    flows = max(flows, len(built.shapes))
     load_model = load_model_of(options)
+    runs, options = _runs(shape, options, load_model, flows)
+    if not shape.starts:
+        _refuse_runs(scenario, options, load_model)
+    most_steps = max(len(one.steps) for one in built.shapes)
+    if most_steps > MOST_STEPS:
+        raise UsageFault(f"{most_steps} steps: at most {MOST_STEPS} in a flow; lower --steps or --scale")
+    if flows > MOST_FLOWS:
+        raise UsageFault(f"--flows {flows}: at most {MOST_FLOWS} (each is a queue of two tables)")
+    most_tasks = runs * max(one.tasks_per_run for one in built.shapes)
+    if most_tasks > MOST_TASKS:
+        raise UsageFault(f"{most_tasks} tasks: at most {MOST_TASKS}; lower --steps or --runs")
+    if options.history and not most_tasks:
+        raise UsageFault(f"{scenario} finishes no task that a database could be aged by: leave --history out")
+    return Plan(scenario, _workload(built, flows, runs, options), load_model, options, tuple(values.items()))
+
+
+def _values(shape: Shape, options: RunOptions) -> dict[str, Value]:
+    given = dict(options.parameters)
+    if options.steps is not None:
+        if shape.size is None:
+            raise UsageFault("it has no --steps")
+        if given.setdefault(shape.size, options.steps) != options.steps:
+            raise UsageFault(f"--steps {options.steps} is its {shape.size}, and that is given as {given[shape.size]}")
+    values = shape.values(given)
+    if shape.size is not None and shape.scales_steps:
+        values[shape.size] = _scaled(int(values[shape.size]), options.scale)
+    return values
+
+
+def _runs(shape: Shape, options: RunOptions, load_model: str, flows: int) -> tuple[int, RunOptions]:
+    """How many are started, and the options with the schedule that they make."""
+    if not shape.starts:
+        return 0, options
+    runs = flows
+    if options.runs is not None or shape.default_runs is not None:
+        runs = _scaled(options.runs if options.runs is not None else shape.default_runs or 1, options.scale)
     if load_model == "open":
-        runs = max(runs, 1)
         if options.duration_seconds is None:  # the runs bound it, and the schedule lasts for them
             rate = options.stages[0].per_second
             options = replace(options, stages=(Stage(runs / rate, rate),))
@@ -202,12 +268,33 @@ def make_plan(scenario: str, options: RunOptions) -> Plan:
             runs = scheduled_runs(options.stages, options.arrival, options.seed)
     elif load_model == "closed" and options.duration_seconds is not None and options.runs is None:
         runs = max(runs, min(_MOST_CLOSED_RUNS, round(options.duration_seconds * _CLOSED_RUNS_PER_SECOND)))
-    plan = Plan(scenario, shape, flows, max(runs, 1), load_model, options)
-    if plan.flows > MOST_FLOWS:
-        raise UsageFault(f"--flows {plan.flows}: at most {MOST_FLOWS} (each is a queue of two tables)")
-    if plan.expected_tasks > MOST_TASKS:
-        raise UsageFault(f"{plan.expected_tasks} tasks: at most {MOST_TASKS}; lower --steps or --runs")
-    return plan
+    return runs, options
+
+
+def _refuse_runs(scenario: str, options: RunOptions, load_model: str) -> None:
+    if options.runs is not None or load_model != "backlog-drain":
+        raise UsageFault(f"{scenario} starts no run: leave --runs, --rate, --stages and --in-flight out")
+    if options.probe_client:
+        raise UsageFault(f"{scenario} starts no run, and --probe-client is about what a task costs: leave it out")
+
+
+def _workload(built: Built, flows: int, runs: int, options: RunOptions) -> Workload:
+    """Flows dealt to the shapes by weight, at least one each; runs by weight and as --deal says."""
+    shares = [weight / sum(built.weights) for weight in built.weights]
+    counts = [max(1, int(share * flows)) for share in shares]
+    while sum(counts) < flows:
+        counts[max(range(len(counts)), key=lambda index: shares[index] / counts[index])] += 1
+    while sum(counts) > flows:
+        counts[
+            min((i for i in range(len(counts)) if counts[i] > 1), key=lambda index: shares[index] / counts[index])
+        ] -= 1
+    shape_of_flow = tuple(index for index, count in enumerate(counts) for _ in range(count))
+    weights: tuple[float, ...] = ()
+    skewed = options.deal.weights(flows)
+    if skewed or len(shares) > 1:
+        by_flow = [shares[shape] / counts[shape] for shape in shape_of_flow]
+        weights = tuple(weight * skew for weight, skew in zip(by_flow, skewed or (1.0,) * flows, strict=True))
+    return Workload(built.shapes, shape_of_flow, runs, weights, built.failing)
 
 
 def load_model_of(options: RunOptions) -> str:

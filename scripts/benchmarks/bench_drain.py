@@ -27,6 +27,7 @@ from pgflow_stress.core.events import places_per_run
 from pgflow_stress.engine.pinning import pin, pin_backend
 from pgflow_stress.engine.private_books import new_region
 from pgflow_stress.scenario.flow import independent_steps
+from pgflow_stress.scenario.workload import workload
 from pgflow_stress.target.base import Database
 from pgflow_stress.target.observing import subscribe, unsubscribe
 from pgflow_stress_hot.account import Account
@@ -58,6 +59,7 @@ class Books:
     def __init__(self, nonce: int, events: int) -> None:
         shape = independent_steps(STEPS)
         runs = -(-events // EVENTS_PER_RUN)
+        work = workload(shape, 1, runs)
         self.private = new_region(events + 16)
         self.header = np.zeros(64, dtype=np.int64)
         self.received = np.zeros((runs, places_per_run(STEPS)), dtype=np.uint8)
@@ -65,9 +67,12 @@ class Books:
             self.private.region,
             self.header,
             np.zeros((runs, RUN_WORDS), dtype=np.int64),
+            work.run_flow(),
+            work.first_task(),
             np.zeros(runs * STEPS, dtype=np.uint8),
             np.ones(STEPS, dtype=np.int64),
             np.arange(STEPS, dtype=np.int64),
+            work.flow_steps(),
             np.zeros((1, 1), dtype=np.int64),
             np.zeros((1, 1), dtype=np.int64),
             np.full(1, -1, dtype=np.int64),

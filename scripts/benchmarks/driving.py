@@ -60,11 +60,11 @@ def worker(database: Database, nonce: int, options: RunOptions, client_cpu: int,
     """One worker on one flow of independent steps, primed as a run primes it."""
     plan = make_plan("single-flow", options)
     slugs, rows = flow_slugs(database.slug_prefix, 1), 4 * plan.expected_tasks + 4096
-    books = new_books(plan.shape, slugs, plan.runs, nonce, rows)
+    books = new_books(plan.work, slugs, nonce, rows)
     books.private.rows["spare"], books.private.counts[:] = 0, 0  # touched before anything is timed
     order = WorkerOrder(
         0, 0, ArenaSize(1, 1, plan.runs, plan.expected_tasks, rows), database.conninfo, True, os.urandom(16),
-        run_id(nonce, 0).bytes, database.slug_prefix, plan.shape, 1, plan.runs, options,
+        run_id(nonce, 0).bytes, database.slug_prefix, plan.work, options,
     )  # fmt: skip
     connection = connect(database, client_cpu, server_cpu)
     connection.execute(

@@ -37,10 +37,10 @@ def _drive(folder: str, parameters: str, nonce: int, slug_prefix: str, steps: in
 
     options = RunOptions(workers=1, steps=steps, poll_size=BATCH, completion_batch_size=BATCH)
     plan = make_plan("single-flow", options)
-    books = new_books(plan.shape, flow_slugs(slug_prefix, 1), 1, nonce, 4 * steps)
+    books = new_books(plan.work, flow_slugs(slug_prefix, 1), nonce, 4 * steps)
     order = WorkerOrder(
         0, 0, ArenaSize(1, 1, 1, steps, 4 * steps), "", True, bytes(16), run_id(nonce, 0).bytes, slug_prefix,
-        plan.shape, 1, 1, options,
+        plan.work, options,
     )  # fmt: skip
     connection = psycopg.connect(f"host={folder} port=5432 {parameters} gssencmode=disable", autocommit=True)
     for statement in statements(options.creation, options.completion, options.empty_poll):

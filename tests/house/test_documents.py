@@ -25,6 +25,7 @@ def test_every_path_that_a_document_names_exists(document: str) -> None:
     ("module", "registry"),
     [
         ("pgflow_stress.scenario.shapes", "SHAPES"),
+        ("pgflow_stress.scenario.presets", "PRESETS"),
         ("pgflow_stress.cli.commands", "COMMANDS"),
         ("pgflow_stress.report.exports", "EXPORTS"),
         ("pgflow_stress.analysis.metrics", "METRICS"),

@@ -48,7 +48,9 @@ def play(draw: st.DrawFn, shape: FlowShape, runs: int) -> Story:
 
 @given(st.data(), shapes(), st.integers(1, 3))
 def test_the_hops_telescope_to_the_response_time_exactly(data: Any, shape: FlowShape, runs: int) -> None:
-    found = breakdown(data.draw(st.composite(lambda draw: play(draw, shape, runs))()).arena, shape, 1)
+    story = data.draw(st.composite(lambda draw: play(draw, shape, runs))())
+
+    found = breakdown(story.arena, story.work, 1)
 
     assert found["runs"] == runs
     assert found["residual_share"] == found["residual_ns"] == 0  # of each run, in whole nanoseconds

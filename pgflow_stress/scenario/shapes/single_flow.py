@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pgflow_stress.scenario.flow import independent_steps
-from pgflow_stress.scenario.shapes.base import Shape
+from pgflow_stress.scenario.shapes.base import STEPS, Shape, one_shape
 
 SHAPE = Shape(
     summary="one flow with many independent steps, one run",
@@ -11,10 +13,10 @@ SHAPE = Shape(
         "Every task belongs to one run, and complete_task locks that run's row: completions queue behind one another "
         "however many workers there are. It shows the cost of a completion, not how pgflow scales."
     ),
-    default_steps=800,
+    parameters=(replace(STEPS, default=800),),
+    size="steps",
     default_flows=1,
     scales_steps=True,
     steps_variable="STEP_COUNT",
-    flows_variable=None,
-    build=independent_steps,
+    build=one_shape(lambda values: independent_steps(int(values["steps"]))),
 )

@@ -28,6 +28,9 @@ def typed(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]
         "run single-flow --steps 0",
         "run single-flow --completion magic",
         "run single-flow --nonsense",
+        "run mix --weights chain:0,fan:0",
+        "run dag --dag a:b",
+        "run fan --depth 3",
         "run --config /nonexistent.toml",
         "run single-flow --output /proc/nowhere",
         "run single-flow --json /nonexistent/r.json",
@@ -96,7 +99,9 @@ def test_scenarios_are_text_on_standard_error_and_data_on_standard_output() -> N
 
     assert listed.stdout == ""
     assert "concurrent-flows" in listed.stderr
-    assert [one["name"] for one in json.loads(data.stdout)["scenarios"]] == ["single-flow", "concurrent-flows"]
+    names = [one["name"] for one in json.loads(data.stdout)["scenarios"]]
+    assert names[:4] == ["single-flow", "concurrent-flows", "chain", "fan"]
+    assert {"map", "retries", "definition", "mix", "dag", "skew", "burst"} <= set(names)
     assert data.stderr == ""
 
 

@@ -40,10 +40,10 @@ def bench(target: Target, scenario: str, options: RunOptions) -> Iterator[Bench]
     nonce = new_nonce()
     plan = make_plan(scenario, options)
     database = target.acquire(nonce)
-    books = new_books(plan.shape, flow_slugs(database.slug_prefix, plan.flows), plan.runs, nonce)
+    books = new_books(plan.work, flow_slugs(database.slug_prefix, plan.flows), nonce)
     order = WorkerOrder(
         0, 0, arena_size(plan), database.conninfo, True, os.urandom(16), run_id(nonce, 0).bytes,
-        database.slug_prefix, plan.shape, plan.flows, plan.runs, options,
+        database.slug_prefix, plan.work, options,
     )  # fmt: skip
     connection = psycopg.connect(database.conninfo, autocommit=True)
     try:
@@ -51,7 +51,7 @@ def bench(target: Target, scenario: str, options: RunOptions) -> Iterator[Bench]
             "insert into pgflow.workers (worker_id, queue_name, function_name) values (%s, 'q', 'test')",
             (order.worker_id.hex(),),
         )
-        for statement in statements(options.creation, options.completion, options.empty_poll):
+        for statement in statements(options.creation, options.completion, options.empty_poll, plan.work.failing):
             connection.pgconn.prepare(statement.name, statement.sql, statement.types)
         driver = Driver(order, books.account, connection, books.header)
         yield Bench(connection, driver, books, order, plan, nonce, database.slug_prefix)

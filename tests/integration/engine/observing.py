@@ -24,6 +24,7 @@ from pgflow_stress.engine.sizing import arena_size
 from pgflow_stress.scenario.flow import FlowShape
 from pgflow_stress.scenario.options import RunOptions
 from pgflow_stress.scenario.plan import Plan
+from pgflow_stress.scenario.workload import workload
 from pgflow_stress.target.base import Target
 
 _PATIENCE_SECONDS = 60.0
@@ -103,7 +104,7 @@ class Observed:
         """The three counts and what is between them."""
         lost = [text for text in self.warnings if _WARNING in text]
         given = EventInput(
-            self.arena, self.nonce, self.plan_prefix, self.plan.shape, 1, self.plan.runs, self.observation.transport,
+            self.arena, self.nonce, self.plan_prefix, self.plan.work, self.observation.transport,
             len(lost), lost[0] if lost else "", self.observation.arrived(), self.observation.lost,
         )  # fmt: skip
         return account_for_events(self.connection, given)
@@ -133,8 +134,11 @@ class Observed:
 @contextlib.contextmanager
 def observed(target: Target, shape: FlowShape, transport: str, runs: int = 3, **options: Any) -> Iterator[Observed]:
     """An observed database; nothing is left of it afterwards."""
-    plan = Plan("by-hand", shape, 1, runs, "backlog-drain", RunOptions(workers=1, events=transport, **options))
+    plan = Plan(
+        "by-hand", workload(shape, 1, runs), "backlog-drain", RunOptions(workers=1, events=transport, **options)
+    )
     arena = Arena(arena_size(plan))
+    arena.deal(plan.work.run_flow(), plan.work.first_task())
     nursery = Nursery(arena)
     nonce = new_nonce()
     try:

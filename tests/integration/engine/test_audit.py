@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import psycopg
 import pytest
 
@@ -13,6 +14,7 @@ from pgflow_stress.core.ids import run_id
 from pgflow_stress.engine.audit import AuditInput, Found, audit
 from pgflow_stress.engine.driver import END_DONE
 from pgflow_stress.engine.private_books import Books
+from pgflow_stress.scenario.failing import Failing
 from pgflow_stress.scenario.options import RunOptions
 from pgflow_stress.target.base import Target
 from tests.integration.engine.driving import bench
@@ -43,7 +45,7 @@ def driven(target: Target) -> Iterator[Driven]:
         driver = made.driver
         assert [driver.create(), driver.start(), driver.process()] == [END_DONE] * 3
         given = AuditInput(
-            made.slug_prefix, made.nonce, made.plan.shape, made.plan.expected_tasks, made.books.ledger, True
+            made.slug_prefix, made.nonce, made.plan.work, np.ones(RUNS, dtype=bool), made.books.ledger, True
         )
         yield Driven(made.connection, made.nonce, made.books, given)
 
@@ -138,6 +140,17 @@ def test_a_strange_run_in_our_flow_is_found(driven: Driven) -> None:
 
     assert row is not None
     assert driven.broken()["run ids are ours"] == (row[0],)
+
+
+def test_runs_that_were_to_fail_and_completed_are_found(driven: Driven) -> None:
+    failing = Failing(0.0, 1.0, max_attempts=2, base_delay_seconds=0, seed=1)
+    given = replace(driven.given, work=replace(driven.given.work, failing=failing))
+
+    broken = {check.name: check for check in audit(driven.connection, given).audit.checks if not check.ok}
+
+    runs = broken["runs fail as the seed decides"]
+    assert (runs.expected, runs.found, len(runs.ids)) == (RUNS, 0, RUNS)
+    assert broken["tasks completed at the attempt that the seed decides"].found == RUNS
 
 
 def test_a_half_done_run_is_no_offence_where_it_was_cut_short(driven: Driven) -> None:

@@ -120,7 +120,8 @@ def test_a_late_run_may_be_skipped_and_is_counted(run: Run) -> None:
     schedule = repetition["client"]["schedule"]
     assert code == 0, said
     assert schedule["skipped"] > 0
-    assert schedule["skipped"] + schedule["started"] == 5000
+    # Those due at the very end, to which the starter did not come, are neither.
+    assert schedule["skipped"] + schedule["started"] + schedule["not_started"] == 5000
     assert repetition["tasks"]["completed"] == 3 * schedule["started"]
 
 

@@ -14,13 +14,14 @@ from pgflow_stress.core.result import Repetition
 from tests.fixtures.results import build_repetition
 
 
-def _scheduled(index: int, late_share: float, busy_ns: int = 0, skipped: int = 0) -> Repetition:
+def _scheduled(index: int, late_share: float, busy_ns: int = 0, skipped: int = 0, **more: int) -> Repetition:
     repetition = build_repetition(index)
     mean = repetition.phases["execute"].latency_ns.mean
     assert mean
     schedule: dict[str, Any] = {
         "started": 100,
         "skipped": skipped,
+        **more,
         "offered_per_second": 10.0,
         "lag_late_ns": {"mean": late_share * mean, "max": 2_000_000},
         "lag_busy_ns": {"mean": float(busy_ns), "max": busy_ns},
@@ -59,3 +60,12 @@ def test_skipped_runs_are_a_note() -> None:
     assert not finding.metrics
     assert finding.text.startswith("7 runs")
     assert "7 skipped" in schedule_words([_scheduled(0, 0.0, skipped=7)])
+
+
+def test_runs_that_no_starter_came_to_are_a_note_but_for_those_after_an_interrupt() -> None:
+    left = _scheduled(0, 0.0, not_started=9)
+
+    (finding,) = every_run_was_started(_evidence(left, replace(left, interrupted=True)))
+
+    assert not finding.metrics
+    assert finding.text.startswith("9 runs")

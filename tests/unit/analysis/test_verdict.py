@@ -6,7 +6,8 @@ import pytest
 
 from pgflow_stress.analysis.evidence import Limits, co_located
 from pgflow_stress.analysis.verdict import judge
-from pgflow_stress.core.result import Check, Repetition, Verdict
+from pgflow_stress.core.phase import nothing
+from pgflow_stress.core.result import Check, Repetition, Tasks, Verdict
 from tests.fixtures.results import ENVIRONMENT, PARAMETERS, build_repetition
 
 
@@ -43,6 +44,21 @@ def test_a_short_create_spoils_its_own_metrics_and_not_the_measurement() -> None
 
     assert verdict.metrics["create.per_second"].reasons == ("too short, under 10 s: create 2 s",)
     assert verdict.valid
+
+
+def created_only(index: int) -> Repetition:
+    one = build_repetition(index)
+    phases = {name: one.phases["create"] if name == "create" else nothing() for name in one.phases}
+    return replace(one, phases=phases, tasks=Tasks(expected=0, completed=0))
+
+
+def test_where_no_run_is_started_creation_is_judged() -> None:
+    short = verdict_on(*map(created_only, (1, 2, 3)))
+    long_enough = verdict_on(*map(created_only, (1, 2, 3)), limits=Limits(min_phase_seconds=1))
+
+    assert short.reasons == ("too short, under 10 s: create 2 s",)
+    assert short.quick_look
+    assert (long_enough.valid, long_enough.reasons) == (True, ())
 
 
 def test_too_few_cycles_a_worker_are_a_quick_look() -> None:

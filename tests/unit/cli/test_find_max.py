@@ -108,3 +108,19 @@ def test_its_help_tells_what_a_window_has_to_hold() -> None:
     assert "3 of 3 fresh windows" in " ".join(shown.output.split())
     assert "--latency-limit" in shown.output
     assert "--repetitions" not in shown.output
+
+
+@pytest.mark.parametrize(("arguments", "said"), [(("definition",), "starts no run"), (("retries",), "fail by design")])
+def test_a_scenario_of_which_no_rate_can_hold_is_refused(arguments: tuple[str, ...], said: str) -> None:
+    with pytest.raises(UsageFault, match=said):
+        parse(*arguments, *P99)
+
+
+def test_scenarios_of_their_own_parameters_and_presets_are_searched_under_the_loads_of_the_search() -> None:
+    chain = parse("chain", *P99, "--depth", "4").window_plan("confirm", 50, 1)
+    never = parse("retries", *P99, "--failure-probability", "0", "--failing-runs", "0")
+    burst = parse("burst", *P99).window_plan("confirm", 50, 1)
+
+    assert len(chain.shape.steps) == 4
+    assert never.scenario == "retries"
+    assert ([stage.per_second for stage in burst.options.stages], burst.shape.tasks_per_run) == ([50], 3)

@@ -94,3 +94,13 @@ def test_an_axis_is_of_numbers_where_all_are_and_orders_by_them() -> None:
     assert numbers.place("2") < numbers.place("10")
     assert texts.numbers is None
     assert texts.place("single") < texts.place("batch")
+
+
+def test_parameters_of_a_scenario_are_axes_as_every_option_is() -> None:
+    found = grid("chain", "--vary", "depth=1,2", "--vary", "runs=3,4")
+    mixed = grid("--vary", "scenario=retries", "--vary", "failure-probability=0.1,0.2")
+
+    assert [(cell.plan.shape.tasks_per_run, cell.plan.runs) for cell in found.cells] == [(1, 3), (1, 4), (2, 3), (2, 4)]
+    assert [cell.plan.parameters()["failure_probability"] for cell in mixed.cells] == [0.1, 0.2]
+    with pytest.raises(UsageFault, match="given by itself as well"):
+        grid("chain", "--vary", "depth=1,2", "--depth", "3")

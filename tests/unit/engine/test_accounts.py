@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from pgflow_stress.core.arena import Arena, ArenaSize, LedgerBit, RunWord, Word
@@ -35,6 +36,7 @@ def _worked(arena: Arena) -> None:
         arena.counts[process, Operation.TASK, 0] = 2
         arena.stats[process, Operation.TASK] = (1, 80_000_000, 40_000_000, 0)
     arena.ledger[:] = LedgerBit.CLAIMED | LedgerBit.COMPLETED
+    arena.deal(np.array([0, 1]), np.array([0, 2, 4]))
 
 
 def test_phases_begin_with_the_first_worker_and_end_with_the_last(arena: Arena) -> None:

@@ -7,7 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgflow_stress.engine.backlog_series import backlog_series
+from pgflow_stress.core.arena import WRITTEN_OFF, RunWord
+from pgflow_stress.engine.backlog_series import backlog_of, backlog_series
+from pgflow_stress.scenario.flow import FlowShape, Step
+from pgflow_stress.scenario.workload import Workload
+from tests.fixtures.arenas import CHAIN, Story
 
 SECOND = 1_000_000_000
 
@@ -38,3 +42,21 @@ def test_the_means_add_up_to_all_the_time_that_runs_spent_there(drawn: list[tupl
 
     assert sum(series["mean"]) * series["bin_seconds"] == pytest.approx(spent, abs=1e-6)
     assert series["left"] == sum(took is None or round((at + took) * SECOND) > end for at, took in drawn)
+
+
+def test_each_run_leaves_the_backlog_with_its_own_last_task_its_failure_or_its_start() -> None:
+    empty = FlowShape((Step("none", (), "map", 0),))
+    work = Workload((CHAIN, empty), (0, 1), 6, (1.0, 1.0))
+    story = Story(work, 6)
+    chains, empties = (np.flatnonzero(work.run_flow() == flow).tolist() for flow in (0, 1))
+    words = story.arena.runs
+    words[:, RunWord.INTENDED_NS] = np.arange(1, 7) * SECOND
+    words[[*chains, empties[0]], RunWord.STARTED_NS] = words[[*chains, empties[0]], RunWord.INTENDED_NS]
+    words[chains[0], [RunWord.COMPLETED, RunWord.LAST_DONE_NS]] = 3, 5 * SECOND
+    words[chains[1], [RunWord.COMPLETED, RunWord.FAILED_NS]] = WRITTEN_OFF + 1, 5 * SECOND
+    words[chains[2], [RunWord.COMPLETED, RunWord.LAST_DONE_NS]] = 1, 5 * SECOND  # two tasks are left
+
+    series = backlog_of(story.arena)
+
+    assert series is not None
+    assert series["left"] == 3  # that one, and the two that were never started

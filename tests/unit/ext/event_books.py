@@ -12,6 +12,7 @@ from pgflow_stress.core.events import places_per_run
 from pgflow_stress.core.ids import run_id
 from pgflow_stress.engine.private_books import new_region
 from pgflow_stress.scenario.flow import FlowShape
+from pgflow_stress.scenario.workload import workload
 from pgflow_stress_hot.account import Account
 from pgflow_stress_hot.events import EventBook
 from pgflow_stress_hot.slugs import SlugTable
@@ -42,6 +43,7 @@ def new_event_books(shape: FlowShape) -> EventBooks:
     """Books of four runs of one flow."""
     private = new_region(4096)
     header = np.zeros(64, dtype=np.int64)
+    work = workload(shape, 1, RUNS)
     tasks = RUNS * shape.tasks_per_run
     runs = np.zeros((RUNS, RUN_WORDS), dtype=np.int64)
     caused = np.zeros(tasks, dtype=np.int64)
@@ -51,9 +53,12 @@ def new_event_books(shape: FlowShape) -> EventBooks:
         private.region,
         header,
         runs,
+        work.run_flow(),
+        work.first_task(),
         np.zeros(tasks, dtype=np.uint8),
         np.array([step.tasks for step in shape.steps], dtype=np.int64),
         np.array(shape.step_offsets(), dtype=np.int64),
+        work.flow_steps(),
         np.zeros((1, 1), dtype=np.int64),
         np.zeros((1, 1), dtype=np.int64),
         np.full(1, -1, dtype=np.int64),

@@ -44,6 +44,7 @@ def test_c_and_python_have_the_same_sizes() -> None:
         "step_places": events.STEP_PLACES,
         "stray": arena.STRAY_DTYPE.itemsize,
         "most_strays": arena.MOST_STRAYS,
+        "written_off": arena.WRITTEN_OFF,
     }
 
 
