@@ -8,8 +8,8 @@ import secrets
 from pgflow_stress.analysis.comparison import Comparison, Question
 from pgflow_stress.analysis.regression import parse, require_metric
 from pgflow_stress.cli.assemble import outcome, tool
-from pgflow_stress.cli.comparing import Asked, compare_pair, endings_of, show
-from pgflow_stress.cli.output import COMPARISON_FILE, STANDARD_OUTPUT, ComparisonDestination
+from pgflow_stress.cli.comparing import Asked, compare_pair, endings_of, show, write_page
+from pgflow_stress.cli.output import COMPARISON_FILE, COMPARISON_PAGE, STANDARD_OUTPUT, ComparisonDestination
 from pgflow_stress.cli.progress import make_watch
 from pgflow_stress.cli.running import Session, keep_nothing, surroundings
 from pgflow_stress.cli.streams import complain, say
@@ -115,4 +115,8 @@ class _Interleaved(Session):
         self._untold += endings_of(found, self._asked.strict)
         endings = (*self._told, *self._untold)
         self._written.compared(comparison_json([found], self._about, outcome(endings)))
+        if self._written.path is not None:
+            from pgflow_stress.report.saved import load  # noqa: PLC0415
+
+            write_page(str(self._written.path / COMPARISON_PAGE), [(found, *load([self._written.path]))])
         return found

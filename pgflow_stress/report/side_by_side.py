@@ -13,7 +13,7 @@ from pgflow_stress.report.plots.percentiles import Curve, percentile_plot
 from pgflow_stress.report.subject import Subject
 from pgflow_stress.report.tables import Cell, Marked, table
 
-_OVERLAID = {"task": ("process", "Cycle time"), "execute": ("execute", "Response time, or time in a drained backlog")}
+OVERLAID = {"task": ("process", "Cycle time"), "execute": ("execute", "Response time, or time in a drained backlog")}
 _LEFT_OUT = ("per_second_common", ".seconds", "rss_peak_bytes")
 _MOST_CURVES = 8
 
@@ -35,7 +35,7 @@ def side_by_side_view(subjects: Sequence[Subject]) -> Json:
         ),
         "plots": [
             plot
-            for operation, (phase, title) in _OVERLAID.items()
+            for operation, (phase, title) in OVERLAID.items()
             if (plot := overlaid(operation, phase, title, names, subjects))
         ],
     }
@@ -67,17 +67,18 @@ def _cell(subject: Subject, name: str) -> Cell:
 
 def overlaid(operation: str, phase: str, title: str, names: Sequence[str], subjects: Sequence[Subject]) -> Plot | None:
     """The distributions of one operation over each other; None where fewer than two results have it."""
-    curves = []
-    for name, subject in list(zip(names, subjects, strict=True))[:_MOST_CURVES]:
-        histogram = subject.histograms.get(operation)
-        if histogram is not None and histogram.count:
-            samples = sum(
-                r.phases[phase].latency_ns.samples
-                for r in subject.result.repetitions
-                if r.counted and phase in r.phases
-            )
-            curves.append(Curve(name, histogram, samples or histogram.samples))
+    pairs = list(zip(names, subjects, strict=True))[:_MOST_CURVES]
+    curves = [curve for name, subject in pairs if (curve := curve_of(name, operation, phase, subject))]
     if len(curves) < 2:
         return None
     caption = "Counted repetitions of each together; dotted where fewer than 10 samples lie beyond."
     return percentile_plot(f"percentiles-{phase}", title, curves, caption)
+
+
+def curve_of(name: str, operation: str, phase: str, subject: Subject) -> Curve | None:
+    """One result's distribution of an operation; None where it was not recorded."""
+    histogram = subject.histograms.get(operation)
+    if histogram is None or not histogram.count:
+        return None
+    counted = (r for r in subject.result.repetitions if r.counted and phase in r.phases)
+    return Curve(name, histogram, sum(r.phases[phase].latency_ns.samples for r in counted) or histogram.samples)

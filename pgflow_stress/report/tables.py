@@ -20,26 +20,30 @@ Cell = str | Marked
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under a header; the first cell of a row names it, the last `numbers` are right-aligned."""
+    """Rows under a header; the first cell of a row names it, the last `numbers` before `more` are right-aligned."""
 
     caption: str
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     numbers: int = 0
+    more: int = 0  # columns of text behind the numbers
 
-    @property
-    def words(self) -> int:
-        """How many columns come before the numbers."""
-        return len(self.header) - self.numbers
+    def is_number(self, column: int) -> bool:
+        """Whether a column, from 0 on, is right-aligned."""
+        end = len(self.header) - self.more
+        return end - self.numbers <= column < end
 
 
-def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[Any]], numbers: int = 0) -> Table:
+def table(
+    caption: str, header: Sequence[str], rows: Iterable[Sequence[Any]], numbers: int = 0, more: int = 0
+) -> Table:
     """A table out of any rows; what is neither text nor marked is written as Python does."""
     return Table(
         caption,
         tuple(header),
         tuple(tuple(cell if isinstance(cell, str | Marked) else str(cell) for cell in row) for row in rows),
         numbers,
+        more,
     )
 
 

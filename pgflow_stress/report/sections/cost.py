@@ -19,6 +19,6 @@ def cost_view(subject: Subject) -> Json | None:
         found = words.estimate(subject.result, name)
         if name.endswith(_ENDING) and found.mean != formats.ABSENT:
             mean: Cell = found.mean if found.valid else Marked(f"{found.mean}*", "doubt")
-            rows.append((name, describe(name).description, mean, found.plus_minus))
+            rows.append((name, mean, found.plus_minus, describe(name).description))
     caption = "Means over the counted repetitions; * is not to be relied on, see the key figures."
-    return {"table": table(caption, ("cost", "meaning", "a task", "95 %"), rows, 2)} if rows else None
+    return {"table": table(caption, ("cost", "a task", "95 %", "meaning"), rows, 2, more=1)} if rows else None

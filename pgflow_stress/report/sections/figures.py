@@ -30,7 +30,7 @@ def figures_view(subject: Subject) -> Json:
         if found.mean != formats.ABSENT:
             mean: Cell = found.mean if found.valid else Marked(f"{found.mean}*", "doubt")
             why = f" ({'; '.join(found.reasons)})" if found.reasons else ""
-            rows.append((name, describe(name).description + why, mean, found.plus_minus))
+            rows.append((name, mean, found.plus_minus, describe(name).description + why))
     strip = []
     for one in result.repetitions:
         rate = one.phases["process"].per_second if "process" in one.phases else None
@@ -40,9 +40,10 @@ def figures_view(subject: Subject) -> Json:
         "table": table(
             "Means over the counted repetitions with 95 % confidence intervals. "
             "A figure with * is not to be relied on, for the reason that follows its meaning.",
-            ("metric", "meaning", "mean", "95 %"),
+            ("metric", "mean", "95 %", "meaning"),
             rows,
-            2,
+            numbers=2,
+            more=1,
         ),
         "strip": bars(strip, "Process throughput by repetition"),
     }
