@@ -10,7 +10,7 @@ from pgflow_stress.report import event_words, words
 from pgflow_stress.report.document import placed, render_page
 from pgflow_stress.report.plots import Plot
 from pgflow_stress.report.sections import SECTIONS
-from pgflow_stress.report.side_by_side import side_by_side_view
+from pgflow_stress.report.side_by_side import labels, side_by_side_view
 from pgflow_stress.report.subject import Subject
 
 # What stands in large figures above all else, where it was measured.
@@ -30,19 +30,19 @@ def render_html(subjects: Sequence[Subject]) -> str:
         RunFailed: plotly's files are not there.
     """
     views, figures = [], {}
-    for number, subject in enumerate(subjects, 1):
-        view, plots = _view(subject, f"r{number}")
+    for number, (title, subject) in enumerate(zip(labels(subjects), subjects, strict=True), 1):
+        view, plots = _view(subject, title, f"r{number}")
         views.append(view)
         figures |= plots
     together = side_by_side_view(subjects) if len(subjects) > 1 else None
     if together:
         figures |= placed("together", together["plots"])
     names = dict.fromkeys(subject.name for subject in subjects)
-    title = f"pgflow-stress: {', '.join(names)}"
-    return render_page("result.html", title, figures, views=views, together=together)
+    heading = f"pgflow-stress: {', '.join(names)}"
+    return render_page("result.html", heading, figures, views=views, together=together)
 
 
-def _view(subject: Subject, prefix: str) -> tuple[Json, dict[str, Plot]]:
+def _view(subject: Subject, title: str, prefix: str) -> tuple[Json, dict[str, Plot]]:
     sections, figures = [], {}
     for name, section in SECTIONS.items():
         view = section.view(subject)
@@ -50,7 +50,7 @@ def _view(subject: Subject, prefix: str) -> tuple[Json, dict[str, Plot]]:
             place = f"{prefix}-{name}"
             figures |= placed(place, view.get("plots", ()))
             sections.append({"id": place, "name": name, "title": section.title, "view": view})
-    return {"id": prefix, "sections": sections, **_overview(subject)}, figures
+    return {"id": prefix, "title": title, "sections": sections, **_overview(subject)}, figures
 
 
 def _overview(subject: Subject) -> Json:
@@ -67,7 +67,6 @@ def _overview(subject: Subject) -> Json:
         "Read it as": words.labels(result),
     }
     return {
-        "name": subject.name,
         "setting": words.setting(result),
         "headline": words.headline(result),
         "reasons": result.verdict.reasons,

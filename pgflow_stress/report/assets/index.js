@@ -12,9 +12,9 @@
   const picked = () => lines.filter((line) => line.querySelector("input").checked).map((line) => rows[line.dataset.row]);
   const number = (value, unit) => {
     if (value === undefined) { return "-"; }
-    if (unit === "ns") {
-      const scale = [[1e9, "s"], [1e6, "ms"], [1e3, "us"], [1, "ns"]].find(([size]) => Math.abs(value) >= size) || [1, "ns"];
-      return number(value / scale[0], scale[1]);
+    if (unit === "ns" && Math.abs(value) >= 1e3) {
+      const [size, name] = [[1e9, "s"], [1e6, "ms"], [1e3, "us"]].find(([least]) => Math.abs(value) >= least);
+      return number(value / size, name);
     }
     return value.toLocaleString("en", { maximumSignificantDigits: 4 }) + (unit ? " " + unit : "");
   };
@@ -34,7 +34,8 @@
   const trend = (shown) => {
     const metric = at("metric").value, unit = metrics[metric].unit;
     const points = shown.filter((row) => row.metrics[metric]).map((row) => ({ row, value: row.metrics[metric] }));
-    const top = Math.max(0, ...points.map((point) => point.value[0] * 1.05)) || 1;
+    const highest = Math.max(0, ...points.map((point) => point.value[0])) || 1, power = 10 ** Math.floor(Math.log10(highest));
+    const top = [1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10].find((factor) => factor * power >= highest) * power;
     const x = (n) => LEFT + (WIDTH - LEFT - 20) * (points.length < 2 ? 0.5 : n / (points.length - 1));
     const y = (value) => HEIGHT - BOTTOM - (HEIGHT - BOTTOM - 14) * Math.min(Math.max(value, 0), top) / top;
     const told = metric + " of " + points.length + " results in order of time"
@@ -82,7 +83,7 @@
       line.append(made("td", a[3] < 2 || b[3] < 2 ? "too few repetitions" : a[2] < b[1] || b[2] < a[1] ? "apart" : "overlap"));
       body.append(line);
     }
-    const region = made("div", undefined, { class: "scroll", tabindex: "0", role: "region", "aria-label": "Two results side by side" });
+    const region = made("div", undefined, { class: "scroll", tabindex: "0", role: "group", "aria-label": "Two results side by side" });
     region.append(table);
     const quoted = (text) => "'" + text.replaceAll("'", "'\\''") + "'";
     place.replaceChildren(made("p", "For a verdict, from this directory:"),

@@ -45,8 +45,8 @@ def colour(number: int) -> str:
 
 
 def label(text: str) -> str:
-    """Text of others in a plot: plotly takes tags for formatting."""
-    return str(escape(printable(text)))
+    """Text of others in a plot: plotly takes tags for formatting and dollar signs for mathematics."""
+    return str(escape(printable(text))).replace("$", "&#36;")
 
 
 def axis(title: str, **more: Any) -> Json:
