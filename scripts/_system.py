@@ -61,7 +61,7 @@ def ensure_certificates(log: Path) -> None:
 
 
 def ensure_browser(log: Path) -> None:
-    """Chromium, which the tests of the pages look at them with. Absence is no fault yet: those tests say what to type."""
+    """Chromium, for the tests that look at pages. Absence is no fault yet: they say what to type."""
     if any(shutil.which(name) for name in BROWSERS):
         return
     try:

@@ -124,9 +124,7 @@ def write_page(where: str, found: Sequence[tuple[Comparison, Saved, Saved]]) -> 
     from pgflow_stress.report.result_file import write_atomically  # noqa: PLC0415
     from pgflow_stress.report.subject import Subject  # noqa: PLC0415
 
-    compared = [
-        Compared(one, *(Subject(side.result, side.histograms()) for side in sides)) for one, *sides in found
-    ]
+    compared = [Compared(one, *(Subject(side.result, side.histograms()) for side in sides)) for one, *sides in found]
     write_atomically(Path(where), render_comparison(compared))
 
 

@@ -118,5 +118,6 @@ class _Interleaved(Session):
         if self._written.path is not None:
             from pgflow_stress.report.saved import load  # noqa: PLC0415
 
-            write_page(str(self._written.path / COMPARISON_PAGE), [(found, *load([self._written.path]))])
+            saved, other = load([self._written.path])
+            write_page(str(self._written.path / COMPARISON_PAGE), [(found, saved, other)])
         return found

@@ -11,6 +11,7 @@ from pgflow_stress.analysis.comparison import Comparison, Gate, MetricComparison
 from pgflow_stress.analysis.fingerprints import Noise
 from pgflow_stress.analysis.metrics import describe
 from pgflow_stress.core.result import Json
+from pgflow_stress.report.printable import printable
 
 SCHEMA = "pgflow-stress/comparison/1"
 _GATE_WORDS = {True: "FIRED", False: "did not fire", None: "undecided"}
@@ -224,4 +225,4 @@ def _row(metric: MetricComparison, within: float) -> Sequence[str]:
 
 def _cell(text: object) -> str:
     """Nothing in it may end a table's cell, or begin HTML."""
-    return str(text).replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    return printable(str(text)).replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

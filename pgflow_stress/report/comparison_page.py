@@ -46,7 +46,8 @@ def render_comparison(found: Sequence[Compared]) -> str:
     Raises:
         RunFailed: plotly's files are not there.
     """
-    views, figures = [], {}
+    views: list[Json] = []
+    figures: dict[str, Plot] = {}
     for number, one in enumerate(found, 1):
         view = _view(one, f"c{number}")
         figures |= placed(view["id"], view["plots"])
@@ -76,7 +77,9 @@ def _view(found: Compared, place: str) -> Json:
         "id": place,
         "title": title(one),
         "verdict": str(one.verdict),
-        "sides": [(name, side.label, side.counted) for name, side in zip(_SIDES, (one.base, one.candidate), strict=True)],
+        "sides": [
+            (name, side.label, side.counted) for name, side in zip(_SIDES, (one.base, one.candidate), strict=True)
+        ],
         "method": method(one),
         "conclusion": conclusion(one),
         "gates": [gate_words(gate) for gate in one.gates],
@@ -92,7 +95,9 @@ def _plots(found: Compared) -> list[Plot]:
     subjects = (found.base, found.candidate)
     for operation, (phase, name) in OVERLAID.items():
         curves: list[Curve] = [
-            curve for side, subject in zip(_SIDES, subjects, strict=True) if (curve := curve_of(side, operation, phase, subject))
+            curve
+            for side, subject in zip(_SIDES, subjects, strict=True)
+            if (curve := curve_of(side, operation, phase, subject))
         ]
         over = overlaid(operation, phase, name, _SIDES, subjects)
         if over and len(curves) == len(_SIDES):

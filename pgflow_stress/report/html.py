@@ -29,7 +29,8 @@ def render_html(subjects: Sequence[Subject]) -> str:
     Raises:
         RunFailed: plotly's files are not there.
     """
-    views, figures = [], {}
+    views: list[Json] = []
+    figures: dict[str, Plot] = {}
     for number, (title, subject) in enumerate(zip(labels(subjects), subjects, strict=True), 1):
         view, plots = _view(subject, title, f"r{number}")
         views.append(view)
@@ -43,7 +44,8 @@ def render_html(subjects: Sequence[Subject]) -> str:
 
 
 def _view(subject: Subject, title: str, prefix: str) -> tuple[Json, dict[str, Plot]]:
-    sections, figures = [], {}
+    sections: list[Json] = []
+    figures: dict[str, Plot] = {}
     for name, section in SECTIONS.items():
         view = section.view(subject)
         if view is not None:

@@ -88,7 +88,7 @@ def render_index(directory: Path, listing: Listing) -> str:
         listing: as list_results gives it.
     """
     rows = [_row(directory, one) for one in listing.results]
-    metrics = [name for name in dict.fromkeys(name for row in rows for name in row["metrics"])]
+    metrics = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
     units = {name: {"unit": describe(name).unit, "better": describe(name).better} for name in metrics}
     return render_page(
         "index.html",
@@ -120,11 +120,16 @@ def _row(directory: Path, found: Found) -> Json:
         "workers": parameters.get("workers"),
         "cells": [_cell(result, name) for name in _SHOWN],
         "metrics": {
-            name: [float(f"{metric.mean:.6g}"), *(float(f"{end:.6g}") for end in metric.ci95 or (metric.mean, metric.mean)), metric.n]
+            name: [*(_six(value) for value in (metric.mean, *(metric.ci95 or (metric.mean, metric.mean)))), metric.n]
             for name, metric in result.summary.items()
             if metric.mean is not None and not name.endswith(_LEFT_OUT)
         },
-    }  # fmt: skip
+    }
+
+
+def _six(value: float) -> float:
+    """Six digits: more than a screen shows."""
+    return float(f"{value:.6g}")
 
 
 def _cell(result: Result, name: str) -> str:

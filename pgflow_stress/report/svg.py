@@ -41,5 +41,6 @@ def bars(rows: Sequence[Bar], title: str) -> Markup:
 def _svg(width: int, height: int, described: str, body: str) -> Markup:
     label = escape(described)
     return Markup(  # every text in `body` is a number of ours or escaped
-        f'<svg class="still" role="img" aria-label="{label}" viewBox="0 0 {width} {height}"><title>{label}</title>{body}</svg>'
+        f'<svg class="still" role="img" aria-label="{label}" viewBox="0 0 {width} {height}">'
+        f"<title>{label}</title>{body}</svg>"
     )

@@ -34,9 +34,7 @@ class Table:
         return end - self.numbers <= column < end
 
 
-def table(
-    caption: str, header: Sequence[str], rows: Iterable[Sequence[Any]], numbers: int = 0, more: int = 0
-) -> Table:
+def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[Any]], numbers: int = 0, more: int = 0) -> Table:
     """A table out of any rows; what is neither text nor marked is written as Python does."""
     return Table(
         caption,

@@ -13,6 +13,7 @@ from pgflow_stress.analysis import formats
 from pgflow_stress.analysis.schedule_rules import schedule_words
 from pgflow_stress.core.result import Result
 from pgflow_stress.report import event_words, words
+from pgflow_stress.report.printable import printable
 
 _PERCENTILES = ("p50", "p95", "p99", "max")
 _STYLES = {"valid": "bold green", "quick look": "bold yellow", "not valid": "bold red"}
@@ -31,6 +32,7 @@ class _Page:
         self.plain = not console.encoding.lower().startswith("utf")
 
     def text(self, text: str) -> str:
+        text = printable(text)
         if not self.plain:
             return text
         return text.translate(_ASCII).encode("ascii", "replace").decode()

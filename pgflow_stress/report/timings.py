@@ -27,7 +27,7 @@ Grid = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class TaskGrid:
-    """One repetition's tasks. `end_ns` from the origin; a column is end_ns / COLUMNS wide, by when a task was completed.
+    """One repetition's tasks by when they were completed. A column is end_ns / COLUMNS wide, from the origin on.
 
     `counts` is int64[COLUMNS, ROWS]; `lowest_ns` and `highest_ns` int64[COLUMNS], 0 where a column has no task.
     """
@@ -87,7 +87,9 @@ def _add(found: dict[int, TaskGrid], batch: pa.RecordBatch, ends_ns: Mapping[int
 
 
 def _is_task(names: pa.Array) -> pa.Array:
-    return pc.equal(pc.cast(names, pa.string()) if not pa.types.is_dictionary(names.type) else names, Operation.TASK.name.lower())
+    return pc.equal(
+        pc.cast(names, pa.string()) if not pa.types.is_dictionary(names.type) else names, Operation.TASK.name.lower()
+    )
 
 
 def _empty(end_ns: int) -> TaskGrid:
@@ -110,6 +112,4 @@ def _count(grid: TaskGrid, sent: npt.NDArray[np.int64], done: npt.NDArray[np.int
 
 
 def _finished(grid: TaskGrid) -> TaskGrid:
-    return TaskGrid(
-        grid.end_ns, grid.counts, np.where(grid.lowest_ns == _UNSET, 0, grid.lowest_ns), grid.highest_ns
-    )
+    return TaskGrid(grid.end_ns, grid.counts, np.where(grid.lowest_ns == _UNSET, 0, grid.lowest_ns), grid.highest_ns)

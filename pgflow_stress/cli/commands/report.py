@@ -97,8 +97,8 @@ def _index(directory: Path, output: str | None) -> None:
     from pgflow_stress.report.result_file import require_writable, write_atomically  # noqa: PLC0415
 
     listing = list_results(directory)
-    for path, why in listing.unread:
-        complain(f"not read: {path}: {why}")
+    for name, why in listing.unread:
+        complain(f"not read: {name}: {why}")
     if output == "-":
         write_data(render_index(directory, listing))
         return

@@ -11,13 +11,14 @@ from pgflow_stress.report.saved import Saved
 
 
 def render(saved: Sequence[Saved]) -> str:
-    """What a CI server reads: `failure` where a check or a threshold did not hold, `skipped` where nothing was decided."""
+    """What a CI server reads: `failure` where a check or a threshold did not hold, `skipped` where undecided."""
     root = ET.Element("testsuites", name="pgflow-stress")
     for number, one in enumerate(saved, 1):
         cases = cases_of(one.result)
         seconds = sum(repetition.window["seconds"] for repetition in one.result.repetitions)
-        suite = ET.SubElement(root, "testsuite", name=printable(f"{number:02d}-{one.name}"), **_counts(cases))
-        suite.set("time", f"{seconds:.3f}")
+        suite = ET.SubElement(
+            root, "testsuite", {"name": printable(f"{number:02d}-{one.name}"), "time": f"{seconds:.3f}", **_counts(cases)}
+        )
         for case in cases:
             _add(suite, one.name, case)
     for count in ("tests", "failures", "errors", "skipped"):

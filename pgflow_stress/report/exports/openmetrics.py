@@ -22,10 +22,11 @@ _LABELS = ("result", "scenario")
 
 
 def render(saved: Sequence[Saved]) -> str:
-    """A family a metric, a sample a result and statistic (mean, ci95_low, ci95_high, stdev), in the metric's own unit."""
+    """A family a metric, a sample a result and statistic (mean, ci95_low, ci95_high, stdev), in its own unit."""
     registry = CollectorRegistry()
     registry.register(_Collected(saved))
-    return generate_latest(registry).decode()
+    text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]
+    return text.decode()
 
 
 class _Collected(Collector):
@@ -56,7 +57,9 @@ Labelled = Sequence[tuple[tuple[str, str], Result]]
 def _facts(labelled: Labelled) -> Iterator[Family]:
     info = InfoMetricFamily(f"{_PREFIX}_result", "what was measured, and how", labels=_LABELS)
     valid = GaugeMetricFamily(f"{_PREFIX}_valid", "1 where the measurement is valid for its purpose", labels=_LABELS)
-    metric = GaugeMetricFamily(f"{_PREFIX}_metric_valid", "1 where a metric can be relied on", labels=[*_LABELS, "metric"])
+    metric = GaugeMetricFamily(
+        f"{_PREFIX}_metric_valid", "1 where a metric can be relied on", labels=[*_LABELS, "metric"]
+    )
     failed = GaugeMetricFamily(f"{_PREFIX}_audit_failed_checks", "checks that did not hold", labels=_LABELS)
     tasks = GaugeMetricFamily(f"{_PREFIX}_tasks", "tasks of all repetitions by outcome", labels=[*_LABELS, "outcome"])
     for labels, result in labelled:

@@ -62,8 +62,16 @@ def _traces(number: int, curve: Curve) -> list[Json]:
     nines, values_ns = points(curve.histogram)
     trusted = max(1.0, curve.samples / LEAST_SAMPLES_BEYOND)
     split = int(np.searchsorted(nines, trusted, side="right"))
-    common = {"type": "scatter", "mode": "lines", "legendgroup": str(number), "hovertemplate": "%{y:.4g} ms, 1 in %{x:.4g}"}
-    parts = [(nines[:split], values_ns[:split], {}), (nines[max(0, split - 1) :], values_ns[max(0, split - 1) :], {"dash": "dot"})]
+    common = {
+        "type": "scatter",
+        "mode": "lines",
+        "legendgroup": str(number),
+        "hovertemplate": "%{y:.4g} ms, 1 in %{x:.4g}",
+    }
+    parts = [
+        (nines[:split], values_ns[:split], {}),
+        (nines[max(0, split - 1) :], values_ns[max(0, split - 1) :], {"dash": "dot"}),
+    ]
     return [
         {
             **common,
@@ -78,7 +86,9 @@ def _traces(number: int, curve: Curve) -> list[Json]:
     ]
 
 
-def points(histogram: Histogram) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.int64]]]:
+def points(
+    histogram: Histogram,
+) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.int64]]]:
     """(1 / (1 - q), latency): each used bucket at the share up to it, thinned by pixels; lowest and highest stay."""
     used = np.flatnonzero(histogram.counts)
     cumulative = np.cumsum(histogram.counts[used])

@@ -28,14 +28,14 @@ def interval_plot(one: Comparison) -> Plot | None:
     groups = dict.fromkeys(metric.verdict for metric in shown)
     traces = []
     for verdict in groups:
-        rows = [(m, p) for m, p in zip(shown, percents, strict=True) if m.verdict is verdict]
+        own = [(m, p) for m, p in zip(shown, percents, strict=True) if m.verdict is verdict]
         traces.append(
             {
                 "type": "scatter", "mode": "markers", "name": label(str(verdict)),
-                "x": [p[0] for _, p in rows], "y": [label(m.name) for m, _ in rows],
+                "x": [p[0] for _, p in own], "y": [label(m.name) for m, _ in own],
                 "marker": {"color": _COLOURS[verdict], "size": 9, "symbol": "diamond"},
-                "error_x": {"type": "data", "symmetric": False, "array": [round(p[2] - p[0], 4) for _, p in rows],
-                            "arrayminus": [round(p[0] - p[1], 4) for _, p in rows], "color": _COLOURS[verdict]},
+                "error_x": {"type": "data", "symmetric": False, "array": [round(p[2] - p[0], 4) for _, p in own],
+                            "arrayminus": [round(p[0] - p[1], 4) for _, p in own], "color": _COLOURS[verdict]},
                 "hovertemplate": "%{y}: %{x:+.3g} %<extra></extra>",
             }
         )  # fmt: skip
@@ -77,7 +77,9 @@ def shift_plot(name: str, title: str, base: Curve, candidate: Curve) -> Plot:
     """
     samples = min(base.samples, candidate.samples)
     levels = [level for level in _LEVELS if samples * min(level, 1 - level) >= LEAST_SAMPLES_BEYOND or level == 0.5]
-    values = np.array([hdr.percentiles(curve.histogram.counts, levels) for curve in (base, candidate)], dtype=np.float64)
+    values = np.array(
+        [hdr.percentiles(curve.histogram.counts, levels) for curve in (base, candidate)], dtype=np.float64
+    )
     moved = 100 * (values[1] / np.maximum(values[0], 1) - 1)
     rows = [
         (f"{100 * level:g} %", *(formats.duration_ns(float(value)) for value in pair), f"{shift:+.3g} %")

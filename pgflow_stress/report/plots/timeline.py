@@ -46,16 +46,23 @@ def throughput_plot(shown: Repetition, others: Sequence[Repetition], grids: Mapp
                 f"repetition {index}",
                 [float(f"{at:.5g}") for at in lines[index][0]],
                 [float(f"{rate:.5g}") for rate in lines[index][1]],
-                line={"color": colour(0) if index == shown.index else "@soft", "width": 2 if index == shown.index else 1},
+                line={
+                    "color": colour(0) if index == shown.index else "@soft",
+                    "width": 2 if index == shown.index else 1,
+                },
                 opacity=1 if index == shown.index else 0.6,
             )
             for index in drawn
         ),
         layout=merged(
-            {"xaxis": axis("s since the repetition's origin", rangemode="tozero"),
-             "yaxis": axis("tasks/s", rangemode="tozero"), "margin": {"t": 70}, "legend": {"orientation": "h", "y": -0.3}},
+            {
+                "xaxis": axis("s since the repetition's origin", rangemode="tozero"),
+                "yaxis": axis("tasks/s", rangemode="tozero"),
+                "margin": {"t": 70},
+                "legend": {"orientation": "h", "y": -0.3},
+            },
             mark_layout(marks[:_MOST_LISTED]),
-        ),  # fmt: skip
+        ),
         table=_rate_table(shown.index, lines, [(mark.seconds, mark.text) for mark in marks[:_MOST_LISTED]]),
     )
 
@@ -68,20 +75,25 @@ def _rates(repetition: Repetition, grids: Mapping[int, TaskGrid]) -> Line | None
     grid = grids.get(repetition.index)
     if grid is not None:
         together = _columns_together(grid.completed)
-        width = together * grid.end_ns / COLUMNS / NS_PER_SECOND
-        completed = grid.completed.reshape(-1, together).sum(axis=1)
-        return (np.arange(len(completed)) + 0.5) * width, completed / width
+        return _binned(grid.completed.reshape(-1, together).sum(axis=1), together * grid.end_ns / COLUMNS / NS_PER_SECOND)
     series, process = repetition.client.get("series") or {}, repetition.phases.get("process")
     completed, width = series.get("completed") or (), series.get("bin_seconds")
     if not completed or not width or process is None or process.from_ns is None:
         return None
-    begin = process.from_ns / NS_PER_SECOND
-    return begin + (np.arange(len(completed)) + 0.5) * width, np.asarray(completed, dtype=np.float64) / width
+    return _binned(completed, float(width), process.from_ns / NS_PER_SECOND)
+
+
+def _binned(completed: npt.ArrayLike, width_seconds: float, begin_seconds: float = 0.0) -> Line:
+    counts = np.asarray(completed, dtype=np.float64)
+    middles = np.asarray(begin_seconds + (np.arange(counts.size) + 0.5) * width_seconds, dtype=np.float64)
+    return middles, np.asarray(counts / width_seconds, dtype=np.float64)
 
 
 def _columns_together(completed: npt.NDArray[np.int64]) -> int:
     """How many columns make one point: so many that the gaps between two batches do not look like stalls."""
     used = np.flatnonzero(completed)
+    if not used.size:
+        return 1
     for together in _TOGETHER:
         points = completed[used[0] : used[-1] + 1]
         whole = points[: len(points) // together * together].reshape(-1, together).sum(axis=1)
@@ -149,7 +161,10 @@ def _heat_table(index: int, grid: TaskGrid, busy: npt.NDArray[np.int64]) -> Tabl
         column = int(busy[at])
         cumulative = np.cumsum(grid.counts[column])
         quantiles = [
-            min(float(row_floor_ns(np.searchsorted(cumulative, share * cumulative[-1]) + 1)), float(grid.highest_ns[column]))
+            min(
+                float(row_floor_ns(np.searchsorted(cumulative, share * cumulative[-1]) + 1)),
+                float(grid.highest_ns[column]),
+            )
             for share in (0.5, 0.99)
         ]
         values = (float(grid.lowest_ns[column]), *quantiles, float(grid.highest_ns[column]))

@@ -59,7 +59,10 @@ def events_view(subject: Subject) -> Json | None:
         else None,
         "plots": [plot for plot in plots if plot is not None],
         "observers": table(
-            "The observer by repetition", ("repetition", *_OBSERVER_COLUMNS), map(_observer, watched), len(_OBSERVER_COLUMNS)
+            "The observer by repetition",
+            ("repetition", *_OBSERVER_COLUMNS),
+            map(_observer, watched),
+            len(_OBSERVER_COLUMNS),
         ),
         "how": pairs("What observing changed in the system under test", how),
     }

@@ -18,9 +18,7 @@ LEAVES = {
 }  # fmt: skip
 _DELIVERIES = "deliver_"  # histograms of events, one a type
 _CAPTION = "Counted repetitions together; dotted where fewer than 10 samples lie beyond."
-_CORRECTED = (
-    " Corrected: from when a run was due; uncorrected: from when its start_flow was sent, which hides the wait before it."
-)
+_CORRECTED = " Corrected: from when a run was due; uncorrected: from its start_flow sent, which hides the wait before it."
 
 
 def latency_view(subject: Subject) -> Json:
@@ -51,7 +49,9 @@ def distributions(subject: Subject) -> list[Plot]:
     plots = []
     for phase, parts in found.items():
         curves = [
-            Curve(name, one, _samples(subject, phase) or one.samples) for name, one in parts if one is not None and one.count
+            Curve(name, one, _samples(subject, phase) or one.samples)
+            for name, one in parts
+            if one is not None and one.count
         ]
         if curves:
             title = words.latency_title(phase, model)
@@ -62,4 +62,6 @@ def distributions(subject: Subject) -> list[Plot]:
 
 def _samples(subject: Subject, phase: str) -> int:
     """Statements that timed a phase, over the counted repetitions."""
-    return sum(r.phases[phase].latency_ns.samples for r in subject.result.repetitions if r.counted and phase in r.phases)
+    return sum(
+        r.phases[phase].latency_ns.samples for r in subject.result.repetitions if r.counted and phase in r.phases
+    )

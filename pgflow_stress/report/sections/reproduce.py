@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 from pgflow_stress.analysis.evidence import DEFAULT_LIMITS
 from pgflow_stress.core.result import Json, Result

@@ -54,7 +54,13 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     observed = build_observed_result(*(build_observed(n, pending=[3, 9, 4]) for n in (1, 2, 3)))
     written(folder / "20261122T120000Z-observed", observed)
     written(folder / "hostile", hostile_result())
-    call("compare", folder / "20261120T120000Z-base", folder / "20261121T120000Z-candidate", "-o", folder / "compare.html")
+    call(
+        "compare",
+        folder / "20261120T120000Z-base",
+        folder / "20261121T120000Z-candidate",
+        "-o",
+        folder / "compare.html",
+    )
     call("report", folder / "20261120T120000Z-base", folder / "hostile", "-o", folder / "both.html")
     call("report", "--index", folder)
     return folder
