@@ -114,6 +114,7 @@ class Plan:
             "observer_delay_ms": options.observer_delay_ms,
             "observer_cost": options.observer_cost,
             "repetitions": options.repetitions,
+            "precision": options.precision,
             "warmup": options.warmup,
             "seed": options.seed,
             "in_flight": options.in_flight,

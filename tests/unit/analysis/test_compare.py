@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from pgflow_stress.analysis import statistics
 from pgflow_stress.analysis.compare import compare
 from pgflow_stress.analysis.comparison import Comparison, MetricComparison, Question, Verdict
 from pgflow_stress.analysis.regression import parse
 from pgflow_stress.core.result import Json, Metric, Result
+from pgflow_stress.report.comparison import conclusion
 from tests.fixtures.comparisons import measured, with_metric, without_validity
 from tests.fixtures.results import ENVIRONMENT, build_result
 
@@ -103,6 +105,17 @@ def test_a_metric_that_its_result_calls_invalid_cannot_be_told() -> None:
 
     assert found.verdict is Verdict.CANNOT_TELL
     assert primary(found).reason == "not valid in the candidate: too short"
+
+
+def test_a_window_that_is_too_short_is_compared_and_the_comparison_says_so() -> None:
+    base, candidate = in_turns(0.9)
+    short = without_validity(candidate, "execute.per_second", "too short", comparable=True)
+
+    found = compare(base, short)
+
+    assert found.verdict is Verdict.WORSE
+    assert primary(found).marks == ("too short",)
+    assert "not valid by themselves: too short" in conclusion(found)[-1]
 
 
 def test_a_verdict_that_says_nothing_of_a_metric_is_no_word_for_it() -> None:
@@ -340,3 +353,19 @@ def test_equal_results_have_no_difference_whatever_their_session() -> None:
 
     assert compare(alone, alone).verdict is Verdict.NO_DIFFERENCE
     assert compare(turned, turned).verdict is Verdict.CANNOT_TELL  # every pair is the same: nothing to test
+
+
+@pytest.mark.parametrize("step", ["paired", "welch", "p_beyond", "p_equivalent"])
+def test_no_verdict_is_made_of_a_test_that_raised(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def planted(*_: object, **__: object) -> float:
+        raise ValueError("planted")
+
+    monkeypatch.setattr(statistics, step, planted)
+    base, worse = in_turns(0.5) if step == "paired" else (measured(1.0), measured(0.5, seed=2))
+    gate = parse("execute.per_second<-5%")
+
+    found = compare(base, worse, Question(fail_on=(gate,)))
+
+    assert found.verdict is Verdict.CANNOT_TELL
+    assert primary(found).reason == "planted"
+    assert [one.fired for one in found.gates] == [None]
