@@ -80,7 +80,6 @@ class ResultDirectory:
         except OSError as error:
             raise RunFailed(f"{folder / LOG_FILE} could not be written: {error.strerror or error}") from None
         from pgflow_stress.report.html import render_html  # noqa: PLC0415  jinja2, likewise
-
         from pgflow_stress.report.subject import Subject, ends_ns  # noqa: PLC0415
         from pgflow_stress.report.timings import read_grids  # noqa: PLC0415
 

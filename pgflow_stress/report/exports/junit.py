@@ -17,7 +17,9 @@ def render(saved: Sequence[Saved]) -> str:
         cases = cases_of(one.result)
         seconds = sum(repetition.window["seconds"] for repetition in one.result.repetitions)
         suite = ET.SubElement(
-            root, "testsuite", {"name": printable(f"{number:02d}-{one.name}"), "time": f"{seconds:.3f}", **_counts(cases)}
+            root,
+            "testsuite",
+            {"name": printable(f"{number:02d}-{one.name}"), "time": f"{seconds:.3f}", **_counts(cases)},
         )
         for case in cases:
             _add(suite, one.name, case)

@@ -43,9 +43,9 @@ def interval_plot(one: Comparison) -> Plot | None:
     return Plot(
         name="intervals",
         title="Change of every metric",
-        described="Change of every metric with its 95 % interval: " + "; ".join(f"{a} {c}, {b}" for a, b, c in rows[:6]),
-        caption=f"Candidate over base, 95 % intervals; the band is ±{within:g} %. What is better depends on the metric: "
-        "the colour says it.",
+        described="Change of every metric, 95 % intervals: " + "; ".join(f"{a} {c}, {b}" for a, b, c in rows[:6]),
+        caption=f"Candidate over base, 95 % intervals; the band is ±{within:g} %. Whether up is better depends on the "
+        "metric: the colour is the verdict's.",
         traces=tuple(traces),
         layout={
             "xaxis": axis("% change"),

@@ -75,7 +75,9 @@ def _rates(repetition: Repetition, grids: Mapping[int, TaskGrid]) -> Line | None
     grid = grids.get(repetition.index)
     if grid is not None:
         together = _columns_together(grid.completed)
-        return _binned(grid.completed.reshape(-1, together).sum(axis=1), together * grid.end_ns / COLUMNS / NS_PER_SECOND)
+        return _binned(
+            grid.completed.reshape(-1, together).sum(axis=1), together * grid.end_ns / COLUMNS / NS_PER_SECOND
+        )
     series, process = repetition.client.get("series") or {}, repetition.phases.get("process")
     completed, width = series.get("completed") or (), series.get("bin_seconds")
     if not completed or not width or process is None or process.from_ns is None:

@@ -3,8 +3,8 @@
 A new one is a module here with a function that makes its view out of a Subject, a template of the same name in
 templates/sections/, and a line in SECTIONS.
 
-A view is what the template shows as `view`; None leaves the section out. Its `plots` (report.plots.Plot) are drawn where
-the template puts them with `plot(view.plots[0])`, its tables where it puts them with `table(…)`.
+A view is what the template shows as `view`; None leaves the section out. Its `plots` (report.plots.Plot) are drawn
+where the template puts them with `plot(id, …)`, its tables where it puts them with `table(…)`.
 """
 
 from __future__ import annotations

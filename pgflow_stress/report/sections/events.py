@@ -49,8 +49,8 @@ def events_view(subject: Subject) -> Json | None:
         if differences
         else None,
         "latencies": table(
-            "Delivery: from the statement that caused an event sent, or from its commit by the server's clock (signed), "
-            "to the event received; means over the counted repetitions",
+            "Delivery: from the statement that caused an event sent, or from its commit by the server's clock "
+            "(signed), to the event received; means over the counted repetitions",
             ("delivery", *LEAVES.values(), "samples"),
             latencies,
             len(LEAVES) + 1,

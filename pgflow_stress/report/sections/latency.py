@@ -18,7 +18,9 @@ LEAVES = {
 }  # fmt: skip
 _DELIVERIES = "deliver_"  # histograms of events, one a type
 _CAPTION = "Counted repetitions together; dotted where fewer than 10 samples lie beyond."
-_CORRECTED = " Corrected: from when a run was due; uncorrected: from its start_flow sent, which hides the wait before it."
+_CORRECTED = (
+    " Corrected: from when a run was due; uncorrected: from its start_flow sent, which hides the wait before it."
+)
 
 
 def latency_view(subject: Subject) -> Json:

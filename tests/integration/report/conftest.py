@@ -32,6 +32,7 @@ class Opened:
             """() => [...document.querySelectorAll("figure .plot")].map((plot) => ({
                  id: plot.id, width: plot.getBoundingClientRect().width, named: !!plot.ariaLabel,
                  marks: plot.querySelectorAll(".js-line, .point, .hm image, .errorbar, path.js-line").length,
+                 drawn: plot.querySelector(".main-svg").getBoundingClientRect().width,
                  ink: getComputedStyle(plot.querySelector(".xtick text, .ytick text")).fill }))"""
         )
         return found

@@ -16,7 +16,6 @@ import pytest
 from pgflow_stress.analysis.evidence import DEFAULT_LIMITS
 from pgflow_stress.cli.commands.run import run
 from pgflow_stress.core.latency import histogram_of
-from pgflow_stress.core.result import Incident
 from pgflow_stress.core.recording import Histogram
 from pgflow_stress.core.result import Result
 from pgflow_stress.report import sections
@@ -33,7 +32,6 @@ from tests.fixtures.results import (
     build_observed,
     build_observed_result,
     build_recording,
-    build_repetition,
     build_result,
     drawn_latencies_ns,
     flooded,
@@ -220,7 +218,9 @@ def test_events_have_a_section_with_types_differences_delivery_and_backlog() -> 
     assert outline.tables == outline.captions
     assert all(b - a <= 1 for a, b in zip(outline.headings, outline.headings[1:], strict=False))
     assert "Events: should, stored, received" in page
-    assert '<th scope="row">step:completed</th><td class="n">2,610</td><td class="n doubt">2,610</td>' in page.replace("\n", "")
+    assert '<th scope="row">step:completed</th><td class="n">2,610</td><td class="n doubt">2,610</td>' in page.replace(
+        "\n", ""
+    )
     assert "run-2 step:s1:completed" in page
     assert "step:completed, from the call" in page
     assert "from the commit" in page
