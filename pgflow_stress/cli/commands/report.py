@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,9 @@ from pgflow_stress.cli.streams import complain, say, write_data
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.report.exports import DEFAULT_METRIC, EXPORTS, Export
 from pgflow_stress.report.layout import REPORT_FILE
+
+if TYPE_CHECKING:  # it brings numpy
+    from pgflow_stress.report.saved import Saved
 
 _FORMATS = "; ".join(f"{name}: {export.job}" for name, export in EXPORTS.items())
 _INDEX_PAGE = "index.html"
@@ -58,7 +62,7 @@ def report(result: tuple[Path, ...], format_: str, metric: str | None, index: Pa
 
 
 def _export(result: tuple[Path, ...], export: Export, name: str, metric: str | None, output: str | None) -> None:
-    from pgflow_stress.report.result_file import require_writable, write_atomically  # noqa: PLC0415  --help is quick
+    from pgflow_stress.report.malformed import told_if_malformed  # noqa: PLC0415  --help is quick
     from pgflow_stress.report.saved import load  # noqa: PLC0415
 
     if metric is not None and not export.metric:
@@ -68,6 +72,13 @@ def _export(result: tuple[Path, ...], export: Export, name: str, metric: str | N
         output = str(saved[0].folder / REPORT_FILE) if name == "html" else "-"
     if output == "-" and export.shape != "text":
         raise UsageFault(f"--format {name} makes a {export.shape}: give --output PATH")
+    with told_if_malformed(saved):
+        _write(saved, export, metric, output)
+
+
+def _write(saved: list[Saved], export: Export, metric: str | None, output: str) -> None:
+    from pgflow_stress.report.result_file import require_writable, write_atomically  # noqa: PLC0415
+
     module, path = import_module(export.module), Path(output)
     if export.folder and output != "-" and _is_folder(output):
         if metric is not None:

@@ -9,17 +9,21 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
+from hdrh.histogram import HdrHistogram
+from hdrh.log import HistogramLogReader
 from lxml import etree
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from pgflow_stress.cli.commands.audit import audit
 from pgflow_stress.cli.commands.report import report
 from pgflow_stress.cli.main import run_command_line
+from pgflow_stress.core import hdr
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.core.result import Check, to_json
 from pgflow_stress.report import exports
 from pgflow_stress.report.directory import IndexDirectory, ResultDirectory
 from pgflow_stress.report.result_file import dump, write_result
+from pgflow_stress.report.saved import load
 from tests.fixtures.hostile import hostile_result
 from tests.fixtures.results import (
     build_baseline,
@@ -224,6 +228,25 @@ def test_a_single_hgrm_or_parquet_file_holds_one_metric(saved: Path, tmp_path: P
     assert {row["metric"].rpartition(".")[0] for row in rows} == {"process.latency_ns"}
 
 
+def test_hdr_files_are_read_by_hdrhistogram_with_the_percentiles_of_the_result(saved: Path, tmp_path: Path) -> None:
+    call(saved, "--format", "hlog", "-o", tmp_path / "x.hlog")
+    call(saved, "--format", "hgrm", "-o", tmp_path / "x.hgrm")
+    own = load([saved])[0].histograms()["task"]
+
+    reader, read = HistogramLogReader(str(tmp_path / "x.hlog"), HdrHistogram(1, 10**12, 3)), HdrHistogram(1, 10**12, 3)
+    while (interval := reader.get_next_interval_histogram()) is not None:
+        if interval.get_tag() == "task":
+            read.add(interval)
+    reader.close()
+
+    percents = [50.0, 90.0, 99.0, 100.0]
+    assert [read.get_value_at_percentile(p) for p in percents] == hdr.percentiles(own.counts, [p / 100 for p in percents])
+    lines = [line.split() for line in (tmp_path / "x.hgrm").read_text().splitlines()[2:] if line[:1] == " "]
+    for value_ms, level, *_ in lines:
+        expected_ms = hdr.percentile(own.counts, float(level)) / 1e6
+        assert float(value_ms) == pytest.approx(expected_ms, abs=0.0006)
+
+
 def test_a_directory_gets_everything(saved: Path, several: Path, tmp_path: Path) -> None:
     call(saved, "--format", "parquet", "-o", f"{tmp_path}/parts/")
     call(several, "--format", "csv", "-o", f"{tmp_path}/all/")
@@ -306,6 +329,29 @@ def test_a_file_that_is_no_result_is_one_line_and_code_2(
     assert said.count("\n") == 1
     assert told in said
     assert "\x1b" not in said
+
+
+@pytest.mark.parametrize("format_", ["html", "md", "junit", "openmetrics", "csv"])
+@pytest.mark.parametrize(
+    ("lost", "told"),
+    [(("scenario", "parameters", "runs"), "scenario/parameters: 'runs' is a required property"), (("verdict",), "verdict")],
+)
+def test_a_result_that_lost_a_part_is_one_line_and_code_2_or_shown_without(
+    lost: tuple[str, ...], told: str, format_: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    document = to_json(build_result())
+    place = document
+    for name in lost[:-1]:
+        place = place[name]
+    del place[lost[-1]]
+    (tmp_path / "r.json").write_text(json.dumps(document))
+
+    code = run_command_line(["report", str(tmp_path / "r.json"), "--format", format_])
+
+    said = capfd.readouterr().err
+    assert code in (0, 2)
+    assert said.count("\n") == 1 or code == 0
+    assert told in said or code == 0
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9, 0.999])
