@@ -19,7 +19,7 @@ def told_if_malformed(saved: Sequence[Saved]) -> Iterator[None]:
     """Make files out of results; where that stumbles over one that does not fit the schema, say so.
 
     Raises:
-        UsageFault: a result does not fit; the line names the place. What stumbled over a sound result is raised as it is.
+        UsageFault: a result does not fit; the line names the place. What stumbled over a sound one is raised as it is.
     """
     try:
         yield

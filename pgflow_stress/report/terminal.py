@@ -68,7 +68,7 @@ def render_summary(result: Result, console: Console, where_written: Path | str |
     """
     page = _Page(console)
     console.print()
-    console.print(Text(str(result.scenario["name"]), style="bold"))
+    console.print(Text(page.text(str(result.scenario["name"])), style="bold"))
     page.lines("", [words.setting(result)])
     _verdict(page, result)
     console.print()
@@ -96,7 +96,8 @@ def render_summary(result: Result, console: Console, where_written: Path | str |
         page.lines("ended", words.endings(result.outcome), "red" if result.outcome.get("exit_code") else "")
     if where_written is not None:
         # Not in the grid: a path that was folded cannot be clicked or copied.
-        console.print(Text(f"{'result':<{_LEAD}}", style="bold").append(str(where_written), "not bold"), soft_wrap=True)
+        where = printable(str(where_written))
+        console.print(Text(f"{'result':<{_LEAD}}", style="bold").append(where, "not bold"), soft_wrap=True)
 
 
 def _verdict(page: _Page, result: Result) -> None:

@@ -17,7 +17,7 @@ from pgflow_stress.report.subject import Subject
 from pgflow_stress.report.tables import Table, pairs, table
 
 # What has a plot or a section of its own.
-_SHOWN_ELSEWHERE = {"series", "breakdown", "telemetry", "wait_events"}
+_SHOWN_ELSEWHERE = {"series", "breakdown", "wait_events", "deltas", "deltas_per_task"}
 
 
 def repetitions_view(subject: Subject) -> Json:

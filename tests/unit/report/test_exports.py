@@ -240,7 +240,9 @@ def test_hdr_files_are_read_by_hdrhistogram_with_the_percentiles_of_the_result(s
     reader.close()
 
     percents = [50.0, 90.0, 99.0, 100.0]
-    assert [read.get_value_at_percentile(p) for p in percents] == hdr.percentiles(own.counts, [p / 100 for p in percents])
+    assert [read.get_value_at_percentile(p) for p in percents] == hdr.percentiles(
+        own.counts, [p / 100 for p in percents]
+    )
     lines = [line.split() for line in (tmp_path / "x.hgrm").read_text().splitlines()[2:] if line[:1] == " "]
     for value_ms, level, *_ in lines:
         expected_ms = hdr.percentile(own.counts, float(level)) / 1e6
@@ -334,7 +336,10 @@ def test_a_file_that_is_no_result_is_one_line_and_code_2(
 @pytest.mark.parametrize("format_", ["html", "md", "junit", "openmetrics", "csv"])
 @pytest.mark.parametrize(
     ("lost", "told"),
-    [(("scenario", "parameters", "runs"), "scenario/parameters: 'runs' is a required property"), (("verdict",), "verdict")],
+    [
+        (("scenario", "parameters", "runs"), "scenario/parameters: 'runs' is a required property"),
+        (("verdict",), "verdict"),
+    ],
 )
 def test_a_result_that_lost_a_part_is_one_line_and_code_2_or_shown_without(
     lost: tuple[str, ...], told: str, format_: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
