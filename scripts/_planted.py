@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,11 +67,12 @@ def planted(*, wal_bytes: int = 0, microseconds: int = 0, every: int = 1) -> Ite
         yield folder
 
 
-def tool(*arguments: object) -> tuple[int, Any]:
-    """One call of the tool: its code and the document of its --json."""
+def tool(*arguments: object, prefix: Sequence[str] = ()) -> tuple[int, Any]:
+    """One call of the tool, begun by `prefix` where there is one: its code and the document of its --json."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "found.json")
-        command = [sys.executable, "-m", "pgflow_stress.cli.main", *map(str, arguments), "--quiet", "--json", path]
+        module = [sys.executable, "-m", "pgflow_stress.cli.main"]
+        command = [*prefix, *module, *map(str, arguments), "--quiet", "--json", str(path)]
         with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
             try:
                 code = process.wait()

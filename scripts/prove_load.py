@@ -2,6 +2,7 @@
 
     pacing    half of what a pilot found possible: the mean rate against the one asked for, and our own lag
     stall     a second's lock on pgflow.runs at half load: corrected response times against the closed form
+    breakdown 20 ms planted into one hop: the breakdown shows it there, and nothing elsewhere (see _planted_hops)
 
 The closed form of a stall of S seconds at rate r, where starters that are never idle start m runs a second: a run due
 x seconds after its begin waits for the rest of it and for those before it, S - x + x r / m, so that r S / (1 - r / m)
@@ -17,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +29,14 @@ choose(embedded=True, wants_tls=False)
 
 import psycopg  # noqa: E402
 from _planted import migrations_with  # noqa: E402
+from _planted_hops import prove_hops  # noqa: E402
 
 from pgflow_stress.target.base import TargetOptions  # noqa: E402
 from pgflow_stress.target.embedded import EmbeddedTarget  # noqa: E402
 from pgflow_stress.target.opening import open_target  # noqa: E402
 
-SHARED = "concurrent-flows --flows 4 --steps 1 --workers 1 --repetitions 1 --warmup 0"
+SCENARIO = "concurrent-flows"
+SHARED = "--flows 4 --steps 1 --workers 1 --repetitions 1 --warmup 0"
 STALL_SECONDS = 1.0
 STARTERS = 2
 _SLOW_STARTS = """
@@ -41,10 +46,12 @@ CREATE TRIGGER planted BEFORE INSERT ON pgflow.runs FOR EACH ROW EXECUTE FUNCTIO
 """
 
 
-def measure(target: EmbeddedTarget, *arguments: object, stall_at: float | None = None) -> dict[str, Any]:
+def measure(
+    target: EmbeddedTarget, *arguments: object, stall_at: float | None = None, scenario: str = SCENARIO
+) -> dict[str, Any]:
     """One run of the tool; the document."""
     output = Path(tempfile.mkdtemp(prefix="pgflow-stress-prove-")) / "r.json"
-    command = [sys.executable, "-m", "pgflow_stress.cli.main", "run", *SHARED.split(), *map(str, arguments)]
+    command = [sys.executable, "-m", "pgflow_stress.cli.main", "run", scenario, *SHARED.split(), *map(str, arguments)]
     with subprocess.Popen(
         [*command, "--json", str(output)], stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
     ) as running:
@@ -118,23 +125,35 @@ def stall(target: EmbeddedTarget, seconds: float) -> dict[str, Any]:
     }
 
 
+def breakdown(target: EmbeddedTarget, seconds: float) -> Iterator[dict[str, Any]]:
+    """20 ms in one hop after another."""
+    yield from prove_hops(partial(measure, target), seconds)
+
+
 def _ms(value_ns: float | None) -> float | None:
     return None if value_ns is None else round(value_ns / 1e6, 2)
+
+
+PROOFS: dict[str, Callable[[EmbeddedTarget, float], Iterable[dict[str, Any]]]] = {
+    "pacing": lambda target, seconds: [pacing(target, seconds)],
+    "stall": lambda target, seconds: [stall(target, seconds)],
+    "breakdown": breakdown,
+}
 
 
 def main() -> int:
     """Run the proofs asked for; 1 where one did not hold."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("proofs", nargs="*", default=["pacing", "stall"])
+    parser.add_argument("proofs", nargs="*", default=list(PROOFS))
     parser.add_argument("--seconds", type=float, default=60.0)
     given = parser.parse_args()
     held = True
     with open_target(TargetOptions(), lambda _line: None, {}) as target:
         assert isinstance(target, EmbeddedTarget)
         for proof in given.proofs:
-            found = {"pacing": pacing, "stall": stall}[proof](target, given.seconds)
-            held = held and bool(found["held"])
-            print(json.dumps(found), flush=True)
+            for found in PROOFS[proof](target, given.seconds):
+                held = held and bool(found["held"])
+                print(json.dumps(found), flush=True)
     return 0 if held else 1
 
 

@@ -55,4 +55,6 @@ cdef class Cycle:
     cdef object _output
     cdef const uint8_t *output_bytes
     cdef int64_t output_length
+    cdef int64_t delay_ns  # of CPU time, a task
+    cdef int schedstat  # descriptor; -1 where the kernel has none
     cdef uint8_t worker_id[16]

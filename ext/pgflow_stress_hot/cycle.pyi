@@ -21,5 +21,6 @@ class Cycle:
         idle_ns: int,
         max_poll_seconds: int,
         poll_interval_ms: int,
+        delay_ns: int = 0,
     ) -> None: ...
     def run(self, connection: BorrowedConnection) -> int: ...

@@ -17,8 +17,10 @@ the task's start, would break its CHECKs. Completions go by run, so that two wor
 from libc.stdlib cimport free, malloc, qsort
 from libc.string cimport memcmp, memcpy
 
+from posix.fcntl cimport O_CLOEXEC, O_RDONLY, open
 from posix.resource cimport RUSAGE_SELF, getrusage, rusage
-from posix.time cimport nanosleep, timespec
+from posix.time cimport CLOCK_THREAD_CPUTIME_ID, clock_gettime, nanosleep, timespec
+from posix.unistd cimport close, pread
 
 from pgflow_stress_hot cimport libpq
 from pgflow_stress_hot.account cimport Books, book_completion, ledger_place, run_index_of, tasks_left
@@ -28,14 +30,15 @@ from pgflow_stress_hot.connection cimport (
 )
 from pgflow_stress_hot.flight cimport (
     END_DONE, END_LOST, END_REFUSED, END_STOPPED, Flight, LoopEnd, end_of, flights_count,
-    FLIGHT_ROOM, flights_flush, flights_head, flights_push, flights_stamp,
+    FLIGHT_ROOM, flights_flush, flights_head, flights_pop, flights_push, flights_stamp,
 )
 from pgflow_stress_hot.histogram cimport histogram_record
 from pgflow_stress_hot.layout cimport (
     H_STARTS_DONE, H_STOP, H_VT_SECONDS, L_CLAIMED, L_COMPLETED, OP_COMPLETE, OP_READ, OP_START_TASKS,
-    OP_TASK, STOP_RUN, ST_FAILED, ST_OK, ST_RETRIED, W_CLAIMED, W_CPU_FROM_NS, W_CPU_TO_NS,
+    OP_TASK, STOP_NOW, STOP_RUN, ST_FAILED, ST_OK, ST_RETRIED, W_CLAIMED, W_CPU_FROM_NS, W_CPU_TO_NS,
     W_CYCLES, W_EMPTY_POLLS, W_FIRST_IDLE_NS, W_IDLE_NS, W_LONGEST_CYCLE_NS, W_MESSAGES_READ, W_NOT_OURS, W_POLLS,
-    W_PROCESS_FROM_NS, W_PROCESS_TO_NS, W_RESIDENCE_NS, W_STATEMENTS, W_TASKS_CLAIMED, W_UNCLAIMED,
+    W_PROCESS_FROM_NS, W_PROCESS_TO_NS, W_RESIDENCE_NS, W_RUN_QUEUE_NS, W_STATEMENTS, W_TASKS_CLAIMED, W_UNCLAIMED,
+    W_WAITED_FOR_NS,
 )
 from pgflow_stress_hot.recorder cimport (
     observe, or_shared, publish, record_error, record_row, record_statement,
@@ -58,6 +61,29 @@ cdef int64_t cpu_ns() noexcept nogil:
     getrusage(RUSAGE_SELF, &used)
     return (<int64_t>(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1_000_000_000
             + <int64_t>(used.ru_utime.tv_usec + used.ru_stime.tv_usec) * 1000)
+
+
+cdef int64_t run_queue_ns(int schedstat) noexcept nogil:
+    # How long this process was runnable and not run so far: the second number of /proc/self/schedstat. -1: not told.
+    cdef char text[96]
+    cdef ssize_t length = pread(schedstat, text, sizeof(text), 0) if schedstat >= 0 else -1
+    cdef ssize_t i = 0
+    cdef int64_t value = 0
+    while i < length and text[i] != c' ':
+        i += 1
+    if i >= length:
+        return -1
+    i += 1
+    while i < length and c'0' <= text[i] <= c'9':
+        value = 10 * value + text[i] - c'0'
+        i += 1
+    return value
+
+
+cdef int64_t thread_cpu_ns() noexcept nogil:
+    cdef timespec stamp
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &stamp)
+    return <int64_t>stamp.tv_sec * 1_000_000_000 + stamp.tv_nsec
 
 
 cdef bint passes(const char *sqlstate) noexcept nogil:
@@ -85,18 +111,22 @@ cdef class Cycle:
         read_ahead: send the next poll with the last completions of a batch; only on a piped connection.
         output: jsonb in binary (version byte 1, then the text), given by every task.
         idle_kind: 0 spin, 1 sleep idle_ns, 2 the poll waits in the server.
+        delay_ns: CPU time that each task costs beyond what it must, between its claim and its completion; 0 for none.
     """
 
     def __cinit__(self, Account account not None, bytes worker_id not None, int64_t[::1] queues not None,
                   int64_t own_queues, int64_t poll_size, int64_t per_completion, int64_t window, bint batched,
                   bint read_ahead, bytes output not None, int idle_kind, int64_t idle_ns, int64_t max_poll_seconds,
-                  int64_t poll_interval_ms):
+                  int64_t poll_interval_ms, int64_t delay_ns=0):
         cdef int64_t i, longest = account.books.step_slugs.longest
+        self.schedstat = -1
         if len(worker_id) != 16 or len(queues) < 1 or not 0 <= own_queues <= len(queues):
             raise ValueError("worker_id or queues")
         if not 1 <= poll_size <= 10_000 or per_completion < 1 or not 1 <= window <= 512:
             raise ValueError("poll_size, per_completion or window")
         self.account = account
+        self.delay_ns = delay_ns
+        self.schedstat = open(b"/proc/self/schedstat", O_RDONLY | O_CLOEXEC)
         memcpy(self.worker_id, <const char *>worker_id, 16)
         self.queues = <int64_t *>malloc(len(queues) * sizeof(int64_t))
         self.tasks = <Task *>malloc(poll_size * sizeof(Task))
@@ -135,6 +165,8 @@ cdef class Cycle:
                 array_put(&self.outputs, self.output_bytes, self.output_length)
 
     def __dealloc__(self):
+        if self.schedstat >= 0:
+            close(self.schedstat)
         free(self.queues)
         free(self.tasks)
         free(self.polled[0].ids)
@@ -230,11 +262,11 @@ cdef LoopEnd take_read(Cycle c, Link *link, Messages *into) noexcept nogil:
     into.sent_ns = flight.sent_ns
     into.answered = True
     if status == WAIT_REFUSED:
-        c.flights.head += 1
+        flights_pop(&c.flights, into.done_ns)
         return refused(c, link, OP_READ, flight.sent_ns, into.done_ns, into.flow, into.batch, 0)
     if status != WAIT_READY:
         return end_of(status)
-    c.flights.head += 1
+    flights_pop(&c.flights, into.done_ns)
     into.ids_length = libpq.PQgetlength(result, 0, 0) if libpq.PQntuples(result) == 1 else 0
     into.count = (into.ids_length - ARRAY_HEAD) // ID_BYTES if into.ids_length > ARRAY_HEAD else 0
     if into.count > c.poll_size:
@@ -247,6 +279,7 @@ cdef LoopEnd take_read(Cycle c, Link *link, Messages *into) noexcept nogil:
     publish(&words[W_STATEMENTS], words[W_STATEMENTS] + 1)
     publish(&words[W_POLLS], words[W_POLLS] + 1)
     if into.count == 0:
+        c.flights.emptied_ns = 0  # nothing in hand: the server waits for work, not for us
         publish(&words[W_EMPTY_POLLS], words[W_EMPTY_POLLS] + 1)
         if words[W_FIRST_IDLE_NS] == 0:
             words[W_FIRST_IDLE_NS] = into.done_ns
@@ -330,7 +363,7 @@ cdef LoopEnd claim(Cycle c, Link *link, Messages *polled) noexcept nogil:
         status = link_take(link, &result)
         done_ns = now_ns()
         if status == WAIT_REFUSED:
-            c.flights.head += 1
+            flights_pop(&c.flights, done_ns)
             attempts += 1
             end = refused(c, link, OP_START_TASKS, flight.sent_ns, done_ns, polled.flow, polled.batch, attempts)
             if end != END_DONE:
@@ -338,7 +371,7 @@ cdef LoopEnd claim(Cycle c, Link *link, Messages *polled) noexcept nogil:
             continue
         if status != WAIT_READY:
             return end_of(status)
-        c.flights.head += 1
+        flights_pop(&c.flights, done_ns)
         break
     fill_tasks(c, result)
     libpq.PQclear(result)
@@ -435,13 +468,13 @@ cdef LoopEnd take_completion(Cycle c, Link *link, Messages *polled, Flight *agai
     done_ns = now_ns()
     again.operation = -1
     if status == WAIT_REFUSED:
-        c.flights.head += 1
+        flights_pop(&c.flights, done_ns)
         again[0] = flight
         again.attempts += 1
         return refused(c, link, OP_COMPLETE, flight.sent_ns, done_ns, polled.flow, polled.batch, again.attempts)
     if status != WAIT_READY:
         return end_of(status)
-    c.flights.head += 1
+    flights_pop(&c.flights, done_ns)
     if c.batched and libpq.PQntuples(result) == 1:
         completed = get_int8(libpq.PQgetvalue(result, 0, 0))
         if completed == count:
@@ -551,6 +584,16 @@ cdef LoopEnd complete(Cycle c, Link *link, Messages *polled, Messages *ahead, bi
                 break
 
 
+cdef void delay(Cycle c) noexcept nogil:
+    # What the claimed tasks cost the client more, where that was asked for; nothing is in flight meanwhile.
+    cdef int64_t until
+    if c.delay_ns == 0:
+        return
+    until = thread_cpu_ns() + c.delay_ns * c.task_count
+    while thread_cpu_ns() < until and observe(&c.account.books.header[H_STOP]) != STOP_NOW:
+        pass
+
+
 cdef void idle(Cycle c) noexcept nogil:
     cdef Books *books = &c.account.books
     cdef int64_t *words = books.recorder.words
@@ -575,7 +618,8 @@ cdef LoopEnd work(Cycle c, Link *link) noexcept nogil:
     cdef Messages *polled
     cdef LoopEnd end = END_DONE
     cdef WaitStatus status
-    c.flights.head = c.flights.tail = c.flights.flushed = 0
+    cdef int64_t queued_from_ns = run_queue_ns(c.schedstat)
+    c.flights.head = c.flights.tail = c.flights.flushed = c.flights.emptied_ns = c.flights.waited_for_ns = 0
     words[W_CPU_FROM_NS] = cpu_ns()
     while True:
         polled = &c.polled[current]
@@ -613,11 +657,14 @@ cdef LoopEnd work(Cycle c, Link *link) noexcept nogil:
             continue
         empty_in_turn = 0
         end = claim(c, link, polled)
+        delay(c)
         if end == END_DONE and c.task_count > 0:
             end = complete(c, link, polled, &c.polled[1 - current], &read_sent)
         if end != END_DONE:
             break
         if read_sent:
             current = 1 - current
+    words[W_WAITED_FOR_NS] = c.flights.waited_for_ns
+    words[W_RUN_QUEUE_NS] = run_queue_ns(c.schedstat) - queued_from_ns if queued_from_ns >= 0 else -1
     publish(&words[W_CPU_TO_NS], cpu_ns())
     return end

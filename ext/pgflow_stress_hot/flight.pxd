@@ -24,6 +24,8 @@ cdef struct Flights:  # a ring
     int64_t head  # next to be answered
     int64_t tail  # next free place
     int64_t flushed  # those before it have their sent_ns
+    int64_t emptied_ns  # the last answer, where nothing is in flight and work is in hand; else 0
+    int64_t waited_for_ns  # how long that was so, added up: the server waited for us
 
 cdef inline int64_t flights_count(Flights *f) noexcept nogil:
     return f.tail - f.head
@@ -40,6 +42,12 @@ cdef inline Flight *flights_push(Flights *f, int operation, int64_t first, int64
 
 cdef inline Flight *flights_head(Flights *f) noexcept nogil:
     return &f.ring[f.head & (FLIGHT_ROOM - 1)]
+
+cdef inline void flights_pop(Flights *f, int64_t done_ns) noexcept nogil:
+    # The oldest was answered.
+    f.head += 1
+    if f.head == f.tail:
+        f.emptied_ns = done_ns
 
 # Stamp what the next flush will carry, as its begin; where the first of these has its place in the ring.
 cdef int64_t flights_stamp(Flights *f) noexcept nogil

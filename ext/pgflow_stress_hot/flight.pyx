@@ -7,6 +7,9 @@ from pgflow_stress_hot.connection cimport WAIT_LOST, WAIT_READY, WAIT_STOPPED, l
 cdef int64_t flights_stamp(Flights *f) noexcept nogil:
     cdef int64_t stamp = now_ns()
     cdef int64_t first = f.flushed
+    if f.emptied_ns != 0:
+        f.waited_for_ns += stamp - f.emptied_ns
+        f.emptied_ns = 0
     while f.flushed < f.tail:
         f.ring[f.flushed & (FLIGHT_ROOM - 1)].sent_ns = stamp
         f.flushed += 1

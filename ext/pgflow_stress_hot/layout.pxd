@@ -108,6 +108,8 @@ cdef enum:  # ProcessWord
     W_STRAYS_LEFT_OUT = 59
     W_BACKEND_SOCKET = 60
     W_RUNS_SKIPPED = 61
+    W_WAITED_FOR_NS = 62
+    W_RUN_QUEUE_NS = 63
     W_COUNT = 64
 
 cdef enum:  # RunWord

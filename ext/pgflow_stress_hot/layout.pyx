@@ -47,6 +47,7 @@ def codes():
             "clock_offset_ns": W_CLOCK_OFFSET_NS, "clock_error_ns": W_CLOCK_ERROR_NS,
             "observer_cpu_ns": W_OBSERVER_CPU_NS, "strays_left_out": W_STRAYS_LEFT_OUT,
             "backend_socket": W_BACKEND_SOCKET, "runs_skipped": W_RUNS_SKIPPED,
+            "waited_for_ns": W_WAITED_FOR_NS, "run_queue_ns": W_RUN_QUEUE_NS,
         },
         "run_words": {
             "intended_ns": R_INTENDED_NS, "sent_ns": R_SENT_NS, "started_ns": R_STARTED_NS,

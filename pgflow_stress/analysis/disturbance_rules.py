@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pgflow_stress.analysis.evidence import TIMED, Evidence, Finding, in_repetitions
+from pgflow_stress.analysis.limiting import CORES_EXHAUSTED, client_signs, exhausted_share, host_share
 from pgflow_stress.analysis.metrics import describe
 from pgflow_stress.core.result import Repetition
 from pgflow_stress.core.units import NS_PER_SECOND
 
-CORES_EXHAUSTED = "cores exhausted"
 _SERVER_COSTS = frozenset({"server.cpu_ns_per_task", "server.wal_bytes_per_task"})  # the whole server's WAL is counted
 
 
@@ -26,8 +26,17 @@ def no_checkpoint_inside(evidence: Evidence) -> Iterator[Finding]:
     if over:
         total = sum(over.values())
         yield Finding(
-            f"checkpoint inside the window: {total:,} ({in_repetitions(over)}){_limit(most)}", _touched(evidence)
+            f"checkpoint inside the window: {total:,} ({in_repetitions(over)}){_limit(most)}",
+            touched_by_the_server(evidence),
         )
+
+
+def window_has_checkpoints(evidence: Evidence) -> Iterator[Finding]:
+    """A note, for capacity: what lasts has checkpoints in it, and a rate without them is not sustained."""
+    least = evidence.limits.min_checkpoints
+    known = [_number(r.server["checkpoints"]) for r in evidence.counted if r.server.get("checkpoints") is not None]
+    if evidence.parameters.get("purpose") == "capacity" and known and min(known) < least:
+        yield Finding(f"{min(known) or 'no'} checkpoint in window: capacity takes {least}")
 
 
 def no_autovacuum_inside(evidence: Evidence) -> Iterator[Finding]:
@@ -52,7 +61,7 @@ def _by_table(evidence: Evidence, what: str, key: str, most: int) -> Iterator[Fi
         yield Finding(
             f"{what} inside the window: {sum(over.values()):,}, of {first}{others} ({in_repetitions(over)})"
             f"{_limit(most)}",
-            _touched(evidence),
+            touched_by_the_server(evidence),
         )
 
 
@@ -74,12 +83,12 @@ def cores_are_not_exhausted(evidence: Evidence) -> Iterator[Finding]:
 
     How much of it was ours is told where both sides' CPU a task is known.
     """
-    shares = [share for r in evidence.counted if (share := host_share(r, "busy_share")) is not None]
-    busy = sum(shares) / len(shares) if shares else 0.0
-    if evidence.co_located and shares and busy >= evidence.limits.exhausted_share:
+    busy = exhausted_share(evidence)
+    if busy is not None:
+        whose = "and the client has its part in it" if client_signs(evidence) else "of neither side alone"
         yield Finding(
             f"{CORES_EXHAUSTED}: those that client and server share were {busy:.0%} busy{_of_which_ours(evidence)}; "
-            "the rate is this machine's, of neither side alone"
+            f"the rate is this machine's, {whose}"
         )
 
 
@@ -92,12 +101,6 @@ def _of_which_ours(evidence: Evidence) -> str:
         return ""
     cpu_ns_per_task = sum(cost for cost in costs if cost is not None)
     return f", {cpu_ns_per_task * rate / NS_PER_SECOND / cores:.0%} with workers and their backends"
-
-
-def host_share(repetition: Repetition, name: str) -> float | None:
-    """A share of the host's CPU time in the window; None where it was not read, or is no number."""
-    value: Any = (repetition.client.get("host") or {}).get(name)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _counts(evidence: Evidence, count: Callable[[Repetition], int]) -> dict[int, int]:
@@ -121,7 +124,7 @@ def _timed(evidence: Evidence) -> frozenset[str]:
     return frozenset(name for name in evidence.summary if describe(name).kind in TIMED)
 
 
-def _touched(evidence: Evidence) -> frozenset[str]:
+def touched_by_the_server(evidence: Evidence) -> frozenset[str]:
     """Nothing for capacity: there the server's own work is a part of what is measured."""
     if evidence.parameters.get("purpose") == "capacity":
         return frozenset()

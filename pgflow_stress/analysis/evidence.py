@@ -33,8 +33,15 @@ class Limits:
     max_checkpoints: int = 0  # begun inside a window
     max_autovacuums: int = 0  # of pgflow's, pgmq's and realtime's tables, ended inside a window
     max_autoanalyzes: int = 0  # likewise
+    max_breakdown_residual: float = 0.02  # of the response time, that its hops do not add up to
     max_steal_share: float = 0.02  # of the host's CPU time
     exhausted_share: float = 0.95  # of the CPU time of cores that client and server share
+    max_server_waited_share: float = 0.1  # of the workers' time: work in hand and nothing in flight
+    max_run_queue_share: float = 0.1  # of the workers' time: runnable and not run, where cores are not exhausted
+    max_client_cpu_share: float = 0.9  # of a core, by the workers: what is left is scheduling
+    max_client_read_share: float = 0.5  # of the samples of workers' backends, but for what workers were idle
+    max_plan_changes: int = 0  # of hot statements, between the ends of a window
+    min_checkpoints: int = 2  # begun inside a window, for capacity
 
 
 DEFAULT_LIMITS = Limits()

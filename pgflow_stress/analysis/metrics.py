@@ -26,7 +26,7 @@ PHASE_COUNTS = {
     "end_to_end": "tasks",
     "deliver": "events",
 }
-_PART_OF = {"steady": "process"}  # what spoils a phase spoils its parts
+_PART_OF = {"steady": "process", "breakdown": "execute"}  # what spoils a phase spoils its parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +98,49 @@ def _phase_metrics(phase: str) -> list[MetricInfo]:
     ]
 
 
+_HOPS = {
+    "wait": "due to start_flow sent",
+    "start": "start_flow sent to answered",
+    "queue_wait": "each step of the path released to its poll sent",
+    "claim": "poll sent (or the release, where that came later) to start_tasks answered",
+    "work": "start_tasks answered to the completion sent",
+    "completion": "the completion sent to answered",
+    "response": "all hops: due (else start_flow sent) to the last completion answered",
+    "delivery": "the last completion answered to run:completed received, beyond the response time",
+}
+_RUNS = {"mean": "mean of the runs", "tail": "mean of the runs between p98.5 and p99.5 of the response time"}
+
+
+def _breakdown_metrics() -> list[MetricInfo]:
+    return [
+        MetricInfo(
+            f"breakdown.{hop}_ns.{leaf}",
+            "ns",
+            "latency",
+            "lower",
+            f"along a run's critical path, {what}: {runs}",
+        )
+        for hop, what in _HOPS.items()
+        for leaf, runs in _RUNS.items()
+    ]
+
+
 METRICS: dict[str, MetricInfo] = {
     info.name: info
     for info in (
         *(metric for phase in PHASES for metric in _phase_metrics(phase)),
+        *_breakdown_metrics(),
+        MetricInfo("breakdown.residual_share", "", "share", "lower", "share of the response times left over"),
         MetricInfo(
             "steady.per_second", "tasks/s", "rate", "higher", "tasks a second, first poll sent to first idle worker"
         ),
         MetricInfo("steady.seconds", "s", "duration", None, "first poll sent to first idle worker"),
         MetricInfo("client.cpu_ns_per_task", "ns", "cost", "lower", "CPU time of the workers a completed task"),
         MetricInfo("client.utilization", "", "share", None, "share of the process phase that a worker spent on CPU"),
+        MetricInfo(
+            "client.server_waited_share", "", "share", None, "share of the workers' time: work in hand, nothing sent"
+        ),
+        MetricInfo("client.run_queue_share", "", "share", None, "share of the workers' time: runnable and not run"),
         MetricInfo("client.rss_peak_bytes", "bytes", "size", "lower", "most memory resident of the largest worker"),
         MetricInfo("client.host.busy_share", "", "share", None, "share of this host's CPU time that was not idle"),
         MetricInfo("client.host.steal_share", "", "share", None, "share of this host's CPU time given to other guests"),

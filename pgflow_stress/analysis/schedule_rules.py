@@ -19,9 +19,9 @@ def schedule_was_kept(evidence: Evidence) -> Iterator[Finding]:
     most = evidence.limits.max_late_share
     late: dict[int, float] = {}
     for repetition in evidence.counted:
-        lag, response = _late_ns(repetition), _response_ns(repetition)
-        if lag is not None and response and lag / response > most:
-            late[repetition.index] = lag / response
+        share = late_share(repetition)
+        if share is not None and share > most:
+            late[repetition.index] = share
     if late:
         worst = max(late.values())
         which = ", ".join(map(str, late))
@@ -30,6 +30,12 @@ def schedule_was_kept(evidence: Evidence) -> Iterator[Finding]:
             f"(repetition {which}): client-bound",
             evidence.timed_metrics("start", "execute", "end_to_end"),
         )
+
+
+def late_share(repetition: Repetition) -> float | None:
+    """How late the starters sent by their own fault, of the mean response time; None where nothing is known of it."""
+    lag, response = _late_ns(repetition), _response_ns(repetition)
+    return lag / response if lag is not None and response else None
 
 
 def every_run_was_started(evidence: Evidence) -> Iterator[Finding]:

@@ -7,13 +7,16 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pgflow_stress.analysis.breakdown_rules import breakdown_metrics
 from pgflow_stress.analysis.completions import steady_rate
 from pgflow_stress.analysis.metrics import LATENCY_LEAVES, REQUIRED
 from pgflow_stress.analysis.observing import was_observed
 from pgflow_stress.core.result import Metric, Phase, Repetition
 
 CONFIDENCE = 0.95
-_NO_METRICS = frozenset({"client.series", "server.autovacuums", "server.autoanalyzes"})  # read by the verdict's rules
+_NO_METRICS = frozenset(  # read by the verdict's rules
+    {"client.series", "client.breakdown", "server.autovacuums", "server.autoanalyzes", "server.plans"}
+)
 
 
 def summarise(repetitions: Sequence[Repetition]) -> dict[str, Metric]:
@@ -69,6 +72,7 @@ def metrics_of(repetition: Repetition) -> Iterator[tuple[str, float | None]]:
             yield from _phase_metrics(name, phase)
     if steady := steady_rate(repetition):
         yield from zip(("steady.per_second", "steady.seconds"), steady, strict=True)
+    yield from breakdown_metrics(repetition.client.get("breakdown") or {})
     yield from _leaves("client", repetition.client)
     yield from _leaves("server", repetition.server)
 

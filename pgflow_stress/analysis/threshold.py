@@ -23,6 +23,15 @@ _FACTORS: dict[str, dict[str, float]] = {  # by the stored unit; a bare number i
     "": {"k": 1e3, "M": 1e6},
 }
 _MOST_SUGGESTIONS = 5
+_PLACE = "in a drained backlog this is mostly a run's place in it: it grows with the number of runs"
+_IN_A_BACKLOG = {
+    "execute.latency_ns.": _PLACE,
+    "end_to_end.latency_ns.": _PLACE,
+    "breakdown.response_ns.": _PLACE,
+    "breakdown.queue_wait_ns.": _PLACE,
+    "start.latency_ns.": "in a drained backlog this is a start among all others at once",
+    "breakdown.start_ns.": "in a drained backlog this is a start among all others at once",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,13 @@ def parse(text: str) -> Threshold:
     if not math.isfinite(limit):
         raise UsageFault(f"threshold {text!r}: the number is too large")
     return Threshold(text.strip(), info.name, found["op"], limit)
+
+
+def caution(threshold: Threshold, load_model: str) -> str | None:
+    """What the metric really is where all runs are started before any is worked on; None where its name says it."""
+    if load_model != "backlog-drain":
+        return None
+    return next((said for head, said in _IN_A_BACKLOG.items() if threshold.metric.startswith(head)), None)
 
 
 def _factor(text: str, info: MetricInfo, unit: str) -> float:

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pgflow_stress.analysis.breakdown_rules import breakdown_adds_up
+from pgflow_stress.analysis.client_rules import client_is_not_the_limit
 from pgflow_stress.analysis.disturbance_rules import (
     cores_are_not_exhausted,
     no_autoanalyze_inside,
     no_autovacuum_inside,
     no_checkpoint_inside,
     no_cpu_was_stolen,
+    window_has_checkpoints,
 )
 from pgflow_stress.analysis.evidence import DEFAULT_LIMITS, TIMED, Evidence, Finding, Limits, Rule
 from pgflow_stress.analysis.metrics import describe
@@ -25,6 +28,7 @@ from pgflow_stress.analysis.observer_rules import (
     observer_was_there,
     observing_changed_nothing,
 )
+from pgflow_stress.analysis.plan_rules import plans_stayed
 from pgflow_stress.analysis.precision import precision_is_told
 from pgflow_stress.analysis.schedule_rules import every_run_was_started, schedule_was_kept
 from pgflow_stress.analysis.summary import summarise
@@ -141,12 +145,16 @@ RULES: tuple[Rule, ...] = (  # in the order in which a reader should meet their 
     phases_last_long_enough,
     workers_cycle_often_enough,
     no_checkpoint_inside,
+    window_has_checkpoints,
     no_autovacuum_inside,
     no_autoanalyze_inside,
+    plans_stayed,
     no_cpu_was_stolen,
+    client_is_not_the_limit,
     priming_was_enough,
     rate_is_stationary,
     littles_law_holds,
+    breakdown_adds_up,
     repetitions_agree,
     every_repetition_has_a_value,
     enough_repetitions,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import Any
 
 from pgflow_stress import __version__
 from pgflow_stress.analysis.evidence import DEFAULT_LIMITS, Limits
-from pgflow_stress.analysis.threshold import Gate, Threshold, decide
+from pgflow_stress.analysis.threshold import Gate, Threshold, caution, decide
 from pgflow_stress.core.exit_codes import ExitCode, worst
-from pgflow_stress.core.result import Json, Result, Verdict
+from pgflow_stress.core.result import Json, Repetition, Result, Verdict
 from pgflow_stress.engine.calibration.saved import host_key, last_calibration
 from pgflow_stress.engine.measurement import Ending, Measurement
 from pgflow_stress.target.base import Fingerprint, TargetOptions
@@ -81,6 +82,7 @@ def assemble(
         gates: thresholds, strictness and the rules' limits.
     """
     # Imported here: they bring scipy, for which the first statement is not to wait.
+    from pgflow_stress.analysis.client_probe import probe_client  # noqa: PLC0415
     from pgflow_stress.analysis.observer_cost import observer_cost  # noqa: PLC0415
     from pgflow_stress.analysis.summary import summarise  # noqa: PLC0415
     from pgflow_stress.analysis.verdict import judge  # noqa: PLC0415
@@ -90,9 +92,15 @@ def assemble(
     verdict = judge(parameters, measurement.repetitions, surroundings, gates.limits)
     decided = [decide(threshold, summary, gates.strict) for threshold in gates.thresholds]
     endings = (*measurement.endings, *_gate_endings(decided, verdict, gates.strict))
-    ended = {**outcome(endings), "gates": [_gate_json(gate) for gate in decided]}
+    cautions = [caution(threshold, measurement.plan.load_model) for threshold in gates.thresholds]
+    told = [_gate_json(gate, note) for gate, note in zip(decided, cautions, strict=True)]
+    ended = {**outcome(endings), "gates": told}
     if costs := observer_cost(measurement.repetitions):
         ended["observer_cost"] = {name: cost.as_json() for name, cost in costs.items()}
+    if probe := probe_client(measurement.repetitions):
+        ended["client_probe"] = probe.as_json()
+    if failures := failures_of(measurement.repetitions):
+        ended["failures"] = failures
     result = Result(
         tool=about,
         scenario={"name": measurement.plan.scenario, "parameters": parameters},
@@ -105,6 +113,14 @@ def assemble(
         outcome=ended,
     )
     return result, endings
+
+
+def failures_of(repetitions: Sequence[Repetition]) -> dict[str, int]:
+    """Tasks that failed by what they failed of, commonest first, over all repetitions: a failure of a warm-up too."""
+    counts: Counter[str] = Counter()
+    for repetition in repetitions:
+        counts.update(repetition.failures)
+    return dict(counts.most_common())
 
 
 def target_parameters(target: TargetOptions) -> Json:
@@ -126,9 +142,10 @@ def outcome(endings: Sequence[Ending]) -> Json:
     }
 
 
-def _gate_json(gate: Gate) -> Json:
+def _gate_json(gate: Gate, note: str | None) -> Json:
     ci95 = list(gate.ci95) if gate.ci95 else None
-    return {"text": gate.text, "held": gate.held, "mean": gate.mean, "ci95": ci95}
+    told = {"text": gate.text, "held": gate.held, "mean": gate.mean, "ci95": ci95}
+    return told if note is None else {**told, "note": note}
 
 
 def _gate_endings(gates: Iterable[Gate], verdict: Verdict, strict: bool) -> Iterable[Ending]:

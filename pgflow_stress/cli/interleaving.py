@@ -153,7 +153,7 @@ class _Interleaved(Session):
         ended = outcome(endings)
         if self._pairs is not None:
             ended["precision"] = self._pairs.reached(found)
-        self._written.compared(comparison_json([found], self._about, ended))
+        self._written.conclude(comparison_json([found], self._about, ended))
         if self._written.path is not None:
             from pgflow_stress.report.saved import load  # noqa: PLC0415
 

@@ -18,6 +18,7 @@ STANDARD_OUTPUT = "-"
 RESULTS_FOLDER = "pgflow-stress-results"
 COMPARISON_FILE = "comparison.json"
 COMPARISON_PAGE = "comparison.html"
+SEARCH_FILE = "find-max.json"
 _MOST_NAMES = 3  # in the name of a folder
 
 
@@ -141,7 +142,9 @@ class Destination:
 
 
 class ComparisonDestination(Destination):
-    """Where two sides of one scenario go, and what they say of each other."""
+    """Where several results of one scenario go, and what they say together."""
+
+    file = COMPARISON_FILE
 
     @property
     def path(self) -> Path | None:
@@ -149,7 +152,7 @@ class ComparisonDestination(Destination):
         return self._several.path if self._several is not None else None
 
     def finish(self, results: Sequence[Result]) -> None:
-        """Write the index; the JSON document is the comparison's.
+        """Write the index; the JSON document is another.
 
         Raises:
             RunFailed: it could not be written.
@@ -157,17 +160,34 @@ class ComparisonDestination(Destination):
         if self._several is not None and results:
             self._several.finish()
 
-    def compared(self, document: Json) -> None:
-        """Write the comparison: into the directory, and where --json says.
+    def conclude(self, document: Json) -> None:
+        """Write what they say: into the directory, and where --json says.
 
         Raises:
             RunFailed: it could not be written.
             OutputClosed: nobody reads standard output any more.
         """
         if self.path is not None:
-            write_json(document, str(self.path / COMPARISON_FILE))
+            write_json(document, str(self.path / self.file))
         if self._json is not None:
             write_json(document, self._json)
+
+
+class SearchDestination(ComparisonDestination):
+    """Where a search's windows go, and what it found."""
+
+    file = SEARCH_FILE
+
+    def conclude(self, document: Json) -> None:
+        """Write the index of the windows that have a result, and what was found.
+
+        Raises:
+            RunFailed: it could not be written.
+            OutputClosed: nobody reads standard output any more.
+        """
+        if self._several is not None:
+            self._several.finish()
+        super().conclude(document)
 
 
 class SweepDestination:
@@ -200,7 +220,7 @@ class SweepDestination:
 
 
 def _default_path(scenarios: Sequence[str]) -> Path:
-    scenarios = list(dict.fromkeys(scenarios))  # two sides of one are one
+    scenarios = list(dict.fromkeys(scenarios))  # several of one are one
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     name = "+".join(scenarios) if len(scenarios) <= _MOST_NAMES else f"{len(scenarios)}-scenarios"
     path = Path(RESULTS_FOLDER, f"{stamp}-{name}")

@@ -12,6 +12,7 @@ from pgflow_stress.cli.old_script import scenario_size
 from pgflow_stress.cli.param_types import AUTO
 from pgflow_stress.cli.sources import given, typed
 from pgflow_stress.core.errors import UsageFault
+from pgflow_stress.core.units import NS_PER_US
 from pgflow_stress.scenario.options import Mode, Orphans, RunOptions
 from pgflow_stress.scenario.plan import Plan, make_plan
 from pgflow_stress.scenario.schedule import Arrival, Late, Stage, parse_stages
@@ -54,6 +55,7 @@ def run_request(ctx: click.Context) -> RunRequest:
     values = ctx.params
     _refuse_later(ctx)
     _check_observer(values)
+    _check_probe(values)
     shared = replace(_shared_options(values), **_load(ctx), **_repetitions(ctx))
     names: tuple[str, ...] = values["scenario"] or STOCK_JOB
     return RunRequest(
@@ -62,6 +64,7 @@ def run_request(ctx: click.Context) -> RunRequest:
             target_options(ctx),
             events=values["events"],
             days_ahead=_days_ahead(shared),
+            aged=bool(values["history"]),
         ),
         limits=_limits(values["limit"]),
         thresholds=_thresholds(values["threshold"], values["events"]),
@@ -104,6 +107,24 @@ def _repetitions(ctx: click.Context) -> dict[str, Any]:
     if given(ctx, "precision"):
         raise UsageFault("--precision says how many repetitions auto takes: give --repetitions auto as well")
     return {"repetitions": values["repetitions"]}
+
+
+def _check_probe(values: dict[str, Any]) -> None:
+    if not values["probe_client"]:
+        return
+    if values["observer_cost"]:
+        raise UsageFault(
+            "--probe-client and --observer-cost each interleave repetitions of their own: give one of them"
+        )
+    if values["rate"] is not None or values["stages"]:
+        raise UsageFault("--probe-client asks what holds the rate, and the rate of an open load is its schedule's")
+    if values["repetitions"] == AUTO:
+        raise UsageFault("--probe-client interleaves repetitions of its own: give --repetitions a number")
+    if values["repetitions"] < _LEAST_FOR_COST or not values["warmup"]:
+        raise UsageFault(
+            f"--probe-client compares pairs of repetitions, and a warm-up says what a task costs: give at least "
+            f"--repetitions {_LEAST_FOR_COST} and --warmup 1"
+        )
 
 
 def _load(ctx: click.Context) -> dict[str, Any]:
@@ -169,6 +190,9 @@ def _shared_options(values: dict[str, Any]) -> RunOptions:
         observer_delay_ms=values["observer_delay"],
         observer_cost=values["observer_cost"],
         worker_model=values["worker_model"],
+        client_delay_ns=round(values["client_delay"] * NS_PER_US),
+        probe_client=values["probe_client"],
+        history=values["history"],
         pin=values["pin"] or (),
         purpose=values["purpose"],
     )

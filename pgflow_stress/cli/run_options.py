@@ -21,6 +21,7 @@ from pgflow_stress.cli.param_types import (
     Whole,
 )
 from pgflow_stress.scenario.options import Mode, Orphans, RunOptions, default_workers
+from pgflow_stress.scenario.plan import MOST_HISTORY, MOST_USUAL_HISTORY
 from pgflow_stress.scenario.schedule import Arrival, Late
 from pgflow_stress.target.base import Isolation, TargetOptions
 
@@ -30,6 +31,7 @@ MOST_WORKERS = 1000
 MOST_AT_ONCE = 100_000  # tasks of one statement, messages of one poll
 MOST_DELAY_MS = 60_000.0
 DEFAULT_PRECISION = "5%"
+MOST_CLIENT_DELAY_US = 10_000_000.0
 MOST_COUNT = 100_000_000  # whether the whole can be run is for the plan to say
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -70,6 +72,11 @@ _HOW = (
            metavar="spin|sleep:MS|read-with-poll:S,MS", help="What an idle worker does."),
     option("--vt", type=Whole(1, 24 * 3600), metavar="S",
            help="Visibility given to read, in seconds.  [default: 15, more where the measured cycle needs it]"),
+    option("--client-delay", type=Finite(0, MOST_CLIENT_DELAY_US), default=0.0, metavar="US",
+           help="Spends so much CPU time more on each task in the worker, for testing.  [default: 0]"),
+    option("--probe-client", is_flag=True,
+           help="Interleaves repetitions with one more worker, and with 10 % more client cost a task: what holds the "
+           "rate?"),
     option("--worker-model", type=Choice(["ceiling", "edge-worker"]), default=_DEFAULT.worker_model, show_default=True,
            help="Ours at its fastest, or pgflow's own worker reproduced (edge-worker is not available yet)."),
     option("--orphans", type=Choice([str(choice) for choice in Orphans]), default=str(_DEFAULT.orphans),
@@ -96,6 +103,9 @@ _HOW_LONG = (
            help="As long as the validity rules ask for, sized by a pilot; says how long before it starts."),
     option("--purpose", type=Choice(["compare", "capacity"]), default=_DEFAULT.purpose, show_default=True,
            help="Fresh and quiet, or aged and with checkpoints."),
+    option("--history", type=Whole(0, MOST_HISTORY), metavar="N",
+           help="Ages the database by N tasks finished through pgflow before anything is measured.  [default: 0; for "
+           f"capacity twice those of a repetition, at most {MOST_USUAL_HISTORY:,}]"),
 )  # fmt: skip
 
 _OPEN_LOOP = (

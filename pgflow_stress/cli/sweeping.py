@@ -20,7 +20,7 @@ from pgflow_stress.cli.streams import complain
 from pgflow_stress.core.errors import SetUpFault, StressError, UsageFault
 from pgflow_stress.core.exit_codes import ExitCode, worst
 from pgflow_stress.core.result import Json, Result, repetition_from_json, repetition_to_json
-from pgflow_stress.engine.measurement import Ending, Gathering, Measured
+from pgflow_stress.engine.measurement import Ending, Gathering, Measured, on_target
 from pgflow_stress.engine.rounds import order
 from pgflow_stress.report.journal import Journal
 from pgflow_stress.report.sweep_directory import SweepDirectory
@@ -62,6 +62,7 @@ class Kept:
     rounds: set[int] = field(default_factory=set)
     codes: set[ExitCode] = field(default_factory=set)
     environment: Json = field(default_factory=dict)
+    on: Json = field(default_factory=dict)  # measurement.on_target
 
     @property
     def failed(self) -> bool:
@@ -182,10 +183,13 @@ class _Sweep:
         """One repetition of a cell, kept; False where the sweep ends with it."""
         watch.note(f"cell {cell.label}, {stage} round {index}")
         environment: Json = {}
+        on: Json = {}
         try:
             target = targets.of(cell)
             environment = {**surroundings(target, cell.plan), "session": self._session}
-            measured = engine.measure_one(cell.plan, target, keep_nothing, watch, index)
+            on = on_target(cell.plan, target)
+            with engine.aged(cell.plan, target, watch):
+                measured = engine.measure_one(cell.plan, target, keep_nothing, watch, index)
         except SetUpFault as fault:
             measured = Measured(None, (Ending(fault.exit_code, str(fault)),))
         if any(ending.code is ExitCode.INTERRUPTED for ending in measured.endings):
@@ -200,6 +204,7 @@ class _Sweep:
             "vt_seconds": measured.vt_seconds,
             "tasks_by_worker": list(measured.tasks_by_worker),
             "environment": environment,
+            "on": on,
         }
         if self._journal is not None:
             self._journal.add(entry)
@@ -215,7 +220,7 @@ class _Sweep:
         kept.gathering.add(Measured(repetition, endings, entry["vt_seconds"], tuple(entry["tasks_by_worker"])))
         kept.rounds.add(entry["round"])
         kept.codes |= {ending.code for ending in endings}
-        kept.environment = entry["environment"] or kept.environment
+        kept.environment, kept.on = entry["environment"] or kept.environment, entry["on"] or kept.on
 
     def _to_confirm(self) -> list[int]:
         """The best cell and those that may be as good, the best first; none where they cannot be ranked."""
@@ -235,8 +240,7 @@ class _Sweep:
         for cell, kept in zip(self._cells, self._kept[stage], strict=True):
             measurement = kept.gathering.measurement()
             if measurement.repetitions:
-                isolation = kept.environment.get("postgres", {}).get("isolation")
-                measurement = replace(measurement, parameters={**measurement.parameters, "isolation": isolation})
+                measurement = replace(measurement, parameters={**measurement.parameters, **kept.on})
                 request = cell.request
                 gates = Gates(request.thresholds, request.strict, request.limits)
                 result, _ = assemble(measurement, self._about, kept.environment, request.target, gates)
@@ -329,7 +333,7 @@ class _Sweep:
 
 
 def _nothing_of(cell: Cell) -> Kept:
-    return Kept(Gathering(cell.plan, str(cell.target.isolation or "")))
+    return Kept(Gathering(cell.plan, {}))
 
 
 def _number(axis: Axis, value: str) -> float | None:

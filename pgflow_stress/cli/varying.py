@@ -22,7 +22,7 @@ _ARGUMENTS = "pgflow_stress.cli.varying"
 # Where results go, what may be touched, and what both sides share: the engine has one order of turns and one pinning.
 FIXED = frozenset(
     {"dsn", "yes-on", "allow-remote", "pin", "repetitions", "warmup", "full", "observer-cost", "threshold", "strict"}
-    | {"precision", "progress", "quiet", "output", "json", "config"}
+    | {"precision", "probe-client", "progress", "quiet", "output", "json", "config"}
 )
 
 
@@ -109,8 +109,9 @@ def sides(ctx: click.Context, vary: Sequence[str], run_options: Sequence[click.P
     names: tuple[object, ...] = ctx.params["results"]
     if len(names) != 1:
         raise UsageFault("compare --interleave measures one scenario: compare --interleave --vary NAME=A,B SCENARIO")
-    if ctx.params["observer_cost"]:
-        raise UsageFault("compare --interleave has pairs of its own: --observer-cost is for run")
+    for name in ("observer_cost", "probe_client"):
+        if ctx.params[name]:
+            raise UsageFault(f"compare --interleave has pairs of its own: --{name.replace('_', '-')} is for run")
     arguments = arguments_of(ctx)
     base, candidate = (
         request_of(ctx, [*as_typed(variation, value), *arguments], names="results") for value in variation.values

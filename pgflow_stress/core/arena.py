@@ -159,6 +159,8 @@ class Word(IntEnum):
     STRAYS_LEFT_OUT = 59
     RUNS_SKIPPED = 61
     BACKEND_SOCKET = 60  # its descriptor of the connection
+    WAITED_FOR_NS = 62  # of the process phase, in which work was in hand and nothing in flight
+    RUN_QUEUE_NS = 63  # of the process phase, runnable and not run; -1 where the kernel does not tell
 
 
 class Sample(IntEnum):

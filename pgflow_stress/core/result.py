@@ -105,11 +105,17 @@ class Repetition:
     client: Json
     server: Json
     lost_worker: bool = False  # lost unplanned: kept, but left out of the summary
+    failures: Json = field(default_factory=dict)  # {error, its first line: tasks that failed of it}
 
     @property
     def counted(self) -> bool:
         """Whether the summary includes it."""
-        return not (self.warmup or self.interrupted or self.lost_worker or self.baseline)
+        return not (self.warmup or self.interrupted or self.lost_worker or self.baseline or self.probe)
+
+    @property
+    def probe(self) -> str:
+        """What --probe-client changed in it, to see what that does to the rate; "" where nothing was."""
+        return str((self.client.get("probe") or {}).get("kind") or "")
 
     @property
     def baseline(self) -> bool:
@@ -244,6 +250,7 @@ def repetition_from_json(document: Json) -> Repetition:
         client=document["client"],
         server=document["server"],
         lost_worker=document.get("lost_worker", False),
+        failures=document.get("failures", {}),
     )
 
 

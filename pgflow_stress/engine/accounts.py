@@ -175,6 +175,7 @@ def client_cost(arena: Arena, workers: int, taken: Accounts) -> Json:
     return {
         "cpu_ns_per_task": cpu_ns / taken.tasks_completed if taken.tasks_completed else None,
         "utilization": cpu_ns / (process.seconds * NS_PER_SECOND * workers) if process.seconds else None,
+        **waits_by_worker(arena),
         "rss_peak_bytes": int(peaks.max()),
         "rss_peak_total_bytes": int(peaks.sum()),
         "statements": statements,
@@ -205,6 +206,31 @@ def client_cost(arena: Arena, workers: int, taken: Accounts) -> Json:
             for r in refusals(arena)
         ],
     }
+
+
+def waits_by_worker(arena: Arena) -> Json:
+    """What held the workers of a finished repetition up on our side, as shares of their own process phases.
+
+    server_waited_share: work was in hand and nothing in flight, so that the server waited for the client. Exact, from
+    the cycle's stamps: an answer taken to the next flush. run_queue_share: runnable and not run (schedstat), wherever
+    in the cycle; None where the kernel does not tell. Each over all workers, and in `by_worker` of each, in the order
+    of their regions, with cpu_share beside them: on a core.
+    """
+    words = arena.words[: starter_regions(arena.size).start]
+    ended = words[(words[:, Word.CPU_TO_NS] > 0) & (words[:, Word.PROCESS_TO_NS] > words[:, Word.PROCESS_FROM_NS])]
+    phase_ns = ended[:, Word.PROCESS_TO_NS] - ended[:, Word.PROCESS_FROM_NS]
+    columns = {
+        "cpu_share": ended[:, Word.CPU_TO_NS] - ended[:, Word.CPU_FROM_NS],
+        "server_waited_share": ended[:, Word.WAITED_FOR_NS],
+        "run_queue_share": ended[:, Word.RUN_QUEUE_NS],
+    }
+    if (columns["run_queue_share"] < 0).any():
+        del columns["run_queue_share"]
+    total_ns = int(phase_ns.sum())
+    waits = [name for name in columns if name != "cpu_share"]  # which is `utilization`, over all
+    shares: Json = {name: float(columns[name].sum() / total_ns) if total_ns else None for name in waits}
+    by_worker = {name: (of / phase_ns).tolist() for name, of in columns.items()}
+    return {"run_queue_share": None, **shares, "by_worker": by_worker}
 
 
 def _json(latency: Latency) -> Json:

@@ -7,7 +7,7 @@ offence; it returns none on good, half-done and failed runs alike, but for what 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,9 @@ from pgflow_stress.engine.copying import triples
 from pgflow_stress.scenario.flow import FlowShape
 
 MOST_IDS = 10_000  # of one check kept in a result
+MOST_ERRORS = 20  # of failed tasks, told apart
+MOST_ERROR_CHARACTERS = 200
+OTHER_ERRORS = "other errors"
 
 _STEPS = """
 select r.run_id::text from pgflow.runs r left join pgflow.step_states s using (run_id)
@@ -94,6 +97,12 @@ copy (select ('x' || right(replace(k.run_id::text, '-', ''), 15))::bit(60)::bigi
       from pgflow.step_tasks k join pgflow.steps p using (flow_slug, step_slug)
       where starts_with(k.flow_slug, {prefix}) and k.status = {status}) to stdout (format binary)
 """
+# An error's first line says what failed; what follows, and where, differs with each task.
+_FAILURES = """
+select left(split_part(coalesce(nullif(error_message, ''), 'no message'), E'\n', 1), {length}), count(*)
+from pgflow.step_tasks where starts_with(flow_slug, {prefix}) and status = 'failed'
+group by 1 order by 2 desc, 1
+"""
 _FOREIGN_RUNS = """
 select run_id::text from pgflow.runs where starts_with(flow_slug, {prefix}) and not starts_with(run_id::text, {ours})
 """
@@ -120,6 +129,7 @@ class Found:
     failed: int  # tasks that failed for good
     abandoned: int  # left over of runs that failed
     reached: bool = True  # whether the database could be asked
+    failures: dict[str, int] = field(default_factory=dict)  # error, its first line: tasks that failed for good of it
 
 
 def audit(connection: psycopg.Connection[Any], given: AuditInput) -> Found:
@@ -173,6 +183,7 @@ class _Auditor:
             int(np.count_nonzero(done[: given.expected_tasks] if given.whole else done)),
             failed,
             abandoned,
+            failures=self._failures() if failed else {},
         )
 
     def _foreign_runs(self) -> list[str]:
@@ -232,6 +243,14 @@ class _Auditor:
             stray += [f"{flow} {row}" for row in self._offences(_STRAYS, **parts)]
         yield _check("messages: one a task, archived when it is finished", wrong)
         yield _check("messages: none without a task", stray)
+
+    def _failures(self) -> dict[str, int]:
+        """The commonest errors, and how many tasks failed of others."""
+        query = sql.SQL(_FAILURES).format(prefix=self._prefix, length=sql.Literal(MOST_ERROR_CHARACTERS))
+        found = {str(error): int(count) for error, count in self._execute(query)}
+        kept = dict(list(found.items())[:MOST_ERRORS])
+        others = sum(found.values()) - sum(kept.values())
+        return {**kept, OTHER_ERRORS: others} if others else kept
 
     def _abandoned(self) -> int:
         query = sql.SQL(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import psycopg
 
 from pgflow_stress.core.arena import Arena, Word
 from pgflow_stress.core.exit_codes import ExitCode
+from pgflow_stress.core.probes import Probe
 from pgflow_stress.core.result import Audit, Incident, Json, Repetition, Tasks
-from pgflow_stress.core.units import NS_PER_SECOND
+from pgflow_stress.core.units import NS_PER_SECOND, NS_PER_US
 from pgflow_stress.engine import littles_law
 from pgflow_stress.engine.accounts import Accounts, client_cost, refusals, schedule_kept
 from pgflow_stress.engine.audit import AuditInput, Found, audit, skipped
+from pgflow_stress.engine.backlog_series import backlog_of
+from pgflow_stress.engine.breakdown import breakdown
 from pgflow_stress.engine.completion_series import completion_series
 from pgflow_stress.engine.control import Control, ServerReading
 from pgflow_stress.engine.crew import Crew
@@ -39,6 +42,7 @@ class Readings:
     after: ServerReading | None
     statements: list[Json] | None
     host: Json  # host_cpu.cpu_shares
+    plans: Json = field(default_factory=dict)  # of hot statements at both ends: as the result's `server` has them
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +140,21 @@ def conclude(
     found = examined.found
     client = client_cost(arena, subject.plan.options.workers, taken)
     if subject.plan.concurrent:
-        client["schedule"] = schedule_kept(arena, taken)
+        backlog = backlog_of(arena, subject.plan.shape.tasks_per_run)
+        client["schedule"] = {**schedule_kept(arena, taken), "backlog": backlog}
     residence_ns = int(arena.words[:, Word.RESIDENCE_NS].sum())
     client["littles_law"] = littles_law.check(watched.gauge, residence_ns, taken.phases["process"].seconds)
     drains = subject.plan.load_model == "backlog-drain"
     client["series"] = completion_series(arena, taken.phases["process"], watched.origin_ns, drains=drains)
+    client["breakdown"] = breakdown(arena, subject.plan.shape, subject.plan.options.seed)
     client["host"] = readings.host
+    if subject.plan.probe is not Probe.AS_IS:
+        options = subject.plan.options
+        client["probe"] = {
+            "kind": str(subject.plan.probe),
+            "workers": options.workers,
+            "client_delay_us": options.client_delay_ns / NS_PER_US,
+        }
     return Repetition(
         index=subject.index,
         warmup=subject.warmup,
@@ -157,6 +170,7 @@ def conclude(
         client=client,
         server=_server(readings, taken, whole=not crew.replaced),
         lost_worker=crew.replaced,
+        failures=found.failures,
     )
 
 
@@ -234,6 +248,7 @@ def _server(readings: Readings, taken: Accounts, *, whole: bool) -> Json:
         server |= work_per_task(before.work, after.work, taken.tasks_completed)
     if before is not None and after is not None:
         server |= _upkeep(before, after)
+    server |= readings.plans
     if readings.statements is not None:
         server["statements"] = readings.statements
     return server

@@ -134,6 +134,7 @@ class Driver:
             int(options.empty_poll.sleep_ms * NS_PER_MS),
             options.empty_poll.max_poll_seconds,
             options.empty_poll.poll_interval_ms,
+            options.client_delay_ns,
         )
 
     def create(self) -> int:

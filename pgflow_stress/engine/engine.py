@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 
 from pgflow_stress.core import ids
 from pgflow_stress.core.arena import Arena, ArenaSize
@@ -12,13 +13,13 @@ from pgflow_stress.core.progress import Watch
 from pgflow_stress.core.recording import Recording
 from pgflow_stress.core.result import Repetition
 from pgflow_stress.engine.interrupts import Interrupts
-from pgflow_stress.engine.measurement import Ending, Gathering, Measured, Measurement
+from pgflow_stress.engine.measurement import Ending, Gathering, Measured, Measurement, on_target
 from pgflow_stress.engine.nursery import Nursery
 from pgflow_stress.engine.pinning import pin
 from pgflow_stress.engine.process import title
 from pgflow_stress.engine.sizing import arena_size
 from pgflow_stress.scenario.plan import Plan
-from pgflow_stress.target.base import Target
+from pgflow_stress.target.base import Database, Target
 
 
 class Engine:
@@ -36,7 +37,8 @@ class Engine:
             UsageFault: the recording would not fit into memory.
         """
         title("coordinator")
-        sizes = [arena_size(plan) for plan in self._plans]
+        pasts = [plan.of_history() for plan in self._plans if plan.history]
+        sizes = [arena_size(plan) for plan in (*self._plans, *pasts)]
         self._arena = Arena(
             ArenaSize(
                 processes=max(size.processes for size in sizes),
@@ -77,18 +79,54 @@ class Engine:
         Args:
             more: asked once, after the plan's repetitions, how many come on top of them.
         """
-        gathering = Gathering(plan, str(target.isolation))
+        gathering = Gathering(plan, on_target(plan, target))
         index, many = 0, plan.repetitions
-        while index < many:
-            measured = self.measure_one(plan, target, record, watch, index)
-            gathering.add(measured)
-            if not measured.goes_on:
-                break
-            index += 1
-            if index == many and more is not None:
-                many, more = many + more(gathering.repetitions), None
-                gathering.extend(many - plan.options.warmup)
+        try:
+            with self.aged(plan, target, watch):
+                while index < many:
+                    varied = plan.at(index, gathering.client_ns_per_task)
+                    measured = self.measure_one(varied, target, record, watch, index)
+                    gathering.add(measured)
+                    if not measured.goes_on:
+                        break
+                    index += 1
+                    if index == many and more is not None:
+                        many, more = many + more(gathering.repetitions), None
+                        gathering.extend(many - plan.options.warmup)
+        except StressError as fault:
+            gathering.add(Measured(None, (Ending(fault.exit_code, f"{plan.scenario}: {fault}"),)))
         return gathering.measurement()
+
+    @contextlib.contextmanager
+    def aged(self, plan: Plan, target: Target, watch: Watch) -> Iterator[None]:
+        """For the length of the block the target's databases are as old as the plan asks, where it can age them.
+
+        Raises:
+            StressError: the history could not be made.
+        """
+        if not (plan.history and target.can_age):
+            yield
+            return
+        from pgflow_stress.engine.history import make_history  # noqa: PLC0415
+        from pgflow_stress.engine.repetition import Surroundings  # noqa: PLC0415
+
+        nonce = ids.new_nonce()
+        past = plan.of_history()
+        watch.note(f"aging the database of {plan.scenario} by {past.expected_tasks:,} finished tasks")
+
+        def fill(database: Database) -> None:
+            self._interrupts.check()
+            around = Surroundings(past, self._arena, self._nursery, self._interrupts, watch, _nothing, target.embedded)
+            make_history(around, plan, database, nonce)
+
+        with contextlib.ExitStack() as opened:
+            with self._interrupts.deferred():
+                opened.enter_context(target.aged(nonce, fill))
+            try:
+                yield
+            finally:
+                with self._interrupts.deferred():
+                    opened.close()
 
     def measure_one(
         self, plan: Plan, target: Target, record: Callable[[Recording], None], watch: Watch, index: int
@@ -118,3 +156,7 @@ class Engine:
             endings.append(Ending(ExitCode.INTERRUPTED, f"{plan.scenario}: interrupted after repetition {index}"))
         goes_on = done.goes_on and not interrupted
         return Measured(done.repetition, tuple(endings), done.vt_seconds, done.tasks_by_worker, goes_on)
+
+
+def _nothing(_recording: Recording) -> None:
+    """A history has no recording."""

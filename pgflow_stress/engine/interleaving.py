@@ -6,6 +6,7 @@ first of two leaves to the second falls on either side as often.
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pgflow_stress.core.errors import StressError
 from pgflow_stress.core.progress import Watch
 from pgflow_stress.core.recording import Recording
 from pgflow_stress.engine.engine import Engine
-from pgflow_stress.engine.measurement import Ending, Gathering, Measured, Measurement
+from pgflow_stress.engine.measurement import Ending, Gathering, Measured, Measurement, on_target
 from pgflow_stress.scenario.plan import Plan
 from pgflow_stress.target.base import Target
 
@@ -55,15 +56,18 @@ def interleave(engine: Engine, sides: Sequence[Side], watch: Watch) -> list[Meas
         sense, or a signal comes, both end there.
     """
     options = sides[0].plan.options
-    gatherings = [Gathering(side.plan, str(side.target.isolation)) for side in sides]
+    gatherings = [Gathering(side.plan, on_target(side.plan, side.target)) for side in sides]
     drawn = turns(options.warmup, options.repetitions, options.seed)
     try:
-        for index, which in ((index, which) for index, turn in enumerate(drawn) for which in turn):
-            side = sides[which]
-            measured = engine.measure_one(side.plan, side.target, side.record, watch, index)
-            gatherings[which].add(measured)
-            if not measured.goes_on:
-                break
+        with contextlib.ExitStack() as opened:
+            for side in sides:
+                opened.enter_context(engine.aged(side.plan, side.target, watch))
+            for index, which in ((index, which) for index, turn in enumerate(drawn) for which in turn):
+                side = sides[which]
+                measured = engine.measure_one(side.plan, side.target, side.record, watch, index)
+                gatherings[which].add(measured)
+                if not measured.goes_on:
+                    break
     except StressError as fault:  # a signal between two repetitions
         gatherings[0].add(Measured(None, (Ending(fault.exit_code, str(fault)),)))
     return [gathering.measurement() for gathering in gatherings]

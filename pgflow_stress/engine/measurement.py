@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass
 
 from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.core.result import Json, Repetition
 from pgflow_stress.scenario.plan import Plan
+from pgflow_stress.target.aging import AFTER_HISTORY
+from pgflow_stress.target.base import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +42,31 @@ class Measurement:
     tasks_by_worker: tuple[int, ...]
 
 
+def on_target(plan: Plan, target: Target) -> Json:
+    """How databases are kept apart, and what was in them before: tasks that finished, and what was done after them."""
+    on = {"isolation": str(target.isolation), "history": 0}
+    if not (plan.history and target.can_age):
+        return on
+    return {**on, "history": plan.of_history().expected_tasks, "after_history": AFTER_HISTORY}
+
+
 class Gathering:
     """Puts a measurement together as its repetitions come."""
 
-    def __init__(self, plan: Plan, isolation: str) -> None:
-        """Nothing measured yet."""
+    def __init__(self, plan: Plan, on: Json) -> None:
+        """Nothing measured yet; `on` as on_target says it."""
         self._plan = plan
         self._repetitions: list[Repetition] = []
         self._endings: list[Ending] = []
-        self._parameters: Json = {**plan.parameters(), "isolation": isolation}
+        self._parameters: Json = {**plan.parameters(), **on}
         self._by_worker = [0] * plan.options.workers
+
+    @property
+    def client_ns_per_task(self) -> float:
+        """CPU time of the workers a task so far, where nothing was changed to see what it does; 0.0 at first."""
+        costs = [r.client.get("cpu_ns_per_task") for r in self._repetitions if not r.probe]
+        known = [cost for cost in costs if cost]
+        return statistics.fmean(known) if known else 0.0
 
     def add(self, measured: Measured) -> None:
         """The next one."""
@@ -56,6 +74,8 @@ class Gathering:
         if measured.repetition is None:
             return
         self._repetitions.append(measured.repetition)
+        if measured.repetition.probe:  # another number of workers, another cost
+            return
         self._parameters["vt"] = measured.vt_seconds
         self._by_worker = [have + more for have, more in zip(self._by_worker, measured.tasks_by_worker, strict=True)]
 

@@ -37,7 +37,7 @@ def prime(order: WorkerOrder, connection: Any) -> int:
         completion_batch_size=min(PRIME_BATCH, order.options.completion_batch_size),
     )
     small = dataclasses.replace(order, slot=0, shape=shape, flows=1, runs=runs, options=options, starts=True)
-    nonce = _nonce_before(order.first_run_id)
+    nonce = nonce_before(order.first_run_id)
     books = new_books(shape, [prime_slug(order.slug_prefix, order.region)], runs, nonce, rows=1)
     small = dataclasses.replace(small, first_run_id=run_id(nonce, 0).bytes)
     driver = Driver(small, books.account, connection, books.header, steps_per_statement=PRIME_BATCH)
@@ -52,7 +52,7 @@ def prime(order: WorkerOrder, connection: Any) -> int:
     return int(words[Word.PROCESS_TO_NS] - words[Word.PROCESS_FROM_NS]) // completed
 
 
-def _nonce_before(first_run_id: bytes) -> int:
+def nonce_before(first_run_id: bytes) -> int:
     """A nonce whose run ids sort before the measured ones.
 
     After what is there an index grows by other page splits than before it: left to chance, every second repetition

@@ -25,6 +25,7 @@ from pgflow_stress.engine.measurement import Ending
 from pgflow_stress.engine.nursery import Nursery
 from pgflow_stress.engine.observation import Means, Observation
 from pgflow_stress.engine.orders import Role, State, WorkerOrder
+from pgflow_stress.engine.plans import Plans, PlanWatch, compared
 from pgflow_stress.engine.sizing import arena_size, starter_regions
 from pgflow_stress.engine.starting import Starters
 from pgflow_stress.engine.window import ABORT_SECONDS, Window, terminate
@@ -72,13 +73,23 @@ def run_repetition(around: Surroundings, database: Database, nonce: int, index: 
         control = Control(database.conninfo)
     except psycopg.Error as error:
         raise SetUpFault(f"cannot connect to database {database.name}: {error}".splitlines()[0]) from None
+    plan_watch = PlanWatch(database.conninfo, database.slug_prefix, ids.run_id(nonce, 0).bytes)
     try:
-        return _measure(around, database, control, nonce, index, warmup)
+        return _measure(around, database, control, plan_watch, nonce, index, warmup)
     finally:
+        plan_watch.close()
         control.close()
 
 
-def _measure(around: Surroundings, database: Database, control: Control, nonce: int, index: int, warmup: bool) -> Done:
+def _measure(
+    around: Surroundings,
+    database: Database,
+    control: Control,
+    plan_watch: PlanWatch,
+    nonce: int,
+    index: int,
+    warmup: bool,
+) -> Done:
     plan, arena = around.plan, around.arena
     around.watch.phase("prime", plan.scenario, index)
     size = arena_size(plan)
@@ -89,6 +100,7 @@ def _measure(around: Surroundings, database: Database, control: Control, nonce: 
     starters: Starters | None = None
     observation: Observation | None = None
     try:
+        plans = plan_watch.look()  # while the workers prime: it takes no time of its own
         if plan.concurrent:
             starters = Starters(arena, around.nursery, plan, _starter_orders(around, database, size, nonce))
         _wait_until_primed(around, crew, starters)
@@ -121,6 +133,8 @@ def _measure(around: Surroundings, database: Database, control: Control, nonce: 
     host = cpu_shares(cpu_before, read_cpu(cpus))
     readings = _read_after(control, crew, around.embedded, before, host)
     _end_children(arena, crew, control, starters, observation, at_once=watched.failure is not None)
+    if watched.stopped is None and watched.failure is None:
+        readings = replace(readings, plans=_plans(plan_watch, plans))
     taken = take_accounts(arena, watched.origin_ns)
     if taken.window_seconds <= 0:
         raise watched.failure or Interrupted("interrupted before anything was measured")
@@ -139,15 +153,16 @@ def _measure(around: Surroundings, database: Database, control: Control, nonce: 
             to_ns=taken.window_to_ns,
             histograms=taken.histograms,
             left_out=repetition.client["rows_left_out"],
-            rows=rows_of(
-                arena,
-                crew.titles | (starters.titles if starters else {}) | (observation.titles if observation else {}),
-            ),
+            rows=rows_of(arena, _titles(crew, starters, observation)),
         )
     )
     goes_on = watched.stopped is None and watched.failure is None
     by_slot = tuple(int(arena.words[regions, Word.TASKS_COMPLETED].sum()) for regions in crew.regions_by_slot())
     return Done(repetition, endings(subject, repetition, watched), vt_seconds, by_slot, goes_on)
+
+
+def _titles(crew: Crew, starters: Starters | None, observation: Observation | None) -> dict[int, str]:
+    return crew.titles | (starters.titles if starters else {}) | (observation.titles if observation else {})
 
 
 def _orders(around: Surroundings, database: Database, size: ArenaSize, nonce: int) -> list[WorkerOrder]:
@@ -225,6 +240,11 @@ def _read_after(control: Control, crew: Crew, local: bool, before: ServerReading
     except psycopg.Error:
         statements = None
     return Readings(before, after, statements, host)
+
+
+def _plans(plan_watch: PlanWatch, before: Plans) -> Json:
+    after = plan_watch.look()
+    return {"plans_not_seen": plan_watch.why} if plan_watch.why else {"plans": compared(before, after)}
 
 
 def _end_children(

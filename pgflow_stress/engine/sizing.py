@@ -12,7 +12,7 @@ OBSERVERS = 8  # the observer, and spare regions for its replacements
 
 def arena_size(plan: Plan) -> ArenaSize:
     """Room for a plan: its workers, and a spare region for each replacement that there may be; observers come last."""
-    workers = plan.options.workers + max(LEAST_SPARES, plan.options.workers) + plan.starters
+    workers = plan.most_workers + max(LEAST_SPARES, plan.most_workers) + plan.starters
     places = places_per_run(len(plan.shape.steps)) if plan.observed else 0
     return ArenaSize(
         processes=workers + (OBSERVERS if plan.observed else 0),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pgflow_stress.analysis import formats
 from pgflow_stress.core.result import Json, Result
-from pgflow_stress.report import event_words, words
+from pgflow_stress.report import client_words, event_words, words
 from pgflow_stress.report.document import placed, render_page
 from pgflow_stress.report.plots import Plot
 from pgflow_stress.report.sections import SECTIONS
@@ -60,7 +60,12 @@ def _overview(subject: Subject) -> Json:
     result = subject.result
     told = {
         "Limited by": [words.limited_by(result)],
-        "Accounted for": [words.accounted_for(result), *words.audit_words(result)],
+        "Client probe": client_words.probe_lines(result.outcome),
+        "Accounted for": [
+            words.accounted_for(result),
+            *client_words.failure_lines(result.outcome),
+            *words.audit_words(result),
+        ],
         "Events": event_words.event_lines(result),
         "Observer costs": event_words.cost_lines(result.outcome),
         "Thresholds": words.gates(result.outcome),

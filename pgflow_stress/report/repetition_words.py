@@ -16,6 +16,7 @@ def repetition_label(repetition: Repetition) -> str:
         "interrupted": repetition.interrupted,
         "lost a worker": repetition.lost_worker,
         "without the observer": repetition.baseline,
+        repetition.probe: bool(repetition.probe),
     }
     kind = next((word for word, marked in marks.items() if marked), "")
     return f"{repetition.index} {kind}".strip()

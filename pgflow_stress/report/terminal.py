@@ -12,7 +12,7 @@ from rich.text import Text
 from pgflow_stress.analysis import formats
 from pgflow_stress.analysis.schedule_rules import schedule_words
 from pgflow_stress.core.result import Result
-from pgflow_stress.report import event_words, words
+from pgflow_stress.report import breakdown, client_words, event_words, words
 from pgflow_stress.report.printable import printable
 
 _PERCENTILES = ("p50", "p95", "p99", "max")
@@ -74,9 +74,12 @@ def render_summary(result: Result, console: Console, where_written: Path | str |
     console.print()
     _rates(page, result)
     _latencies(page, result)
+    _breakdown(page, result)
     console.print()
     page.lines("limited by", [words.limited_by(result)])
-    lost = [words.accounted_for(result), *words.audit_words(result)]
+    if said := client_words.probe_lines(result.outcome):
+        page.lines("client probe", said)
+    lost = [words.accounted_for(result), *client_words.failure_lines(result.outcome), *words.audit_words(result)]
     page.lines("accounted for", lost, "" if _sound(result) else "red")
     if kept := schedule_words([one for one in result.repetitions if one.counted]):
         page.lines("schedule", [kept])
@@ -137,6 +140,13 @@ def _latencies(page: _Page, result: Result) -> None:
         rows.append([words.latency_title(phase, result.load_model), *cells, f"{samples:,}"])
     if rows:
         page.table([f"{'latency':<{_LEAD - 2}}", *_PERCENTILES, "samples"], rows, len(_PERCENTILES) + 1)
+
+
+def _breakdown(page: _Page, result: Result) -> None:
+    rows = [[line.title, *line.cells] for line in breakdown.lines(result)]
+    if rows:
+        page.table([f"{'where it went':<{_LEAD - 2}}", *breakdown.COLUMNS], rows, len(breakdown.COLUMNS))
+    page.lines("" if rows else "where it went", breakdown.notes(result))
 
 
 def _incidents(page: _Page, result: Result) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from pgflow_stress.analysis import formats
-from pgflow_stress.analysis.disturbance_rules import CORES_EXHAUSTED
+from pgflow_stress.analysis.client_rules import is_client_bound
+from pgflow_stress.analysis.limiting import CORES_EXHAUSTED
 from pgflow_stress.analysis.metrics import describe
 from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.core.result import Metric, Result, Tasks
@@ -125,7 +126,9 @@ def labels(result: Result) -> list[str]:
     """How far the numbers carry: each names a circumstance and what follows from it."""
     parameters = result.scenario["parameters"]
     said = []
-    if parameters.get("isolation") in ("clone", "fresh"):
+    if aged := parameters.get("history"):
+        said.append(f"aged database: {aged:,} finished tasks, then {parameters.get('after_history')}")
+    elif parameters.get("isolation") in ("clone", "fresh"):
         said.append("fresh database: expect less in production")
     if parameters.get("completion") == "batch":
         said.append("one statement for many completions: not what pgflow's own worker does")
@@ -144,7 +147,7 @@ def limited_by(result: Result) -> str:
     if server_cores is not None:
         busy.append(f"the server used {formats.significant(server_cores, 2)} cores")
     seen = f" ({', '.join(busy)})" if busy else ""
-    if share is not None and share >= _BUSY:
+    if is_client_bound(result.verdict.metrics):
         return f"the client{seen}"
     exhausted = any(note.startswith(CORES_EXHAUSTED) for note in result.verdict.notes)
     if exhausted or (server_cores is not None and cores and server_cores + (share or 0.0) * workers >= _BUSY * cores):
@@ -224,6 +227,9 @@ def endings(outcome: Mapping[str, Any]) -> list[str]:
 
 
 def gates(outcome: Mapping[str, Any]) -> list[str]:
-    """Thresholds and what became of them. Reads gates: [{text, held}]."""
+    """Thresholds and what became of them. Reads gates: [{text, held, note}]."""
     words = {True: "held", False: "did NOT hold", None: "undecided"}
-    return [f"{gate['text']}: {words[gate.get('held')]}" for gate in outcome.get("gates", ())]
+    return [
+        f"{gate['text']}: {words[gate.get('held')]}" + (f" ({gate['note']})" if gate.get("note") else "")
+        for gate in outcome.get("gates", ())
+    ]

@@ -105,6 +105,9 @@ class RunOptions:
     events: str = "none"  # the observer's transport
     observer_delay_ms: float = 0.0  # an event, for testing
     observer_cost: bool = False  # repetitions with and without the observer, interleaved
+    client_delay_ns: int = 0  # of CPU time a task, for testing and for --probe-client
+    probe_client: bool = False  # repetitions with one more worker, and with more client cost a task, interleaved
+    history: int | None = None  # finished tasks that a database is aged by; None: what the purpose asks for
     worker_model: str = "ceiling"
     pin: tuple[tuple[str, tuple[int, ...]], ...] = ()  # role -> CPUs; roles: coordinator, worker, postgres
     purpose: str = "compare"

@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pgflow_stress.core.errors import UsageFault
+from pgflow_stress.core.probes import MORE_CLIENT_COST, Probe
+from pgflow_stress.core.units import NS_PER_US
 from pgflow_stress.scenario.flow import FlowShape
-from pgflow_stress.scenario.options import RunOptions
+from pgflow_stress.scenario.options import Mode, RunOptions
+from pgflow_stress.scenario.probing import probe_at, repetitions_of_each
 from pgflow_stress.scenario.schedule import Stage, offsets_ns, scheduled_runs
 from pgflow_stress.scenario.shapes import SHAPES
 
@@ -18,6 +21,9 @@ MOST_STARTERS = 16
 _START_SECONDS = 0.02  # that one start_flow is taken to last, to have starters enough
 _CLOSED_RUNS_PER_SECOND = 500  # room for those of a closed load that only a duration bounds
 _MOST_CLOSED_RUNS = 1_000_000
+MOST_USUAL_HISTORY = 20_000  # tasks; without being asked for no more are made
+MOST_HISTORY = 10_000_000
+HISTORY_TIMEOUT_SECONDS = 24 * 3600.0
 MOST_FLOWS = 20_000  # each flow is a queue: two tables, their indexes and sequences
 
 
@@ -31,6 +37,7 @@ class Plan:
     runs: int  # dealt round the flows: run r is of flow r % flows
     load_model: str
     options: RunOptions
+    probe: Probe = Probe.AS_IS  # what --probe-client changed in it, of a repetition's plan
 
     @property
     def expected_tasks(self) -> int:
@@ -80,13 +87,50 @@ class Plan:
     @property
     def repetitions(self) -> int:
         """All of them: warm-up, counted, and with --observer-cost as many again that nobody observes."""
-        return self.options.warmup + self.options.repetitions * (2 if self.options.observer_cost else 1)
+        return self.options.warmup + self.options.repetitions * repetitions_of_each(self.options)
 
     def observes(self, index: int) -> bool:
         """Whether a repetition is observed: with --observer-cost in the order with, without, without, with."""
         if not self.observed or not self.options.observer_cost or index < self.options.warmup:
             return self.observed
         return (index - self.options.warmup) % 4 in (0, 3)
+
+    @property
+    def most_workers(self) -> int:
+        """Of any of its repetitions."""
+        more = self.options.probe_client and self.probe is not Probe.MORE_WORKERS
+        return self.options.workers + (1 if more else 0)
+
+    def at(self, index: int, client_ns_per_task: float) -> Plan:
+        """The plan of one repetition: as it is, or with what --probe-client changes in it.
+
+        Args:
+            client_ns_per_task: what a task costs the client as it is, of which a share is added.
+        """
+        probe, options = probe_at(self.options, index), self.options
+        if probe is Probe.MORE_WORKERS:
+            options = replace(options, workers=options.workers + 1)
+        elif probe is Probe.MORE_COST:
+            added_ns = max(1, round(MORE_CLIENT_COST * client_ns_per_task))
+            options = replace(options, client_delay_ns=options.client_delay_ns + added_ns)
+        return replace(self, options=options, probe=probe)
+
+    @property
+    def history(self) -> int:
+        """Finished tasks that its database is aged by, at least: asked for, else what the purpose asks for."""
+        if self.options.history is not None:
+            return self.options.history
+        return min(MOST_USUAL_HISTORY, 2 * self.expected_tasks) if self.options.purpose == "capacity" else 0
+
+    def of_history(self) -> Plan:
+        """The plan of what ages the database: a drained backlog of its own flows and runs, as fast as it goes."""
+        runs = max(1, math.ceil(self.history / self.shape.tasks_per_run))
+        options = replace(
+            self.options, purpose="compare", history=0, repetitions=1, warmup=0, in_flight=None, stages=(),
+            duration_seconds=None, starters=None, events="none", observer_cost=False, probe_client=False,
+            client_delay_ns=0, creation=Mode.BATCH, completion=Mode.BATCH, timeout_seconds=HISTORY_TIMEOUT_SECONDS,
+        )  # fmt: skip
+        return replace(self, runs=runs, flows=min(self.flows, runs), load_model="backlog-drain", options=options)
 
     def parameters(self) -> dict[str, Any]:
         """Every effective parameter, as the result names them."""
@@ -113,6 +157,9 @@ class Plan:
             "events": options.events,
             "observer_delay_ms": options.observer_delay_ms,
             "observer_cost": options.observer_cost,
+            "client_delay_us": options.client_delay_ns / NS_PER_US,
+            "probe_client": options.probe_client,
+            "history": self.history,
             "repetitions": options.repetitions,
             "precision": options.precision,
             "warmup": options.warmup,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -30,6 +31,7 @@ class TargetOptions:
     realtime_send: str = "supabase"
     purpose: str = "compare"
     events: str = "none"  # none, notify or wal: how realtime.messages will be observed
+    aged: bool = False  # whether a history was asked for
     days_ahead: int = 1  # for which realtime.messages gets partitions, after today
 
 
@@ -64,6 +66,7 @@ class Target(Protocol):
 
     isolation: Isolation
     embedded: bool
+    can_age: bool  # whether it makes databases, which can be made from an aged one
 
     def acquire(self, nonce: int) -> Database:
         """A database for one repetition; nothing of it is timed.
@@ -74,6 +77,14 @@ class Target(Protocol):
 
     def release(self, database: Database) -> CleanUp:
         """Remove what the repetition left, end its backends, and verify."""
+
+    def aged(self, nonce: int, fill: Callable[[Database], None], /) -> AbstractContextManager[None]:
+        """What `acquire` gives in the block is cloned from a database that `fill` has filled, and has left.
+
+        Raises:
+            SetUpFault: it could not be made, or what `fill` raises.
+            UsageFault: the target makes no databases.
+        """
 
     def fingerprint(self) -> Fingerprint:
         """What was measured on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from pgflow_stress.core.errors import SetUpFault, UsageFault
 from pgflow_stress.core.ids import flow_slug_prefix
 from pgflow_stress.core.libpq import LibpqChoice, choose
 from pgflow_stress.target import connect, fingerprint, observing, realtime
+from pgflow_stress.target.aging import aged_database
 from pgflow_stress.target.base import CleanUp, Database, Fingerprint, Isolation, Say, TargetOptions
 from pgflow_stress.target.databases import drop_database, drop_databases_of
 from pgflow_stress.target.install import Recipe, packaged_pgmq, write_extension_files
@@ -43,6 +44,7 @@ class EmbeddedTarget:
 
     embedded = True
     isolation = Isolation.CLONE
+    can_age = True
     libpq: LibpqChoice | None = None
 
     def __init__(self, instance: Instance, lease: Lease, recipe: Recipe, options: TargetOptions, say: Say) -> None:
@@ -51,6 +53,7 @@ class EmbeddedTarget:
         self._instance = instance
         self._options = options
         self._recipe = recipe
+        self._aged = ""  # a database to clone instead of the template
         drop_dead_databases(instance)  # with their slots, which could be all that there may be
         self._check_events()
         self._template, self._facts = ensure_template(self.conninfo("postgres"), WHAT, recipe, say, locale=_LOCALE)
@@ -69,7 +72,7 @@ class EmbeddedTarget:
         conninfo = self.conninfo(name)
         with connect.connected(self.conninfo("postgres"), WHAT) as maintenance:
             _checkpoint_if_old(maintenance)
-            clone(maintenance, self._template, name, f"STRATEGY {_STRATEGY}", WHAT)
+            clone(maintenance, self._aged or self._template, name, f"STRATEGY {_STRATEGY}", WHAT)
             with connect.connected(conninfo, WHAT) as connection:
                 connect.run_script(connection, realtime.partitions_sql(self._options.days_ahead))
         return Database(conninfo, name, Isolation.CLONE, flow_slug_prefix(nonce))
@@ -82,6 +85,20 @@ class EmbeddedTarget:
         """
         with connect.connected(self.conninfo("postgres"), WHAT) as maintenance:
             return CleanUp(tuple(drop_database(maintenance, database.name)))
+
+    @contextlib.contextmanager
+    def aged(self, nonce: int, fill: Callable[[Database], None]) -> Iterator[None]:
+        """What `acquire` gives in the block is cloned from a database that `fill` has filled.
+
+        Raises:
+            SetUpFault: it could not be made, or what `fill` raises.
+        """
+        with aged_database(self, nonce, fill) as name:
+            self._aged = name
+            try:
+                yield
+            finally:
+                self._aged = ""
 
     def fingerprint(self) -> Fingerprint:
         """What was measured on."""

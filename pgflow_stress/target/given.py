@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 _OLDEST_SERVER = 140000  # pgmq's and pgflow's SQL needs what came with it
 _DEFAULTS = TargetOptions()
+AGES_NOTHING = (
+    "--history needs --isolation clone or fresh: a given database is as old as it is, and finished tasks of ours would "
+    "stay in it"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,8 @@ def choose_isolation(options: TargetOptions, reached: Reached) -> Isolation:
     """
     isolation = options.isolation or Isolation.PREFIX
     if isolation is Isolation.PREFIX:
+        if options.aged:
+            raise UsageFault(AGES_NOTHING)
         require_pgflow(reached.found, reached.what)
         if options.realtime_send != _DEFAULTS.realtime_send:
             raise UsageFault("--realtime-send needs --isolation clone or fresh: a given database's own is not changed")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from pgflow_stress.core.errors import SetUpFault
+from pgflow_stress.core.errors import SetUpFault, UsageFault
 from pgflow_stress.core.ids import flow_slug_prefix
 from pgflow_stress.target import cleanup, connect, fingerprint, observing, realtime
+from pgflow_stress.target.aging import aged_database
 from pgflow_stress.target.base import CleanUp, Database, Fingerprint, Isolation, Say, TargetOptions
 from pgflow_stress.target.databases import drop_database, drop_databases_of
-from pgflow_stress.target.given import Reached
+from pgflow_stress.target.given import AGES_NOTHING, Reached
 from pgflow_stress.target.install import Recipe, packaged_pgmq, pgflow_facts
 from pgflow_stress.target.migrations import find_migrations
 from pgflow_stress.target.naming import (
@@ -38,6 +39,7 @@ class GivenTarget(ABC):
     """What the three have in common: one control connection, whose advisory locks say that their owner lives."""
 
     embedded = False
+    can_age: bool
     isolation: Isolation
 
     def __init__(self, reached: Reached, options: TargetOptions, say: Say) -> None:
@@ -55,6 +57,10 @@ class GivenTarget(ABC):
     @abstractmethod
     def release(self, database: Database) -> CleanUp:
         """Remove what the repetition left, and verify."""
+
+    @abstractmethod
+    def aged(self, nonce: int, fill: Callable[[Database], None], /) -> contextlib.AbstractContextManager[None]:
+        """Databases from an aged one, for the length of a block."""
 
     @abstractmethod
     def _lock(self, connection: Connection) -> None:
@@ -120,6 +126,9 @@ class GivenTarget(ABC):
 class _OwnDatabases(GivenTarget):
     """Databases of ours on the given server."""
 
+    can_age = True
+    _aged = ""  # a database to clone instead of what they are made from
+
     def __init__(self, reached: Reached, recipe: Recipe, options: TargetOptions, say: Say) -> None:
         """Name the lease."""
         super().__init__(reached, options, say)
@@ -158,6 +167,20 @@ class _OwnDatabases(GivenTarget):
         with self._control() as control:
             return CleanUp(tuple(drop_database(control, database.name)))
 
+    @contextlib.contextmanager
+    def aged(self, nonce: int, fill: Callable[[Database], None]) -> Iterator[None]:
+        """What `acquire` gives in the block is cloned from a database that `fill` has filled.
+
+        Raises:
+            SetUpFault: it could not be made, or what `fill` raises.
+        """
+        with aged_database(self, nonce, fill) as name:
+            self._aged = name
+            try:
+                yield
+            finally:
+                self._aged = ""
+
     def drop_unreleased(self) -> None:
         """Drop this lease's databases, and what was left meanwhile by others that were killed."""
         with self._control() as control:
@@ -169,6 +192,10 @@ class _OwnDatabases(GivenTarget):
 
     def _conninfo(self, name: str) -> str:
         return connect.compose_with(self._reached.conninfo, dbname=name)
+
+    def _clone(self, control: Connection, source: str, name: str) -> None:
+        strategy = _STRATEGY if self._reached.server_version_num >= _STRATEGY_SINCE else ""
+        clone(control, source, name, strategy, self._reached.what)
 
     @abstractmethod
     def _make(self, control: Connection, name: str) -> None: ...
@@ -189,8 +216,7 @@ class CloneTarget(_OwnDatabases):
         )
 
     def _make(self, control: Connection, name: str) -> None:
-        strategy = _STRATEGY if self._reached.server_version_num >= _STRATEGY_SINCE else ""
-        clone(control, self._template, name, strategy, self._reached.what)
+        self._clone(control, self._aged or self._template, name)
 
     def _pgflow_facts(self) -> dict[str, Any]:
         return dict(self._facts or {})
@@ -203,6 +229,9 @@ class FreshTarget(_OwnDatabases):
     _facts: dict[str, Any] | None = None
 
     def _make(self, control: Connection, name: str) -> None:
+        if self._aged:
+            self._clone(control, self._aged, name)
+            return
         connect.run_script(control, f'CREATE DATABASE "{name}" TEMPLATE template0')
         self._facts = fill_new_database(
             self._conninfo(name), f"the new database {name}", self._recipe, only_stand_ins=True
@@ -216,6 +245,7 @@ class PrefixTarget(GivenTarget):
     """Rows of ours in the given database, known by the flow slugs' prefix; nothing else in it is changed."""
 
     isolation = Isolation.PREFIX
+    can_age = False  # the given database is as old as it is
 
     def __init__(self, reached: Reached, options: TargetOptions, say: Say) -> None:
         """Nothing reserved yet."""
@@ -257,6 +287,10 @@ class PrefixTarget(GivenTarget):
             self._nonces.discard(nonce)
             control.execute("SELECT pg_advisory_unlock(%s, %s)", (PREFIX_LOCK, lock_key(nonce)))
         return CleanUp(tuple(left))
+
+    def aged(self, _nonce: int, _fill: Callable[[Database], None]) -> contextlib.AbstractContextManager[None]:
+        """Never: it is refused before anything is opened."""
+        raise UsageFault(AGES_NOTHING)
 
     def drop_unreleased(self) -> None:
         """Clean up the prefixes that were not released."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from pgflow_stress.core.result import Json
 from pgflow_stress.report.sections.audit import audit_view
+from pgflow_stress.report.sections.breakdown import breakdown_view
 from pgflow_stress.report.sections.budget import budget_view
 from pgflow_stress.report.sections.cost import cost_view
 from pgflow_stress.report.sections.environment import environment_view
@@ -41,7 +42,7 @@ SECTIONS: dict[str, Section] = {
     "latency": Section("Latency", latency_view),
     "heat": Section("Latency over time", heat_view),
     "throughput": Section("Throughput over time", throughput_view),
-    # here: the breakdown of a run's response time
+    "breakdown": Section("Where the time of a run went", breakdown_view),
     "events": Section("Events: should, stored, received", events_view),
     # here: resources, wait events and locks
     "cost": Section("Cost of a task", cost_view),

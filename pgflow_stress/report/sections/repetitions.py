@@ -16,8 +16,8 @@ from pgflow_stress.report.sections.latency import LEAVES
 from pgflow_stress.report.subject import Subject
 from pgflow_stress.report.tables import Table, pairs, table
 
-# What has a plot or a section of its own.
-_SHOWN_ELSEWHERE = {"series", "breakdown", "wait_events", "deltas", "deltas_per_task"}
+# What has a plot or a section of its own, or is too long for a table.
+_SHOWN_ELSEWHERE = {"series", "breakdown", "plans", "wait_events", "deltas", "deltas_per_task"}
 
 
 def repetitions_view(subject: Subject) -> Json:

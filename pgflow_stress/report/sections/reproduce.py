@@ -13,8 +13,8 @@ from pgflow_stress.report.subject import Subject
 from pgflow_stress.report.tables import pairs
 
 # Most parameters are options by the same name; steps, flows and runs are already scaled.
-_NOT_OPTIONS = ("scale", "pilot")
-_OTHER_NAMES = {"observer_delay_ms": "observer_delay", "limits": "limit"}
+_NOT_OPTIONS = ("scale", "pilot", "after_history")
+_OTHER_NAMES = {"observer_delay_ms": "observer_delay", "client_delay_us": "client_delay", "limits": "limit"}
 _DEFAULTS = {"limits": asdict(DEFAULT_LIMITS)}  # of those that are told only where they differ
 
 

@@ -148,3 +148,17 @@ def test_a_half_done_run_is_no_offence_where_it_was_cut_short(driven: Driven) ->
     cut_short = replace(driven.given, whole=False)
 
     assert audit(driven.connection, cut_short).audit.ok
+
+
+def test_failed_tasks_are_told_apart_by_the_first_line_of_their_error(driven: Driven) -> None:
+    for step, error in (("s0", "boom\nat line 3"), ("s1", "boom\nat line 4"), ("s2", "refused"), ("s3", "")):
+        driven.connection.execute(
+            "update pgflow.step_tasks set status = 'failed', completed_at = null, failed_at = now(), output = null, "
+            "error_message = %s where run_id = %s and step_slug = %s",
+            (error, run_id(driven.nonce, 0), step),
+        )
+
+    found = driven.audit()
+
+    assert found.failed == 4
+    assert found.failures == {"boom": 2, "no message": 1, "refused": 1}

@@ -40,6 +40,9 @@ def test_a_run_has_its_series_its_limits_and_a_server_that_was_left_alone(
     assert series["bin_seconds"] * len(series["completed"]) == pytest.approx(process["seconds"])
     assert series["first_idle_seconds"] is None or 0 < series["first_idle_seconds"] < process["seconds"]
     assert (server["checkpoints"], server["autovacuums"], server["autoanalyzes"]) == (0, {}, {})
+    plans = server["plans"]
+    assert any(name.startswith("pgflow.complete_task: ") for name in plans)
+    assert not [name for name, plan in plans.items() if plan["changed"]]
     assert set(repetition["client"]["host"]) == {"busy_share", "steal_share"}
     limits = document["scenario"]["parameters"]["limits"]
     assert (limits["min_phase_seconds"], limits["max_checkpoints"]) == (least_seconds, 0)
@@ -89,6 +92,20 @@ def test_upkeep_of_tables_inside_the_window_is_told_by_table(run: Run) -> None:
         assert len(told) == bool(server[f"{what}s"])
 
 
+def test_other_limits_and_a_history_are_in_the_result_and_decide(run: Run) -> None:
+    limits = ("--limit", "min_phase_seconds=0.01", "--limit", "min_cycles_per_worker=1")
+    code, document, said = run(*SMALL, *ONCE, *limits, "--history", 45)
+
+    (repetition,), parameters = document["repetitions"], document["scenario"]["parameters"]
+    assert code == 0, said
+    assert (parameters["history"], parameters["after_history"][:6]) == (50, "VACUUM")
+    assert "aged database: 50 finished tasks" in " ".join(said.split())
+    assert repetition["tasks"]["expected"] == repetition["tasks"]["completed"] == 600
+    assert repetition["audit"]["ok"]
+    assert document["scenario"]["parameters"]["limits"]["min_phase_seconds"] == 0.01
+    assert not [reason for reason in document["verdict"]["reasons"] if "too short" in reason or "cycles" in reason]
+
+
 def test_a_full_run_says_how_long_first_and_lasts_as_long_as_the_rules_ask(run: Run) -> None:
     code, document, said = run(
         *SMALL, *ONCE, "--full", "--limit", "min_phase_seconds=1.5", "--limit", "min_cycles_per_worker=20"
@@ -106,3 +123,42 @@ def test_a_full_run_says_how_long_first_and_lasts_as_long_as_the_rules_ask(run: 
     assert len(document["repetitions"]) == 1
     assert document["repetitions"][0]["tasks"]["expected"] == parameters["runs"] * 10
     assert document["repetitions"][0]["audit"]["ok"]
+
+
+def test_a_slow_client_and_a_changed_plan_are_told(target: Target, tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    environment = {k: v for k, v in os.environ.items() if k == "PGFLOW_STRESS_STATE" or not k.startswith("PGFLOW_")}
+    asked = ("concurrent-flows", "--flows", 2, "--runs", 40, "--steps", 5, "--client-delay", 3000)
+    arguments = [*map(str, (*asked, *ONCE)), "--json", str(path)]
+    with subprocess.Popen(
+        [*COMMAND, *arguments], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment
+    ) as running:
+        assert running.stderr is not None
+        said = ""
+        for line in running.stderr:
+            said += line
+            if line.startswith("phase process"):
+                _analyze(target)
+        assert running.wait(150) == 0, said
+
+    document = json.loads(path.read_text())
+    (repetition,) = document["repetitions"]
+    reasons = document["verdict"]["metrics"]["process.per_second"]["reasons"]
+    assert repetition["client"]["server_waited_share"] > 0.1
+    assert any(reason.startswith("client-bound: the server waited for the workers") for reason in reasons)
+    assert any(reason.startswith("plan changed inside the window: ") for reason in reasons)
+    assert repetition["audit"]["ok"]
+    assert repetition["tasks"]["expected"] == repetition["tasks"]["completed"] == 200
+    assert "limited by the client" in " ".join(said.split())
+
+
+def _analyze(target: Target) -> None:
+    """In the database that is being worked in: its statements are planned anew, on tables that are not empty."""
+    with psycopg.connect(target.conninfo("postgres"), autocommit=True) as server:  # type: ignore[attr-defined]
+        found = server.execute(
+            "select datname from pg_stat_activity where application_name = 'pgflow-stress: worker 0'"
+        ).fetchone()
+    assert found is not None
+    with psycopg.connect(target.conninfo(found[0]), autocommit=True) as database:  # type: ignore[attr-defined]
+        for table in ("runs", "step_states", "step_tasks", "steps", "deps"):
+            database.execute(f"analyze pgflow.{table}".encode())

@@ -7,7 +7,7 @@ import pytest
 from pgflow_stress.core.arena import Arena, ArenaSize, LedgerBit, RunWord, Word
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.core.operations import Operation
-from pgflow_stress.engine.accounts import take_accounts
+from pgflow_stress.engine.accounts import take_accounts, waits_by_worker
 
 ORIGIN_NS = 1_000_000_000
 
@@ -96,3 +96,25 @@ def test_a_cleared_arena_is_all_zero(arena: Arena) -> None:
 def test_an_arena_beyond_this_machines_memory_is_refused_before_it_is_made() -> None:
     with pytest.raises(UsageFault, match="MiB of memory"):
         Arena(ArenaSize(processes=2, flows=1, runs=10**12, tasks=10**12, rows=10))
+
+
+def test_what_held_the_workers_up_is_a_share_of_their_own_time(arena: Arena) -> None:
+    _worked(arena)
+    for process, (waited, queued) in enumerate([(20_000_000, 4_000_000), (0, 0)]):
+        words = arena.words[process]
+        words[Word.WAITED_FOR_NS], words[Word.RUN_QUEUE_NS] = waited, queued
+        words[Word.CPU_FROM_NS], words[Word.CPU_TO_NS] = 1, 1 + 10_000_000
+
+    found = waits_by_worker(arena)
+
+    assert (found["server_waited_share"], found["run_queue_share"]) == (0.25, 0.05)
+    assert found["by_worker"]["server_waited_share"] == [0.5, 0.0]
+    assert found["by_worker"]["cpu_share"] == [0.25, 0.25]
+
+
+def test_a_kernel_that_does_not_tell_leaves_no_share_of_the_run_queue(arena: Arena) -> None:
+    _worked(arena)
+    arena.words[:2, Word.CPU_TO_NS] = 5
+    arena.words[1, Word.RUN_QUEUE_NS] = -1
+
+    assert waits_by_worker(arena)["run_queue_share"] is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import types
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +28,9 @@ class FakeEngine:
         self.behave = behave
         self.asked: list[tuple[int, int]] = []  # workers, index
 
+    def aged(self, _plan: Plan, _target: Any, _watch: Any) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
     def measure_one(self, plan: Plan, _target: Any, _record: Any, _watch: Any, index: int) -> Measured:
         self.asked.append((plan.options.workers, index))
         return self.behave(plan, index)
@@ -37,7 +41,7 @@ def good(plan: Plan, index: int) -> Measured:
 
 
 def sides(repetitions: int = 3, warmup: int = 1) -> list[Side]:
-    target: Any = types.SimpleNamespace(isolation=Isolation.CLONE)
+    target: Any = types.SimpleNamespace(isolation=Isolation.CLONE, can_age=False)
     options = (RunOptions(workers=workers, repetitions=repetitions, warmup=warmup) for workers in (1, 2))
     return [Side(make_plan("single-flow", one), target, lambda _recording: None) for one in options]
 

@@ -10,6 +10,7 @@ import pytest
 
 from pgflow_stress.core.result import Result, to_json
 from pgflow_stress.report.result_file import dump
+from tests.fixtures.breakdowns import broken_down, broken_down_result
 from tests.fixtures.results import (
     build_baseline,
     build_observed,
@@ -43,6 +44,8 @@ RESULTS: dict[str, Callable[[], Result]] = {
     "events lost": lambda: build_observed_result(lossy()),
     "with a course": lambda: build_result([build_window(i, server={"checkpoints": None}) for i in (1, 2, 3)]),
     "observer cost": lambda: build_observed_result(build_observed(1), build_baseline(2), outcome=COST),
+    "broken down": broken_down_result,
+    "not broken down": lambda: broken_down_result(broken_down(1, runs=0, left_out={"retried": 3})),
     "one run": lambda: build_result([build_repetition(1, runs=1)], parameters={"runs": 1, "flows": 1}),
 }
 

@@ -1,0 +1,56 @@
+"""An aged database: filled once, by whoever knows how, and then what every repetition's database is cloned from."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, LiteralString, Protocol
+
+from pgflow_stress.core.errors import SetUpFault
+from pgflow_stress.target import connect
+from pgflow_stress.target.base import CleanUp, Database
+
+if TYPE_CHECKING:
+    from pgflow_stress.target.connect import Connection
+
+# What autovacuum leaves of tables that were filled. Those of a template are never analysed (docs/decisions/0001): the
+# planner would believe in empty ones, and these are not.
+AFTER_HISTORY = "VACUUM (ANALYZE) of the tables of pgflow, pgmq and realtime"
+
+_TABLES: LiteralString = """
+    SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname IN ('pgflow', 'pgmq', 'realtime') AND c.relkind = 'r' ORDER BY 1
+"""
+
+
+class Maker(Protocol):
+    """The part of a target that makes databases."""
+
+    def acquire(self, nonce: int) -> Database:
+        """Make one."""
+
+    def release(self, database: Database) -> CleanUp:
+        """Remove it."""
+
+
+@contextlib.contextmanager
+def aged_database(maker: Maker, nonce: int, fill: Callable[[Database], None]) -> Iterator[str]:
+    """A filled database for the length of the block, nobody connected to it: its name.
+
+    Raises:
+        SetUpFault: it could not be made, or what `fill` raises.
+    """
+    database = maker.acquire(nonce)
+    try:
+        fill(database)
+        with connect.connected(database.conninfo, "the aged database") as connection:
+            _look_after(connection)
+        yield database.name
+    finally:
+        with contextlib.suppress(SetUpFault):  # the server is gone: the next start cleans up
+            maker.release(database)
+
+
+def _look_after(connection: Connection) -> None:
+    for (table,) in connect.rows(connection, _TABLES):
+        connect.run_script(connection, f"VACUUM (ANALYZE) {table}")

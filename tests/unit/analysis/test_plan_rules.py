@@ -1,0 +1,48 @@
+"""Changed plans spoil a comparison, belong to a load for capacity, and are told where they could not be seen."""
+
+from __future__ import annotations
+
+from pgflow_stress.analysis.evidence import Limits
+from pgflow_stress.analysis.verdict import judge
+from pgflow_stress.core.result import Verdict
+from tests.fixtures.results import ENVIRONMENT, PARAMETERS
+from tests.fixtures.windows import build_window
+
+STAYED = {"before": "a", "after": "a", "changed": False}
+CHANGED = {"before": "a", "after": "b", "changed": True}
+
+
+def verdict_on(server: dict[str, object], purpose: str = "compare", limits: Limits | None = None) -> Verdict:
+    repetitions = (build_window(1), build_window(2, server=server), build_window(3))
+    return judge({**PARAMETERS, "purpose": purpose}, repetitions, ENVIRONMENT, limits or Limits())
+
+
+def test_a_changed_plan_is_named_the_hottest_first() -> None:
+    plans = {"pgflow.start_flow: insert": CHANGED, "pgflow.complete_task: update": CHANGED, "x: y": STAYED}
+
+    verdict = verdict_on({"plans": plans})
+
+    told = "plan changed inside the window: pgflow.complete_task: update and 1 more (repetition 2)"
+    assert verdict.reasons == (told,)
+    assert not verdict.metrics["process.per_second"].valid
+    assert verdict_on({"plans": plans}, limits=Limits(max_plan_changes=2)).valid
+    assert told in verdict_on({"plans": plans}, purpose="capacity").notes
+
+
+def test_plans_that_stayed_are_not_told_and_unseen_ones_are_noted() -> None:
+    assert verdict_on({"plans": {"x: y": STAYED}}).valid
+    unseen = verdict_on({"plans_not_seen": "permission denied"})
+    assert unseen.valid
+    assert "plans of hot statements were not looked at: permission denied" in unseen.notes
+
+
+def test_capacity_says_how_many_checkpoints_it_had() -> None:
+    def notes(checkpoints: int, purpose: str) -> list[str]:
+        windows = [build_window(i, server={"checkpoints": checkpoints}) for i in (1, 2, 3)]
+        found = judge({**PARAMETERS, "purpose": purpose}, windows, ENVIRONMENT)
+        return [note for note in found.notes if "in window" in note]
+
+    assert notes(0, "capacity") == ["no checkpoint in window: capacity takes 2"]
+    assert notes(1, "capacity") == ["1 checkpoint in window: capacity takes 2"]
+    assert notes(2, "capacity") == []
+    assert notes(0, "compare") == []

@@ -1,0 +1,33 @@
+"""Plans as auto_explain tells them: named by function and first words, hashed by what they do."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pgflow_stress.engine.plans import compared, plans_of
+
+CONTEXT = 'SQL statement "x"\nPL/pgSQL function pgflow.complete_task(uuid,text,integer,jsonb) line 3 at SQL statement'
+
+
+def told(plan: dict[str, Any], query: str = "select  1 from ps1_plans") -> tuple[str, str]:
+    return f"duration: 0.1 ms  plan:\n{json.dumps({'Query Text': query, 'Plan': plan})}", CONTEXT
+
+
+def scan(node: str, cost: float = 1.0) -> dict[str, Any]:
+    return {"Node Type": "Limit", "Plans": [{"Node Type": node, "Relation Name": "runs", "Total Cost": cost}]}
+
+
+def test_a_plan_is_what_it_does_and_not_what_it_costs() -> None:
+    seq, cheap, index = (
+        plans_of([told(one)], "ps1_plans") for one in (scan("Seq Scan"), scan("Seq Scan", 9.0), scan("Index Scan"))
+    )
+
+    assert list(seq) == ["pgflow.complete_task: select 1 from QUEUE"]
+    assert not compared(seq, cheap)["pgflow.complete_task: select 1 from QUEUE"]["changed"]
+    assert compared(seq, index)["pgflow.complete_task: select 1 from QUEUE"]["changed"]
+
+
+def test_other_notices_say_nothing_and_what_ran_at_one_end_only_is_not_compared() -> None:
+    assert plans_of([("extension exists, skipping", "")], "f") == {}
+    assert compared({"a: b": "1"}, {"c: d": "2"}) == {}
