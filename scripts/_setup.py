@@ -19,6 +19,7 @@ from pathlib import Path
 from _system import (
     SetUpError,
     clean_environment,
+    ensure_browser,
     ensure_certificates,
     ensure_packages,
     make_environment,
@@ -92,6 +93,8 @@ def _set_up(profile: str, fingerprint: str) -> None:
     usable = _is_usable()
     ensure_packages(LOG, environment=not usable)
     ensure_certificates(LOG)
+    if profile == "test":
+        ensure_browser(LOG)
     if not usable:
         _make_environment()
     NOTES.mkdir(exist_ok=True)

@@ -16,6 +16,8 @@ from libpq_build import compiler
 
 _APT_PATIENCE = "DPkg::Lock::Timeout=300"  # seconds that another apt may take
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")  # any of them will do
+
 
 class SetUpError(Exception):
     """One line for the user: what is missing and what to type. Ends with exit code 3."""
@@ -54,6 +56,16 @@ def ensure_certificates(log: Path) -> None:
         return
     try:
         _install(["ca-certificates"], log)
+    except SetUpError as fault:
+        say(str(fault))
+
+
+def ensure_browser(log: Path) -> None:
+    """Chromium, for the tests that look at pages. Absence is no fault yet: they say what to type."""
+    if any(shutil.which(name) for name in BROWSERS):
+        return
+    try:
+        _install(["chromium"], log)
     except SetUpError as fault:
         say(str(fault))
 

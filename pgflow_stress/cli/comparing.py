@@ -6,16 +6,20 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pgflow_stress.analysis.comparison import Comparison, Question
 from pgflow_stress.analysis.regression import parse, require_metric
 from pgflow_stress.cli.assemble import outcome, tool
 from pgflow_stress.cli.output import STANDARD_OUTPUT, check_json, write_json
-from pgflow_stress.cli.streams import complain, write_data
+from pgflow_stress.cli.streams import complain, say, write_data
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.core.exit_codes import ExitCode, worst
 from pgflow_stress.core.result import Result
 from pgflow_stress.engine.measurement import Ending
+
+if TYPE_CHECKING:  # it brings numpy, which --help is not to wait for
+    from pgflow_stress.report.saved import Saved
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class Asked:
     strict: bool
     json: str | None
     markdown: bool
+    page: str | None = None  # where the comparison goes as a page
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +48,14 @@ class CompareRequest:
 class _Pair:
     """Two results and where they are from."""
 
-    base: Result
-    candidate: Result
+    base: Saved
+    candidate: Saved
     labels: tuple[str, str]
+
+    @property
+    def results(self) -> tuple[Result, Result]:
+        """Both."""
+        return self.base.result, self.candidate.result
 
 
 def execute(request: CompareRequest) -> ExitCode:
@@ -55,14 +65,19 @@ def execute(request: CompareRequest) -> ExitCode:
         raise UsageFault("--format md and --json - would share standard output: give --json PATH")
     if asked.json:
         check_json(asked.json)
+    if asked.page:
+        check_page(asked.page)
     found = _read(request)
     question = _question(asked, found)
-    comparisons = [compare_pair(pair.base, pair.candidate, question, pair.labels) for pair in found]
+    comparisons = [compare_pair(*pair.results, question, pair.labels) for pair in found]
     endings = [ending for one in comparisons for ending in endings_of(one, asked.strict)]
     if asked.json:
         from pgflow_stress.report.comparison import comparison_json  # noqa: PLC0415  --help is to be quick
 
         write_json(comparison_json(comparisons, tool(), outcome(endings)), asked.json)
+    if asked.page:
+        write_page(asked.page, [(one, pair.base, pair.candidate) for one, pair in zip(comparisons, found, strict=True)])
+        say(f"written: {asked.page}")
     show(comparisons, asked.markdown)
     for ending in endings:
         complain(ending.reason)
@@ -82,9 +97,35 @@ def _read(request: CompareRequest) -> list[_Pair]:
 
 
 def _question(asked: Asked, found: Sequence[_Pair]) -> Question:
-    measured = {name for pair in found for result in (pair.base, pair.candidate) for name in result.summary}
+    measured = {name for pair in found for result in pair.results for name in result.summary}
     require_metric("--primary", asked.primary, measured)
     return Question(asked.primary, asked.within, tuple(parse(text, measured) for text in asked.fail_on))
+
+
+def check_page(where: str) -> None:
+    """Check, before anything is compared, that a page can be put there.
+
+    Raises:
+        UsageFault: it cannot.
+    """
+    from pgflow_stress.report.result_file import require_writable  # noqa: PLC0415
+
+    require_writable(Path(where))
+
+
+def write_page(where: str, found: Sequence[tuple[Comparison, Saved, Saved]]) -> None:
+    """The comparisons as one page, with the distributions of both sides where their histograms are.
+
+    Raises:
+        UsageFault: histograms cannot be read.
+        RunFailed: the page could not be written.
+    """
+    from pgflow_stress.report.comparison_page import Compared, render_comparison  # noqa: PLC0415
+    from pgflow_stress.report.result_file import write_atomically  # noqa: PLC0415
+    from pgflow_stress.report.subject import Subject  # noqa: PLC0415
+
+    compared = [Compared(one, *(Subject(side.result, side.histograms()) for side in sides)) for one, *sides in found]
+    write_atomically(Path(where), render_comparison(compared))
 
 
 def compare_pair(base: Result, candidate: Result, question: Question, labels: tuple[str, str]) -> Comparison:

@@ -13,8 +13,8 @@ from pgflow_stress.analysis.comparison import Comparison, Question
 from pgflow_stress.analysis.regression import parse, require_metric
 from pgflow_stress.cli.assemble import outcome, tool
 from pgflow_stress.cli.auto import AutoPairs
-from pgflow_stress.cli.comparing import Asked, compare_pair, endings_of, show
-from pgflow_stress.cli.output import COMPARISON_FILE, STANDARD_OUTPUT, ComparisonDestination
+from pgflow_stress.cli.comparing import Asked, compare_pair, endings_of, show, write_page
+from pgflow_stress.cli.output import COMPARISON_FILE, COMPARISON_PAGE, STANDARD_OUTPUT, ComparisonDestination
 from pgflow_stress.cli.progress import QuietWatch, make_watch
 from pgflow_stress.cli.running import Session, keep_nothing, surroundings
 from pgflow_stress.cli.streams import complain, say
@@ -154,4 +154,9 @@ class _Interleaved(Session):
         if self._pairs is not None:
             ended["precision"] = self._pairs.reached(found)
         self._written.conclude(comparison_json([found], self._about, ended))
+        if self._written.path is not None:
+            from pgflow_stress.report.saved import load  # noqa: PLC0415
+
+            saved, other = load([self._written.path])
+            write_page(str(self._written.path / COMPARISON_PAGE), [(found, saved, other)])
         return found

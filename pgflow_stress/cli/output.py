@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # report.directory brings numpy, which the other commands' --
 STANDARD_OUTPUT = "-"
 RESULTS_FOLDER = "pgflow-stress-results"
 COMPARISON_FILE = "comparison.json"
+COMPARISON_PAGE = "comparison.html"
 SEARCH_FILE = "find-max.json"
 _MOST_NAMES = 3  # in the name of a folder
 

@@ -8,6 +8,7 @@ from typing import TextIO
 
 from pgflow_stress.cli.redact import redact
 from pgflow_stress.core.errors import RunFailed, UsageFault
+from pgflow_stress.report.printable import printable
 
 PROGRAM = "pgflow-stress"
 
@@ -21,7 +22,7 @@ def say(line: str) -> None:
     if sys.stderr is None:
         return
     try:
-        sys.stderr.write(line + "\n")
+        sys.stderr.write(printable(line) + "\n")
         sys.stderr.flush()
     except OSError:
         _give_up(sys.stderr)

@@ -11,6 +11,7 @@ from pgflow_stress.analysis.comparison import Comparison, Gate, MetricComparison
 from pgflow_stress.analysis.fingerprints import Noise
 from pgflow_stress.analysis.metrics import describe
 from pgflow_stress.core.result import Json
+from pgflow_stress.report.printable import printable
 
 SCHEMA = "pgflow-stress/comparison/1"
 _GATE_WORDS = {True: "FIRED", False: "did not fire", None: "undecided"}
@@ -123,7 +124,7 @@ def conclusion(one: Comparison) -> list[str]:
     lines = [f"{metric.name}: {verdict_words(metric, one.question.within)}{_because(metric)}"]
     if metric.ratio is not None:
         against = f" against ±{100 * metric.noise.share:.3g} %" if metric.noise else ""
-        lines.append(f"{change(metric)}, p {_p(metric.p)}{against}")
+        lines.append(f"{change(metric)}, p {probability(metric.p)}{against}")
     if metric.verdict is Verdict.NO_DIFFERENCE:
         lines.append(f"the smallest difference that these data could have shown: {detectable(metric)}")
     if metric.marks:
@@ -142,7 +143,8 @@ def detectable(metric: MetricComparison) -> str:
     return formats.ABSENT if metric.detectable is None else f"{formats.significant(100 * metric.detectable, 2)} %"
 
 
-def _p(p: float | None) -> str:
+def probability(p: float | None) -> str:
+    """A p-value as it is read."""
     if p is None:
         return formats.ABSENT
     return "< 0.0001" if p < 0.0001 else f"{p:.2g}"
@@ -219,11 +221,11 @@ def _row(metric: MetricComparison, within: float) -> Sequence[str]:
         info.format(metric.base),
         info.format(metric.candidate),
         change(metric),
-        _p(metric.p_holm),
+        probability(metric.p_holm),
         detectable(metric),
     )
 
 
 def _cell(text: object) -> str:
     """Nothing in it may end a table's cell, or begin HTML."""
-    return str(text).replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    return printable(str(text)).replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

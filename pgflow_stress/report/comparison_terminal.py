@@ -12,6 +12,7 @@ from rich.text import Text
 from pgflow_stress.analysis.comparison import Comparison, Verdict
 from pgflow_stress.analysis.metrics import describe
 from pgflow_stress.report import comparison as words
+from pgflow_stress.report.printable import printable
 
 _STYLES = {
     Verdict.BETTER: "green",
@@ -81,6 +82,7 @@ class _Page:
 
     def text(self, text: str) -> str:
         """In ASCII where the stream's encoding has no more."""
+        text = printable(text)
         return text.translate(_ASCII).encode("ascii", "replace").decode() if self.plain else text
 
     def lines(self, lead: str, lines: Sequence[str], style: str = "") -> None:

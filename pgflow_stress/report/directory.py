@@ -80,8 +80,11 @@ class ResultDirectory:
         except OSError as error:
             raise RunFailed(f"{folder / LOG_FILE} could not be written: {error.strerror or error}") from None
         from pgflow_stress.report.html import render_html  # noqa: PLC0415  jinja2, likewise
+        from pgflow_stress.report.subject import Subject, ends_ns  # noqa: PLC0415
+        from pgflow_stress.report.timings import read_grids  # noqa: PLC0415
 
-        write_atomically(self.path / REPORT_FILE, render_html([(result, merged)]))
+        grids = read_grids(sorted((self.path / TIMINGS).glob("*.parquet")), ends_ns(result))
+        write_atomically(self.path / REPORT_FILE, render_html([Subject(result, merged, grids)]))
 
     def discard_if_empty(self) -> None:
         """Remove the directories that were made, where nothing was measured."""

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
+from pgflow_stress.report.printable import printable
+
 _ASCII = str.maketrans({"±": "+/-", "…": "...", "–": "-", "·": ";", "µ": "u", "²": "^2"})
 _LEAST_ROOM = 20  # columns beside the left one
 
@@ -23,6 +25,7 @@ class Page:
 
     def text(self, text: str) -> str:
         """What the stream can show of it."""
+        text = printable(text)
         return text.translate(_ASCII).encode("ascii", "replace").decode() if self.plain else text
 
     def lines(self, word: str, lines: Sequence[str], style: str = "") -> None:

@@ -10,7 +10,7 @@ from pgflow_stress.core.result import Result
 from pgflow_stress.report.saved import Saved
 
 
-def pairs(base: Sequence[Saved], candidate: Sequence[Saved], called: tuple[str, str]) -> list[tuple[Result, Result]]:
+def pairs(base: Sequence[Saved], candidate: Sequence[Saved], called: tuple[str, str]) -> list[tuple[Saved, Saved]]:
     """The results of two places, each with its other.
 
     One against one are a pair, whatever they are. Of several, those of one scenario are; where a scenario is there
@@ -26,16 +26,16 @@ def pairs(base: Sequence[Saved], candidate: Sequence[Saved], called: tuple[str, 
         for one in saved:
             _require_shape(one.result, name)
     if len(base) == len(candidate) == 1:
-        return [(base[0].result, candidate[0].result)]
+        return [(base[0], candidate[0])]
     counts = [Counter(one.name for one in saved) for saved in (base, candidate)]
     for name in counts[0] | counts[1]:
         if counts[0][name] != counts[1][name]:
             found = f"{counts[0][name]} in {called[0]}, {counts[1][name]} in {called[1]}"
             raise UsageFault(f"results of scenario {name} have no other to be compared with: {found}")
-    waiting: dict[str, list[Result]] = {}
+    waiting: dict[str, list[Saved]] = {}
     for one in candidate:
-        waiting.setdefault(one.name, []).append(one.result)
-    return [(one.result, waiting[one.name].pop(0)) for one in base]
+        waiting.setdefault(one.name, []).append(one)
+    return [(one, waiting[one.name].pop(0)) for one in base]
 
 
 def _require_shape(result: Result, called: str) -> None:

@@ -13,6 +13,7 @@ from pgflow_stress.analysis import formats
 from pgflow_stress.analysis.schedule_rules import schedule_words
 from pgflow_stress.core.result import Result
 from pgflow_stress.report import breakdown, client_words, event_words, words
+from pgflow_stress.report.printable import printable
 
 _PERCENTILES = ("p50", "p95", "p99", "max")
 _STYLES = {"valid": "bold green", "quick look": "bold yellow", "not valid": "bold red"}
@@ -31,6 +32,7 @@ class _Page:
         self.plain = not console.encoding.lower().startswith("utf")
 
     def text(self, text: str) -> str:
+        text = printable(text)
         if not self.plain:
             return text
         return text.translate(_ASCII).encode("ascii", "replace").decode()
@@ -66,7 +68,7 @@ def render_summary(result: Result, console: Console, where_written: Path | str |
     """
     page = _Page(console)
     console.print()
-    console.print(Text(str(result.scenario["name"]), style="bold"))
+    console.print(Text(page.text(str(result.scenario["name"])), style="bold"))
     page.lines("", [words.setting(result)])
     _verdict(page, result)
     console.print()
@@ -97,7 +99,8 @@ def render_summary(result: Result, console: Console, where_written: Path | str |
         page.lines("ended", words.endings(result.outcome), "red" if result.outcome.get("exit_code") else "")
     if where_written is not None:
         # Not in the grid: a path that was folded cannot be clicked or copied.
-        console.print(Text(f"{'result':<{_LEAD}}", style="bold").append(str(where_written), "not bold"), soft_wrap=True)
+        where = printable(str(where_written))
+        console.print(Text(f"{'result':<{_LEAD}}", style="bold").append(where, "not bold"), soft_wrap=True)
 
 
 def _verdict(page: _Page, result: Result) -> None:

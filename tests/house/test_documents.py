@@ -28,6 +28,8 @@ def test_every_path_that_a_document_names_exists(document: str) -> None:
         ("pgflow_stress.scenario.presets", "PRESETS"),
         ("pgflow_stress.cli.commands", "COMMANDS"),
         ("pgflow_stress.report.exports", "EXPORTS"),
+        ("pgflow_stress.report.sections", "SECTIONS"),
+        ("pgflow_stress.report.plots.marks", "MARKS"),
         ("pgflow_stress.analysis.metrics", "METRICS"),
         ("pgflow_stress.analysis.verdict", "RULES"),
     ],

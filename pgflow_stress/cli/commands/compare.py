@@ -59,6 +59,8 @@ def compare(ctx: click.Context, /, **_values: object) -> None:
     repetitions a side. Between results of different sessions better and worse are said only beyond the noise between
     sessions. Several scenarios are compared one by one.
 
+    With --output PAGE.html the comparison goes into a page of its own: verdict, intervals, distributions overlaid.
+
     With --interleave both sides of one SCENARIO are measured now: in pairs, in random order, each repetition on a
     database of its own. Options that are not varied are those of `run`, and hold for both.
     """
@@ -72,6 +74,7 @@ def compare(ctx: click.Context, /, **_values: object) -> None:
         values["strict"],
         values["json"],
         values["format_"] == "md",
+        None if values["interleave"] else values["output"],
     )
     if values["interleave"]:
         from pgflow_stress.cli.interleaving import execute as measure  # noqa: PLC0415
@@ -89,7 +92,7 @@ def _refuse_measuring(ctx: click.Context) -> None:
     if ctx.params["vary"]:
         raise UsageFault("--vary is for compare --interleave, which measures both sides now")
     for option in (*_OF_RUN, next(one for one in compare.params if one.name == "repetitions")):
-        if option.name and typed(ctx, option.name):
+        if option.name and option.name != "output" and typed(ctx, option.name):
             raise UsageFault(f"{max(option.opts, key=len)} is for compare --interleave: results are read as they are")
 
 

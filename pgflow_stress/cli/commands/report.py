@@ -4,55 +4,116 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from pgflow_stress.cli.later import NOT_YET
-from pgflow_stress.cli.streams import say, write_data
+from pgflow_stress.cli.streams import complain, say, write_data
 from pgflow_stress.core.errors import UsageFault
-from pgflow_stress.report.exports import EXPORTS, LATER_FORMATS
+from pgflow_stress.report.exports import DEFAULT_METRIC, EXPORTS, Export
 from pgflow_stress.report.layout import REPORT_FILE
 
+if TYPE_CHECKING:  # it brings numpy
+    from pgflow_stress.report.saved import Saved
+
 _FORMATS = "; ".join(f"{name}: {export.job}" for name, export in EXPORTS.items())
+_INDEX_PAGE = "index.html"
 
 
 @click.command()
-@click.argument("result", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("result", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
-    "--format",
-    "format_",
-    type=click.Choice([*EXPORTS, *LATER_FORMATS]),
-    default="html",
-    show_default=True,
-    help=f"{_FORMATS}; {', '.join(LATER_FORMATS)}: not available yet.",
+    "--format", "format_", type=click.Choice([*EXPORTS]), default="html", show_default=True, help=f"{_FORMATS}."
+)
+@click.option(
+    "--metric",
+    metavar="NAME",
+    help="Whose latencies one hgrm or parquet file holds: a phase, one of its metrics, or an operation; of csv, which "
+    f"metrics.  [default: {DEFAULT_METRIC}; of csv, all]",
+)
+@click.option(
+    "--index",
+    "index",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help=f"Instead of a report one page of all results below DIR: list, filter, compare two, trends. Goes to "
+    f"DIR/{_INDEX_PAGE} unless --output says otherwise.",
 )
 @click.option(
     "--output",
     "-o",
-    metavar="PATH|-",
-    help=f"Where to; - is standard output. Default: {REPORT_FILE} beside the first RESULT for html, - for other text.",
+    metavar="PATH|DIR/|-",
+    help=f"Where to; - is standard output. A directory (DIR/) gets all that hgrm, csv and parquet have. "
+    f"Default: {REPORT_FILE} beside the first RESULT for html, - for other text.",
 )
-def report(result: tuple[Path, ...], format_: str, output: str | None) -> None:
-    """Make files out of each RESULT: a directory, its result.json, an index.json, what --json wrote."""
-    if format_ in LATER_FORMATS:
-        raise UsageFault(f"--format {format_} {NOT_YET}")
-    from pgflow_stress.report.result_file import require_writable, write_atomically  # noqa: PLC0415  --help is quick
+def report(result: tuple[Path, ...], format_: str, metric: str | None, index: Path | None, output: str | None) -> None:
+    """Make files out of each RESULT: a directory, its result.json, an index.json, what --json wrote.
+
+    Several results become one page, or one document.
+    """
+    if index is not None:
+        if result or metric or format_ != "html":
+            raise UsageFault("--index makes a page of a directory: it takes no RESULT, --format or --metric")
+        _index(index, output)
+        return
+    if not result:
+        raise UsageFault("report takes a RESULT, or --index DIR")
+    _export(result, EXPORTS[format_], format_, metric, output)
+
+
+def _export(result: tuple[Path, ...], export: Export, name: str, metric: str | None, output: str | None) -> None:
+    from pgflow_stress.report.malformed import told_if_malformed  # noqa: PLC0415  --help is quick
     from pgflow_stress.report.saved import load  # noqa: PLC0415
 
-    export, saved = EXPORTS[format_], load(result)
+    if metric is not None and not export.metric:
+        raise UsageFault(f"--metric is not for --format {name}: it holds all metrics")
+    saved = load(result)
     if output is None:
-        output = str(saved[0].folder / REPORT_FILE) if format_ == "html" else "-"
+        output = str(saved[0].folder / REPORT_FILE) if name == "html" else "-"
     if output == "-" and export.shape != "text":
-        raise UsageFault(f"--format {format_} makes a {export.shape}: give --output PATH")
-    module = import_module(export.module)
-    if output == "-":
-        write_data(module.render(saved))
+        raise UsageFault(f"--format {name} makes a {export.shape}: give --output PATH")
+    with told_if_malformed(saved):
+        _write(saved, export, metric, output)
+
+
+def _write(saved: list[Saved], export: Export, metric: str | None, output: str) -> None:
+    from pgflow_stress.report.result_file import require_writable, write_atomically  # noqa: PLC0415
+
+    module, path = import_module(export.module), Path(output)
+    if export.folder and output != "-" and _is_folder(output):
+        if metric is not None:
+            raise UsageFault("--metric is for one file, and a directory gets all: give --output FILE")
+        module.write_all(saved, path)
+        say(f"written: {path}")
         return
-    path = Path(output)
-    if export.shape != "folder":
-        require_writable(path)
+    chosen = (metric,) if export.metric else ()
+    if output == "-":
+        write_data(module.render(saved, *chosen))
+        return
+    require_writable(path)
     if export.shape == "text":
-        write_atomically(path, module.render(saved))
+        write_atomically(path, module.render(saved, *chosen))
     else:
-        module.write(saved, path)
+        module.write(saved, path, *chosen)
     say(f"written: {path}")
+
+
+def _is_folder(output: str) -> bool:
+    """A directory that is there, or a name that can only be one."""
+    return output.endswith("/") or Path(output).is_dir() or not Path(output).suffix
+
+
+def _index(directory: Path, output: str | None) -> None:
+    from pgflow_stress.report.index_page import INDEX_PAGE, list_results, render_index  # noqa: PLC0415
+    from pgflow_stress.report.result_file import require_writable, write_atomically  # noqa: PLC0415
+
+    listing = list_results(directory)
+    for name, why in listing.unread:
+        complain(f"not read: {name}: {why}")
+    if output == "-":
+        write_data(render_index(directory, listing))
+        return
+    path = Path(output) if output is not None else directory / INDEX_PAGE
+    require_writable(path)
+    write_atomically(path, render_index(directory, listing))
+    say(f"written: {path}, {len(listing.results)} results")

@@ -8,6 +8,7 @@ from pgflow_stress.analysis import formats
 from pgflow_stress.analysis.metrics import PHASES
 from pgflow_stress.core.result import Result
 from pgflow_stress.report import event_words, words
+from pgflow_stress.report.printable import printable
 from pgflow_stress.report.saved import Saved
 
 _PERCENTILES = {
@@ -71,4 +72,4 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers: int) -
 
 def _cell(text: object) -> str:
     """Nothing in it may end a table's cell, or begin HTML."""
-    return str(text).replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    return printable(str(text)).replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

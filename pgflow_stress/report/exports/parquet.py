@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pgflow_stress.core.errors import RunFailed, UsageFault
 from pgflow_stress.core.operations import OPERATION_NAMES, STATUS_NAMES
 from pgflow_stress.core.recording import Recording
+from pgflow_stress.report.exports import DEFAULT_METRIC
+from pgflow_stress.report.folders import folders
+from pgflow_stress.report.metric_operations import operations_of
 from pgflow_stress.report.saved import Saved, folder_names
 
 MOST_ROWS_A_PART = 1_000_000
@@ -46,29 +51,67 @@ _PLACES = ("msg_id", "flow_index", "run_index", "step_index", "task_index", "bat
 Rows = npt.NDArray[np.void]
 
 
-def write(saved: Sequence[Saved], path: Path) -> None:
-    """Put the timings of all results into one file, with a column `result` before the others: NN-name.
+def write(saved: Sequence[Saved], path: Path, metric: str | None = None) -> None:
+    """Put one metric's timings of all results into one file, with a column `result` before the others: NN-name.
 
     Raises:
-        UsageFault: a result came without its timings, or they cannot be read.
+        UsageFault: a result came without its timings, they cannot be read, or none are of that metric.
         RunFailed: the file could not be written; what stood there before is untouched.
     """
-    parts = [one.timings() for one in saved]
-    for one, files in zip(saved, parts, strict=True):
-        if not files:
-            raise UsageFault(f"{one.name}: no timings below {one.folder}")
+    parts = [_parts(one) for one in saved]
+    names = operations_of(metric or DEFAULT_METRIC, _recorded(parts))
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     schema = SCHEMA.insert(0, pa.field("result", _NAME, nullable=False))
     try:
         with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
             for name, files in zip(folder_names(saved), parts, strict=True):
                 for batch in _saved_batches(files):
-                    result = pa.DictionaryArray.from_arrays(np.zeros(len(batch), dtype=np.int16), [name])
-                    writer.write_batch(pa.RecordBatch.from_arrays([result, *batch.columns], schema=schema))
+                    chosen = batch.filter(pc.is_in(batch.column("operation"), pa.array(names)))
+                    result = pa.DictionaryArray.from_arrays(np.zeros(len(chosen), dtype=np.int16), [name])
+                    writer.write_batch(pa.RecordBatch.from_arrays([result, *chosen.columns], schema=schema))
         temporary.replace(path)
-    except OSError as error:
+    except (OSError, UsageFault) as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, UsageFault):
+            raise
         raise RunFailed(f"{path} could not be written: {error.strerror or error}") from None
+
+
+def write_all(saved: Sequence[Saved], path: Path) -> None:
+    """Every part of the timings, as it was written.
+
+    Raises:
+        UsageFault: a result came without its timings.
+        RunFailed: a file could not be written.
+    """
+    parts = [_parts(one) for one in saved]
+    for folder, files in zip(folders(saved, path), parts, strict=True):
+        for file in files:
+            try:
+                if folder.resolve() != file.parent.resolve():
+                    shutil.copyfile(file, folder / file.name)
+            except OSError as error:
+                raise RunFailed(f"{folder / file.name} could not be written: {error.strerror or error}") from None
+
+
+def _parts(saved: Saved) -> list[Path]:
+    files = saved.timings()
+    if not files:
+        raise UsageFault(f"{saved.name}: no timings below {saved.folder}")
+    return files
+
+
+def _recorded(parts: Sequence[Sequence[Path]]) -> set[str]:
+    """Every operation that has rows."""
+    found: set[str] = set()
+    for file in (file for files in parts for file in files):
+        try:
+            with pq.ParquetFile(file) as reader:
+                for batch in reader.iter_batches(columns=["operation"]):
+                    found.update(pc.unique(batch.column("operation")).to_pylist())
+        except (OSError, pa.ArrowException) as error:
+            raise UsageFault(f"cannot read {file}: {' '.join(str(error).split())}") from None
+    return found
 
 
 def _saved_batches(files: Sequence[Path]) -> Iterator[pa.RecordBatch]:

@@ -58,6 +58,7 @@ def compare(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Compare
         if not done.stdout:
             return Ended(done.returncode, done.stderr, [], None)
         assert json.loads(done.stdout) == json.loads((out / "comparison.json").read_text())
+        assert (out / "comparison.html").read_text().startswith("<!doctype html>")
         return Ended(done.returncode, done.stderr, left_in(out), json.loads(done.stdout))
 
     return call

@@ -13,6 +13,7 @@ from pgflow_stress.analysis.threshold import caution, parse
 from pgflow_stress.core.result import Result
 from pgflow_stress.report.breakdown import breakdown_view, lines, notes
 from pgflow_stress.report.html import render_html
+from pgflow_stress.report.subject import Subject
 from pgflow_stress.report.terminal import render_summary
 from pgflow_stress.report.words import gates
 from tests.fixtures.breakdowns import MEAN_MS, RESPONSE_MS, broken_down, broken_down_result
@@ -86,13 +87,13 @@ def test_where_every_run_was_left_out_it_is_said_and_nothing_shown() -> None:
 
 def test_the_report_has_the_hops_and_each_step_of_the_path() -> None:
     view = breakdown_view(broken_down_result())
-    page = render_html([(broken_down_result(), {})])
+    page = render_html([Subject(broken_down_result(), {})])
 
     assert view is not None
     assert [(place["position"], place["step"], place["cells"][3]) for place in view["positions"]] == [
         (1, "a", "8.00 ms"), (2, "b", "8.00 ms"), (3, "c", "8.00 ms"),
     ]  # fmt: skip
-    assert "Where the response time went" in page
+    assert "Where the time of a run went" in page
     assert "Step by step of the path" in page
 
 

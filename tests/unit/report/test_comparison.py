@@ -109,7 +109,7 @@ def test_several_scenarios_are_paired_by_name(tmp_path_factory: pytest.TempPathF
 
     paired = pairs(base, candidate, ("base", "candidate"))
 
-    assert [(a.scenario["name"], b.scenario["name"]) for a, b in paired] == [
+    assert [(a.name, b.name) for a, b in paired] == [
         ("single-flow",) * 2,
         ("concurrent-flows",) * 2,
     ]

@@ -10,6 +10,7 @@ from rich.console import Console
 from pgflow_stress.core.phase import nothing
 from pgflow_stress.core.result import Check, Incident, Latency, Result
 from pgflow_stress.report.terminal import render_summary
+from tests.fixtures.hostile import CONTROLS, hostile_result
 from tests.fixtures.results import (
     build_baseline,
     build_observed,
@@ -276,3 +277,11 @@ def test_exhausted_cores_are_named_as_what_limits() -> None:
 
     assert "limited by the CPU of this host: cores exhausted (workers were" in text
     assert "cores exhausted: those that client and server share were 99% busy" in text
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_text_of_others_sends_no_command_to_the_terminal(encoding: str) -> None:
+    text = shown(hostile_result(), encoding)
+
+    assert [character for character in CONTROLS if character in text] == []
+    assert "\\x1b" in text

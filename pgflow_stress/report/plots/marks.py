@@ -1,0 +1,66 @@
+"""What happened when: marks over a plot of time. A new kind is a function here and a line in MARKS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from pgflow_stress.core.result import Json, Repetition
+from pgflow_stress.core.units import NS_PER_SECOND
+from pgflow_stress.report import words
+from pgflow_stress.report.plots import label
+
+_MARKED_PHASES = ("create", "start", "process", "deliver")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment, in seconds from the repetition's origin; `colour` is the style sheet's."""
+
+    seconds: float
+    text: str
+    colour: str = "@soft"
+
+
+def _phases(repetition: Repetition) -> Iterator[Mark]:
+    """Where each phase ends, and where the first poll was sent."""
+    for name in _MARKED_PHASES:
+        phase = repetition.phases.get(name)
+        if phase is not None and phase.count and phase.from_ns is not None and phase.to_ns is not None:
+            title = words.PHASE_TITLES[name]
+            if name == "process":
+                yield Mark(phase.from_ns / NS_PER_SECOND, "first poll")
+            yield Mark(phase.to_ns / NS_PER_SECOND, f"{title} ends")
+
+
+def _incidents(repetition: Repetition) -> Iterator[Mark]:
+    for incident in repetition.incidents:
+        yield Mark(incident.at_ns / NS_PER_SECOND, f"{incident.kind}: {incident.subject}", "@bad")
+
+
+MARKS: tuple[Callable[[Repetition], Iterator[Mark]], ...] = (_phases, _incidents)
+
+
+def marks_of(repetition: Repetition) -> list[Mark]:
+    """All of them, in order of time."""
+    return sorted((mark for kind in MARKS for mark in kind(repetition)), key=lambda mark: mark.seconds)
+
+
+def mark_layout(marks: list[Mark]) -> Json:
+    """Dashed lines with a word at each, those near each other on lines of their own."""
+    shapes = [
+        {
+            "type": "line", "xref": "x", "yref": "paper", "x0": mark.seconds, "x1": mark.seconds, "y0": 0, "y1": 1,
+            "line": {"color": mark.colour, "width": 1, "dash": "dash"},
+        }
+        for mark in marks
+    ]  # fmt: skip
+    annotations = [
+        {
+            "x": mark.seconds, "y": 1, "xref": "x", "yref": "paper", "text": label(mark.text), "showarrow": False,
+            "yanchor": "bottom", "xanchor": "left" if number < len(marks) / 2 else "right", "yshift": 13 * (number % 3),
+            "font": {"size": 11, "color": mark.colour},
+        }
+        for number, mark in enumerate(marks)
+    ]  # fmt: skip
+    return {"shapes": shapes, "annotations": annotations}

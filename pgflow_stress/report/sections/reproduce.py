@@ -1,0 +1,58 @@
+"""How to reproduce: the command, the seed, the versions, every parameter."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from pgflow_stress.analysis.evidence import DEFAULT_LIMITS
+from pgflow_stress.core.result import Json, Result
+from pgflow_stress.report.repetition_words import flat
+from pgflow_stress.report.subject import Subject
+from pgflow_stress.report.tables import pairs
+
+# Most parameters are options by the same name; steps, flows and runs are already scaled.
+_NOT_OPTIONS = ("scale", "pilot", "after_history")
+_OTHER_NAMES = {"observer_delay_ms": "observer_delay", "client_delay_us": "client_delay", "limits": "limit"}
+_DEFAULTS = {"limits": asdict(DEFAULT_LIMITS)}  # of those that are told only where they differ
+
+
+def reproduce_view(subject: Subject) -> Json:
+    """The command, versions, and a row a parameter."""
+    result, environment = subject.result, subject.result.environment
+    versions = [
+        ("pgflow-stress", f"{result.tool.get('version')}, revision {result.tool.get('revision')}"),
+        ("pgflow", _leaf(environment, "pgflow", "version")),
+        ("PostgreSQL", _leaf(environment, "postgres", "version")),
+        ("Python", _leaf(environment, "python", "version")),
+        ("seed", str(result.scenario["parameters"].get("seed"))),
+    ]
+    return {
+        "command": reproduce(result),
+        "versions": pairs("Versions and seed; compare only with results of the same environment", versions),
+        "parameters": pairs("Every effective parameter", flat(result.scenario["parameters"])),
+    }
+
+
+def _leaf(environment: Json, room: str, name: str) -> str:
+    return str((environment.get(room) or {}).get(name, "unknown"))
+
+
+def reproduce(result: Result) -> str:
+    """The command line that asks for the same again; the machine and a given server's own settings are not in it."""
+    parts = ["pgflow-stress", "run", str(result.scenario["name"])]
+    for name, value in result.scenario["parameters"].items():
+        option = f"--{_OTHER_NAMES.get(name, name).replace('_', '-')}"
+        if name == "pin" and value:
+            parts += [option, ",".join(f"{role}={','.join(map(str, cpus))}" for role, cpus in value.items())]
+        elif isinstance(value, Mapping) and name not in _NOT_OPTIONS:
+            defaults = _DEFAULTS.get(name, {})
+            for key, item in value.items():
+                if key not in defaults or item != defaults[key]:
+                    parts += [option, f"{key}={item}"]
+        elif value is True:
+            parts.append(option)
+        elif name not in _NOT_OPTIONS and isinstance(value, str | int | float) and not isinstance(value, bool):
+            parts += [option, f"{value:g}" if isinstance(value, float) else str(value)]
+    return shlex.join(parts)
