@@ -57,6 +57,29 @@ where (m.topic like {topics} or 'pgflow:run:' || (m.payload ->> 'run_id') like {
         then 'step:' || (m.payload ->> 'step_slug') || ':' || split_part(m.payload ->> 'event_type', ':', 2)
         else m.payload ->> 'event_type' end)
 """
+# What a payload says of inputs and outputs, against the rows. A map's event says those of its tasks in their order.
+_MISSTATED = """
+with said as (
+    select m.payload ->> 'run_id' as run_id, m.event, m.payload from realtime.messages m
+    where m.topic like {topics} and m.topic = 'pgflow:run:' || (m.payload ->> 'run_id')
+), outputs as (
+    select k.run_id::text as run_id, k.step_slug, case p.step_type
+        when 'map' then jsonb_agg(k.output order by k.task_index) else jsonb_agg(k.output) -> 0 end as output
+    from pgflow.step_tasks k join pgflow.steps p using (flow_slug, step_slug)
+    where starts_with(k.flow_slug, {prefix}) and k.status = 'completed' group by k.run_id, k.step_slug, p.step_type
+)
+select e.run_id || ' ' || e.event from said e join pgflow.runs r on r.run_id::text = e.run_id
+left join outputs o on o.run_id = e.run_id and o.step_slug = e.payload ->> 'step_slug'
+where starts_with(r.flow_slug, {prefix}) and (
+    e.payload ->> 'status' is distinct from split_part(e.payload ->> 'event_type', ':', 2)
+    or case e.payload ->> 'event_type'
+        when 'run:started' then e.payload -> 'input' is distinct from r.input
+            or e.payload ->> 'flow_slug' is distinct from r.flow_slug
+        when 'run:completed' then coalesce(e.payload -> 'output', 'null') <> coalesce(r.output, 'null')
+            or e.payload ->> 'flow_slug' is distinct from r.flow_slug
+        when 'step:completed' then e.payload -> 'output' is distinct from coalesce(o.output, '[]')
+        else false end)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +166,10 @@ class EventRows:
             else:
                 found["wrong type"].append((f"{said} as {event}", place))
         return found
+
+    def misstated(self) -> list[str]:
+        """Events whose payload tells another status, input or output than the rows have."""
+        return [text for (text,) in self._connection.execute(self._query(_MISSTATED))]
 
     def failed_tasks(self) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
         """(run indexes, how many of each run's tasks failed for good), in parts."""

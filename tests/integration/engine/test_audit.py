@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import psycopg
 import pytest
 
 from pgflow_stress.core.ids import run_id
-from pgflow_stress.engine.audit import AuditInput, Found, audit
-from pgflow_stress.engine.driver import END_DONE
+from pgflow_stress.engine.audit import AuditInput, Found, audit, snapshot
+from pgflow_stress.engine.driver import END_DONE, payload
 from pgflow_stress.engine.private_books import Books
 from pgflow_stress.scenario.options import RunOptions
 from pgflow_stress.target.base import Target
@@ -30,7 +31,8 @@ class Driven:
     given: AuditInput
 
     def audit(self) -> Found:
-        return audit(self.connection, self.given)
+        with snapshot(self.connection):
+            return audit(self.connection, self.given)
 
     def broken(self) -> dict[str, tuple[str, ...]]:
         return {check.name: check.ids for check in self.audit().audit.checks if not check.ok}
@@ -43,8 +45,9 @@ def driven(target: Target) -> Iterator[Driven]:
         driver = made.driver
         assert [driver.create(), driver.start(), driver.process()] == [END_DONE] * 3
         given = AuditInput(
-            made.slug_prefix, made.nonce, made.plan.shape, made.plan.expected_tasks, made.books.ledger, True
-        )
+            made.slug_prefix, made.nonce, made.plan.shape, made.plan.expected_tasks, made.books.ledger, True,
+            FLOWS, options.payload_bytes,
+        )  # fmt: skip
         yield Driven(made.connection, made.nonce, made.books, given)
 
 
@@ -142,9 +145,11 @@ def test_a_strange_run_in_our_flow_is_found(driven: Driven) -> None:
 
 def test_a_half_done_run_is_no_offence_where_it_was_cut_short(driven: Driven) -> None:
     driven.connection.execute(
-        "select pgflow.start_flow(flow_slug => %s, run_id => %s, input => '{}')",
-        (f"{driven.given.slug_prefix}f0", run_id(driven.nonce, RUNS)),
+        "select pgflow.start_flow(flow_slug => %s, run_id => %s, input => %s::jsonb)",
+        (f"{driven.given.slug_prefix}f0", run_id(driven.nonce, RUNS), payload(driven.given.payload_bytes)[1:].decode()),
     )
-    cut_short = replace(driven.given, whole=False)
+    one_more = np.append(driven.given.ledger, np.zeros(STEPS, dtype=np.uint8))
+    cut_short = replace(driven.given, whole=False, ledger=one_more)
 
-    assert audit(driven.connection, cut_short).audit.ok
+    with snapshot(driven.connection):
+        assert audit(driven.connection, cut_short).audit.ok
