@@ -5,6 +5,9 @@ from __future__ import annotations
 from pgflow_stress.engine.self_test.base import Mutant, Where
 
 _STATE = "run_id = {run} AND step_slug = 'd'"
+# A defect of pgflow's would pass these by not being there.
+_UNCHECKED = "ALTER TABLE pgflow.step_states DROP CONSTRAINT IF EXISTS output_only_for_completed_or_null;"
+_UNCOUNTED = "ALTER TABLE pgflow.step_states DROP CONSTRAINT status_and_remaining_tasks_match;"
 
 
 def _mutant(name: str, what: str, plant: str, caught_by: str, needs_column: tuple[str, str] | None = None) -> Mutant:
@@ -28,8 +31,7 @@ IN_ROWS = (
     _mutant(
         "wrong remaining_tasks",
         "a step counts a task that there is not",
-        "UPDATE pgflow.step_states SET status = 'started', completed_at = NULL, remaining_tasks = 1 "
-        "WHERE run_id = {run} AND step_slug = 'a'",
+        f"{_UNCOUNTED} UPDATE pgflow.step_states SET remaining_tasks = 1 WHERE {_STATE}",
         "steps: tasks and remaining_tasks",
         ),
     _mutant(
@@ -41,15 +43,15 @@ IN_ROWS = (
     _mutant(
         "wrong status of a step",
         "a completed step is only created",
-        "UPDATE pgflow.step_states SET status = 'created', started_at = NULL, completed_at = NULL, "
+        f"{_UNCHECKED} UPDATE pgflow.step_states SET status = 'created', started_at = NULL, completed_at = NULL, "
         f"remaining_tasks = NULL WHERE {_STATE}",
         "runs: steps and remaining_steps",
     ),
     _mutant(
         "run completed too early",
         "a run is completed while a task of its last step is in its queue",
-        f"UPDATE pgflow.step_tasks SET status = 'queued', started_at = NULL, completed_at = NULL, output = NULL "
-        f"WHERE {_STATE};"
+        f"{_UNCHECKED} UPDATE pgflow.step_tasks SET status = 'queued', started_at = NULL, completed_at = NULL, "
+        f"output = NULL WHERE {_STATE};"
         f"UPDATE pgflow.step_states SET status = 'started', completed_at = NULL, remaining_tasks = 1 WHERE {_STATE}",
         "runs: steps and remaining_steps",
     ),

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from pgflow_stress.core.errors import SetUpFault
 from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.core.progress import Watch
 from pgflow_stress.core.recording import Recording
@@ -129,7 +130,13 @@ class SelfTest:
             self.outcome.wanted -= 1
             return
         began = time.monotonic()
-        self._keep_trial(Trial(mutant, damaged.look(mutant), time.monotonic() - began))
+        failed: tuple[Check, ...] = ()
+        trouble = ""
+        try:
+            failed = damaged.look(mutant)
+        except SetUpFault as fault:
+            trouble = str(fault)
+        self._keep_trial(Trial(mutant, failed, time.monotonic() - began, trouble))
 
     def _job(self, mutant: Mutant, index: int) -> Trial:
         began = time.monotonic()
