@@ -31,6 +31,7 @@ def test_every_path_that_a_document_names_exists(document: str) -> None:
         ("pgflow_stress.report.exports", "EXPORTS"),
         ("pgflow_stress.analysis.metrics", "METRICS"),
         ("pgflow_stress.analysis.verdict", "RULES"),
+        ("pgflow_stress.engine.self_test.mutants", "MUTANTS"),
     ],
 )
 def test_every_registry_that_the_architecture_names_exists(module: str, registry: str) -> None:

@@ -75,6 +75,12 @@ IN_ROWS = (
         "steps: tasks and remaining_tasks",
     ),
     _mutant(
+        "step without tasks",
+        "a step that ran is said to have none to run",
+        f"UPDATE pgflow.step_states SET initial_tasks = 0 WHERE {_STATE}",
+        "events: final rows and the flow's shape agree",
+    ),
+    _mutant(
         "completed_at of a task missing",
         "a completed task does not say when",
         f"UPDATE pgflow.step_tasks SET completed_at = NULL WHERE {_STATE}",
