@@ -39,7 +39,8 @@ def main() -> int:
     """0 where it held on every version."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pgflow", nargs="*", help="directories of migrations, beside 0.8.1")
-    return 0 if all([prove(version) for version in (DEFAULT, *parser.parse_args().pgflow)]) else 1
+    held = [prove(version) for version in (DEFAULT, *parser.parse_args().pgflow)]  # each of them, whatever came before
+    return 0 if all(held) else 1
 
 
 if __name__ == "__main__":
