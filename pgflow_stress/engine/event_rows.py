@@ -58,8 +58,8 @@ where (m.topic like {topics} or 'pgflow:run:' || (m.payload ->> 'run_id') like {
         else m.payload ->> 'event_type' end)
 """
 # What a payload says of inputs and outputs, against the rows; a map's event says those of its tasks in their order.
-# Each event looks its tasks up by their key: of a join with sums of theirs the planner, who knows nothing of the tables,
-# makes a loop over all of them.
+# Each event looks its tasks up by their key: of a join with sums of theirs the planner, who knows nothing of these
+# tables, makes a loop over all of them.
 _MISSTATED = """
 with said as materialized (
     select case when m.topic ~ '^pgflow:run:[0-9a-f-]{{36}}$' then substr(m.topic, 12)::uuid end as run_id,
