@@ -209,6 +209,8 @@ class Inputs:
         """One value, anywhere, taken away or made another."""
         at = document
         while True:
+            if not at:
+                return document
             key = self._random.choice(list(at) if isinstance(at, dict) else range(len(at)))
             if isinstance(at[key], dict | list) and at[key] and self._random.random() < 0.85:
                 at = at[key]
