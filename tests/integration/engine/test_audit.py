@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from pgflow_stress.core.ids import run_id
-from pgflow_stress.engine.audit import AuditInput, Found, audit
-from pgflow_stress.engine.driver import END_DONE
+from pgflow_stress.engine.audit import AuditInput, Found, audit, snapshot
+from pgflow_stress.engine.driver import END_DONE, payload
 from pgflow_stress.engine.private_books import Books
 from pgflow_stress.scenario.failing import Failing
 from pgflow_stress.scenario.options import RunOptions
@@ -32,7 +32,8 @@ class Driven:
     given: AuditInput
 
     def audit(self) -> Found:
-        return audit(self.connection, self.given)
+        with snapshot(self.connection):
+            return audit(self.connection, self.given)
 
     def broken(self) -> dict[str, tuple[str, ...]]:
         return {check.name: check.ids for check in self.audit().audit.checks if not check.ok}
@@ -45,8 +46,9 @@ def driven(target: Target) -> Iterator[Driven]:
         driver = made.driver
         assert [driver.create(), driver.start(), driver.process()] == [END_DONE] * 3
         given = AuditInput(
-            made.slug_prefix, made.nonce, made.plan.work, np.ones(RUNS, dtype=bool), made.books.ledger, True
-        )
+            made.slug_prefix, made.nonce, made.plan.work, np.ones(RUNS, dtype=bool), made.books.ledger, True,
+            options.payload_bytes,
+        )  # fmt: skip
         yield Driven(made.connection, made.nonce, made.books, given)
 
 
@@ -146,7 +148,9 @@ def test_runs_that_were_to_fail_and_completed_are_found(driven: Driven) -> None:
     failing = Failing(0.0, 1.0, max_attempts=2, base_delay_seconds=0, seed=1)
     given = replace(driven.given, work=replace(driven.given.work, failing=failing))
 
-    broken = {check.name: check for check in audit(driven.connection, given).audit.checks if not check.ok}
+    with snapshot(driven.connection):
+        checks = audit(driven.connection, given).audit.checks
+    broken = {check.name: check for check in checks if not check.ok}
 
     runs = broken["runs fail as the seed decides"]
     assert (runs.expected, runs.found, len(runs.ids)) == (RUNS, 0, RUNS)
@@ -155,12 +159,19 @@ def test_runs_that_were_to_fail_and_completed_are_found(driven: Driven) -> None:
 
 def test_a_half_done_run_is_no_offence_where_it_was_cut_short(driven: Driven) -> None:
     driven.connection.execute(
-        "select pgflow.start_flow(flow_slug => %s, run_id => %s, input => '{}')",
-        (f"{driven.given.slug_prefix}f0", run_id(driven.nonce, RUNS)),
+        "select pgflow.start_flow(flow_slug => %s, run_id => %s, input => %s::jsonb)",
+        (f"{driven.given.slug_prefix}f0", run_id(driven.nonce, RUNS), payload(driven.given.payload_bytes)[1:].decode()),
     )
-    cut_short = replace(driven.given, whole=False)
+    cut_short = replace(
+        driven.given,
+        whole=False,
+        work=replace(driven.given.work, runs=RUNS + 1),
+        started=np.ones(RUNS + 1, dtype=bool),
+        ledger=np.append(driven.given.ledger, np.zeros(STEPS, dtype=np.uint8)),
+    )
 
-    assert audit(driven.connection, cut_short).audit.ok
+    with snapshot(driven.connection):
+        assert audit(driven.connection, cut_short).audit.ok
 
 
 def test_failed_tasks_are_told_apart_by_the_first_line_of_their_error(driven: Driven) -> None:
