@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -39,17 +40,22 @@ class Driven:
         return {check.name: check.ids for check in self.audit().audit.checks if not check.ok}
 
 
-@pytest.fixture
-def driven(target: Target) -> Iterator[Driven]:
-    options = RunOptions(workers=1, steps=STEPS, flows=FLOWS, runs=RUNS)
-    with bench(target, "concurrent-flows", options) as made:
+@contextlib.contextmanager
+def finished(target: Target, scenario: str, options: RunOptions) -> Iterator[Driven]:
+    with bench(target, scenario, options) as made:
         driver = made.driver
         assert [driver.create(), driver.start(), driver.process()] == [END_DONE] * 3
         given = AuditInput(
-            made.slug_prefix, made.nonce, made.plan.work, np.ones(RUNS, dtype=bool), made.books.ledger, True,
+            made.slug_prefix, made.nonce, made.plan.work, np.ones(made.plan.runs, dtype=bool), made.books.ledger, True,
             options.payload_bytes,
         )  # fmt: skip
         yield Driven(made.connection, made.nonce, made.books, given)
+
+
+@pytest.fixture
+def driven(target: Target) -> Iterator[Driven]:
+    with finished(target, "concurrent-flows", RunOptions(workers=1, steps=STEPS, flows=FLOWS, runs=RUNS)) as made:
+        yield made
 
 
 def test_a_good_run_has_nothing_to_find(driven: Driven) -> None:
@@ -186,3 +192,22 @@ def test_failed_tasks_are_told_apart_by_the_first_line_of_their_error(driven: Dr
 
     assert found.failed == 4
     assert found.failures == {"boom": 2, "no message": 1, "refused": 1}
+
+
+def test_each_flow_of_several_shapes_is_held_against_its_own_steps_inputs_and_outputs(target: Target) -> None:
+    written = (("dag", "a m*2:a z:m; e*3 b:e"),)
+    with finished(target, "dag", RunOptions(workers=1, flows=2, runs=4, parameters=written)) as made:
+        first, second = (f"{made.given.slug_prefix}f{flow}" for flow in (0, 1))
+        run_of_second = run_id(made.nonce, int(np.flatnonzero(made.given.work.run_flow() == 1)[0]))
+        assert made.audit().audit.ok, made.broken()
+
+        made.connection.execute("update pgflow.runs set input = '[0, 1]' where run_id = %s", (run_of_second,))
+        made.connection.execute("update pgflow.step_tasks set output = '[0]' where step_slug ~ 'a$' and task_index = 0")
+        made.connection.execute("delete from pgflow.deps where flow_slug = %s and step_slug ~ 'z$'", (first,))
+        broken = made.broken()
+        assert broken["runs: input is what was given"] == (str(run_of_second),)
+        assert len(broken["tasks: output is what was sent"]) == 2
+        assert len(broken["flows: steps and dependencies are the plan's"]) == 1
+
+        made.connection.execute("update pgflow.runs set flow_slug = %s where flow_slug = %s", (first, second))
+        assert len(made.broken()["runs: each is one of the plan's, in its flow"]) == 2
