@@ -34,7 +34,9 @@ def planned_parts(work: Workload, flow_slugs: list[str], *, whole: bool) -> dict
         flow_slugs: of each flow.
         whole: whether a step that is not there is an offence.
     """
-    steps = [(number, index, step) for number, shape in enumerate(work.shapes) for index, step in enumerate(shape.steps)]
+    steps = [
+        (number, index, step) for number, shape in enumerate(work.shapes) for index, step in enumerate(shape.steps)
+    ]
     deps = [
         "{" + ",".join(work.shapes[number].steps[dep].slug for dep in sorted(step.deps)) + "}"
         for number, _, step in steps
