@@ -6,7 +6,8 @@ import re
 
 HIDDEN = "***"
 # The password of a URI runs to the last @ of the word: libpq wants an @ in it encoded, people forget.
-_IN_URI = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s]*@", re.IGNORECASE)
+# The scheme is not looked at: to find where it begins takes a square of the length of a long word.
+_IN_URI = re.compile(r"(?P<before>://[^\s:/@]*:)[^\s]*@")
 _AS_KEYWORD = re.compile(
     r"(?P<before>(?:ssl)?password\s*=\s*)(?:'(?:[^'\\]|\\.)*'?|\"(?:[^\"\\]|\\.)*\"?|[^\s&'\"]+)", re.IGNORECASE
 )

@@ -225,7 +225,7 @@ def target_options(ctx: click.Context) -> TargetOptions:
         allow_remote=values["allow_remote"],
         pgflow=values["pgflow"],
         pg_settings=tuple((name.strip(), value.strip()) for name, _, value in settings),
-        realtime_send=values["realtime_send"],
+        realtime_send=values.get("realtime_send", TargetOptions().realtime_send),
         purpose=values.get("purpose", TargetOptions().purpose),  # of commands that have the option
     )
 

@@ -151,7 +151,7 @@ _OBSERVER = (
            help="Interleaves repetitions with and without the observer and prints what it costs."),
 )  # fmt: skip
 
-_TARGETS = (
+_SERVER = (
     option("--dsn", metavar="DSN", help="The database.  [default: DATABASE_URL, else libpq's PGHOST, PGSERVICE or "
            "PGDATABASE, else the embedded server]"),
     option("--isolation", type=Choice([str(kind) for kind in Isolation]),
@@ -164,6 +164,10 @@ _TARGETS = (
            help="Which migrations: an npm version or a directory of them."),
     option("--pg-setting", type=PgSetting(), multiple=True, metavar="NAME=VALUE",
            help="A setting of the embedded server."),
+)  # fmt: skip
+
+_TARGETS = (
+    *_SERVER,
     option("--realtime-send", type=Choice(["supabase", "insert", "notify", "noop"]), default=_TARGET.realtime_send,
            show_default=True, help="Body of realtime.send."),
 )  # fmt: skip
@@ -212,6 +216,11 @@ def run_parameters() -> list[click.Option]:
 def target_options(function: Decorated) -> Decorated:
     """Give a command the options that say which database, and what may be done to it."""
     return _decorated(function, _TARGETS)
+
+
+def server_options(function: Decorated) -> Decorated:
+    """The same, for a command that has a realtime.send of its own."""
+    return _decorated(function, _SERVER)
 
 
 def _decorated(function: Decorated, options: Sequence[Callable[[Any], Any]]) -> Decorated:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import psycopg
 
@@ -14,13 +15,13 @@ from pgflow_stress.core.result import Audit, Incident, Json, Repetition, Tasks
 from pgflow_stress.core.units import NS_PER_SECOND, NS_PER_US
 from pgflow_stress.engine import littles_law
 from pgflow_stress.engine.accounts import Accounts, client_cost, refusals, schedule_kept
-from pgflow_stress.engine.audit import AuditInput, Found, audit, skipped
+from pgflow_stress.engine.audit import AuditInput, Found, audit, skipped, snapshot
 from pgflow_stress.engine.backlog_series import backlog_of
 from pgflow_stress.engine.breakdown import breakdown
 from pgflow_stress.engine.completion_series import completion_series
 from pgflow_stress.engine.control import Control, ServerReading
 from pgflow_stress.engine.crew import Crew
-from pgflow_stress.engine.event_accounts import DOUBLED, account_for_events
+from pgflow_stress.engine.event_accounts import DOUBLED, EventFindings, account_for_events
 from pgflow_stress.engine.event_rows import EventInput
 from pgflow_stress.engine.event_words import describe_events
 from pgflow_stress.engine.measurement import Ending
@@ -67,6 +68,47 @@ class Examined:
     events: Json
 
 
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What a repetition's database is held against; no `events` where nobody observed them."""
+
+    audit: AuditInput
+    events: EventInput | None
+
+
+def grounds(
+    subject: Subject, arena: Arena, watched: Watched, observation: Observation | None, *, replaced: bool
+) -> Grounds:
+    """Of a repetition whose window is over; `replaced`: whether a worker was lost."""
+    plan = subject.plan
+    orderly = watched.stopped is None and watched.failure is None
+    given = AuditInput(
+        slug_prefix=subject.slug_prefix,
+        nonce=subject.nonce,
+        work=plan.work,
+        started=arena.runs[:, RunWord.STARTED_NS] > 0,
+        ledger=arena.ledger,
+        whole=orderly and plan.options.orphans is not Orphans.LEAVE,
+        payload_bytes=plan.options.payload_bytes,
+        by_design=not replaced,
+    )
+    return Grounds(given, _event_input(subject, arena, observation) if observation else None)
+
+
+def look(connection: psycopg.Connection[Any], held: Grounds) -> tuple[Found, EventFindings | None]:
+    """The audit with the events' checks, within the caller's snapshot.
+
+    Raises:
+        psycopg.Error: the database cannot be read.
+    """
+    found = audit(connection, held.audit)
+    if held.events is None:
+        return found, None
+    findings = account_for_events(connection, held.events)
+    checks = (*found.audit.checks, *findings.checks)
+    return replace(found, audit=Audit(all(check.ok for check in checks), checks)), findings
+
+
 def examine(
     subject: Subject,
     arena: Arena,
@@ -78,18 +120,18 @@ def examine(
     replaced: bool,
 ) -> Examined:
     """The audit and the events' accounts, or why there are none; `replaced`: whether a worker was lost."""
-    found = _audit(subject, arena, control, watched, by_design=not replaced)
+    findings = None
+    if subject.cut_short:
+        found = skipped("interrupted twice: not audited")
+    else:
+        held = grounds(subject, arena, watched, observation, replaced=replaced)
+        try:
+            with snapshot(control.connection) as connection:
+                found, findings = look(connection, held)
+        except psycopg.OperationalError:
+            found = skipped("the database is unreachable: not audited")
     if observation is None:
         return Examined(found, {"transport": "none", **({"cost_baseline": True} if subject.plan.observed else {})})
-    findings = None
-    if found.reached:
-        try:
-            findings = account_for_events(control.connection, _event_input(subject, arena, observation))
-        except psycopg.OperationalError:
-            found = skipped("the database is unreachable: events are not accounted for")
-    if findings is not None:
-        checks = (*found.audit.checks, *findings.checks)
-        found = replace(found, audit=Audit(all(check.ok for check in checks), checks))
     return Examined(found, describe_events(arena, observation, findings, taken.histograms, watched.origin_ns))
 
 
@@ -106,25 +148,6 @@ def _event_input(subject: Subject, arena: Arena, observation: Observation) -> Ev
         arrived=observation.arrived(),
         lost=observation.lost,
     )
-
-
-def _audit(subject: Subject, arena: Arena, control: Control, watched: Watched, *, by_design: bool) -> Found:
-    if subject.cut_short:
-        return skipped("interrupted twice: not audited")
-    orderly = watched.stopped is None and watched.failure is None
-    given = AuditInput(
-        slug_prefix=subject.slug_prefix,
-        nonce=subject.nonce,
-        work=subject.plan.work,
-        started=arena.runs[:, RunWord.STARTED_NS] > 0,
-        ledger=arena.ledger,
-        whole=orderly and subject.plan.options.orphans is not Orphans.LEAVE,
-        by_design=by_design,
-    )
-    try:
-        return audit(control.connection, given)
-    except psycopg.OperationalError:
-        return skipped("the database is unreachable: not audited")
 
 
 def conclude(

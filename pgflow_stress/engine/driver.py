@@ -44,6 +44,14 @@ def payload(size_bytes: int) -> bytes:
     return b'\x01{"p":"' + b"x" * (size_bytes - len('{"p":""}')) + b'"}'
 
 
+def payload_sql(size_bytes: int) -> str:
+    """The same value as an expression of SQL, so that it need not be sent again to be compared with."""
+    if size_bytes < len('{"p":""}'):
+        return "'{}'::jsonb"
+    filler = size_bytes - len('{"p":""}')
+    return f"jsonb_build_object('p', repeat('x', {filler}))"
+
+
 def array_payload(elements: int) -> bytes:
     """A jsonb array of so many small numbers, likewise."""
     return b"\x01[" + b",".join(str(index % 10).encode() for index in range(elements)) + b"]"

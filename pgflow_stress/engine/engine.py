@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from pgflow_stress.core import ids
 from pgflow_stress.core.arena import Arena, ArenaSize
@@ -20,6 +21,9 @@ from pgflow_stress.engine.process import title
 from pgflow_stress.engine.sizing import arena_size
 from pgflow_stress.scenario.plan import Plan
 from pgflow_stress.target.base import Database, Target
+
+if TYPE_CHECKING:
+    from pgflow_stress.engine.conclusion import Grounds
 
 
 class Engine:
@@ -63,6 +67,14 @@ class Engine:
             self._nursery.close()
             self._arena.close()
         self._interrupts.__exit__()
+
+    def check_interrupted(self) -> None:
+        """Raise a signal that came while none was answered.
+
+        Raises:
+            Interrupted: one did.
+        """
+        self._interrupts.check()
 
     def measure(
         self,
@@ -129,12 +141,24 @@ class Engine:
                     opened.close()
 
     def measure_one(
-        self, plan: Plan, target: Target, record: Callable[[Recording], None], watch: Watch, index: int
+        self,
+        plan: Plan,
+        target: Target,
+        record: Callable[[Recording], None],
+        watch: Watch,
+        index: int,
+        inspect: Callable[[Database, Grounds], None] | None = None,
     ) -> Measured:
-        """One repetition of a scenario, on a database of its own; faults become endings of it."""
+        """One repetition of a scenario, on a database of its own; faults become endings of it.
+
+        Args:
+            inspect: is given the finished database and what it was held against, before it is released.
+        """
         from pgflow_stress.engine.repetition import Surroundings, run_repetition  # noqa: PLC0415
 
-        around = Surroundings(plan, self._arena, self._nursery, self._interrupts, watch, record, target.embedded)
+        around = Surroundings(
+            plan, self._arena, self._nursery, self._interrupts, watch, record, target.embedded, inspect
+        )
         nonce = ids.new_nonce()
         which = f"{plan.scenario}, repetition {index}"
         try:

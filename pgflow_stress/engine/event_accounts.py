@@ -22,11 +22,11 @@ from pgflow_stress.core.ids import run_id
 from pgflow_stress.core.result import Check
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine.event_rows import Counts, EventInput, EventRows, Flags
+from pgflow_stress.engine.invariants import MOST_IDS, offended
 from pgflow_stress.engine.sizing import observer_regions
 from pgflow_stress.scenario.events import completed_run_places
 from pgflow_stress.scenario.flow import FlowShape
 
-MOST_IDS = 10_000  # of one difference kept in a result
 _AROUND_A_GAP_NS = NS_PER_SECOND
 
 
@@ -56,14 +56,12 @@ class EventFindings:
 
 
 def account_for_events(connection: psycopg.Connection[Any], given: EventInput) -> EventFindings:
-    """Compare the three, in one snapshot.
+    """Compare the three, within the caller's snapshot.
 
     Raises:
         psycopg.Error: the database cannot be read.
     """
-    with connection.transaction():
-        connection.execute("set transaction isolation level repeatable read, read only")
-        return _Accountant(connection, given).run()
+    return _Accountant(connection, given).run()
 
 
 class _Accountant:
@@ -96,14 +94,9 @@ class _Accountant:
         late = sum(one.count for one in self._differences if one.name == _LATE)
         missing = int(np.count_nonzero(expected & (self._received == 0))) - late
         checks = [
-            Check(
-                "events: final rows and the flow's shape agree",
-                not disagreeing.any(),
-                0,
-                int(disagreeing.sum()),
-                self._ids(disagreeing),
-            ),
+            Check(_AGREE, not disagreeing.any(), 0, int(disagreeing.sum()), self._ids(disagreeing)),
             *self._checks(),
+            offended(_SAYS, self._rows.misstated()),
         ]
         return EventFindings(
             self._by_type(expected),
@@ -284,6 +277,9 @@ _CHECKS = {
     "events: none unexpected": ("unexpected",),
     "events: in order within a run": ("out of order",),
 }
+_AGREE = "events: final rows and the flow's shape agree"
+_SAYS = "events: payload says what the final rows say"
+EVENT_CHECKS = (_AGREE, *_CHECKS, _SAYS)
 
 
 def gaps_of(arena: Arena) -> list[tuple[int, int]]:

@@ -56,6 +56,32 @@ where (m.topic like {topics} or 'pgflow:run:' || (m.payload ->> 'run_id') like {
         then 'step:' || (m.payload ->> 'step_slug') || ':' || split_part(m.payload ->> 'event_type', ':', 2)
         else m.payload ->> 'event_type' end)
 """
+# What a payload says of inputs and outputs, against the rows; a map's event says those of its tasks in their order.
+# Each event looks its tasks up by their key: of a join with sums of theirs the planner, who knows nothing of these
+# tables, makes a loop over all of them.
+_MISSTATED = """
+with said as materialized (
+    select case when m.topic ~ '^pgflow:run:[0-9a-f-]{{36}}$' then substr(m.topic, 12)::uuid end as run_id,
+           m.event, m.payload, m.payload ->> 'event_type' as kind, m.payload ->> 'step_slug' as step_slug
+    from realtime.messages m where m.topic like {topics} and m.topic = 'pgflow:run:' || (m.payload ->> 'run_id')
+)
+select e.run_id || ' ' || e.event from said e join pgflow.runs r on r.run_id = e.run_id
+where starts_with(r.flow_slug, {prefix}) and (
+    e.payload ->> 'status' is distinct from split_part(e.kind, ':', 2)
+    or case e.kind
+        when 'run:started' then e.payload -> 'input' is distinct from r.input
+            or e.payload ->> 'flow_slug' is distinct from r.flow_slug
+        when 'run:completed' then coalesce(e.payload -> 'output', 'null') <> coalesce(r.output, 'null')
+            or e.payload ->> 'flow_slug' is distinct from r.flow_slug
+        when 'step:completed' then e.payload -> 'output' is distinct from coalesce((
+            select case p.step_type
+                when 'map' then jsonb_agg(k.output order by k.task_index) else jsonb_agg(k.output) -> 0 end
+            from pgflow.step_tasks k
+            join pgflow.steps p on p.flow_slug = k.flow_slug and p.step_slug = k.step_slug
+            where k.run_id = e.run_id and k.step_slug = e.step_slug and k.status = 'completed'
+            group by p.step_type), '[]')
+        else false end)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +170,10 @@ class EventRows:
             else:
                 found["wrong type"].append((f"{said} as {event}", place))
         return found
+
+    def misstated(self) -> list[str]:
+        """Events whose payload tells another status, input or output than the rows have."""
+        return [text for (text,) in self._connection.execute(self._query(_MISSTATED))]
 
     def failed_tasks(self) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
         """(run indexes, how many of each run's tasks failed for good), in parts."""

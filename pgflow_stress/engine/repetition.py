@@ -16,7 +16,7 @@ from pgflow_stress.core.recording import Recording
 from pgflow_stress.core.result import Json, Repetition
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine.accounts import rows_of, take_accounts
-from pgflow_stress.engine.conclusion import Readings, Subject, conclude, endings, examine
+from pgflow_stress.engine.conclusion import Grounds, Readings, Subject, conclude, endings, examine, grounds
 from pgflow_stress.engine.control import Control, ServerReading
 from pgflow_stress.engine.crew import Crew, new_worker_id
 from pgflow_stress.engine.host_cpu import cpu_shares, cpus_in_use, read_cpu
@@ -49,6 +49,7 @@ class Surroundings:
     watch: Watch
     record: Callable[[Recording], None]
     embedded: bool
+    inspect: Callable[[Database, Grounds], None] | None = None  # the finished database, before it is released
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,8 @@ def _measure(
             rows=rows_of(arena, _titles(crew, starters, observation)),
         )
     )
+    if around.inspect is not None and examined.found.reached:
+        around.inspect(database, grounds(subject, arena, watched, observation, replaced=crew.replaced))
     goes_on = watched.stopped is None and watched.failure is None
     by_slot = tuple(int(arena.words[regions, Word.TASKS_COMPLETED].sum()) for regions in crew.regions_by_slot())
     return Done(repetition, endings(subject, repetition, watched), vt_seconds, by_slot, goes_on)

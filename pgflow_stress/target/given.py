@@ -50,19 +50,32 @@ def reach(options: TargetOptions, choice: Choice) -> Reached:
     Raises:
         SetUpFault: it can't be reached or must not be used.
     """
-    consent.check_readable(choice)
     libpq = choose(embedded=False, wants_tls=choice.wants_tls)
+    with reading(options, choice) as (connection, what):
+        found = inspect(connection)
+        consent.check_named(choice, found.database, found.marked, options.yes_on)
+        _check_server(connection, what)
+        return Reached(complete_conninfo(connection), what, found, connection.info.server_version, libpq)
+
+
+@contextlib.contextmanager
+def reading(options: TargetOptions, choice: Choice) -> Iterator[tuple[Connection, str]]:
+    """A connection to a given database, for the length of the block, and the database in words.
+
+    Who only reads needs no other consent than that of a remote host.
+
+    Raises:
+        SetUpFault: it can't be reached, that consent is missing, or a statement in the block failed.
+    """
+    consent.check_readable(choice)
+    choose(embedded=False, wants_tls=choice.wants_tls)
     parameters = connect.parse(choice.conninfo, choice.origin)
     consent.check_host(parameters, os.environ, options.allow_remote)
     with connect.connected(choice.conninfo, _named(parameters, choice)) as connection:
         consent.check_reached(connection.info.host, connection.info.hostaddr, options.allow_remote)
         what = f"database {connection.info.dbname} on {_place(connection)}"
         with connect.told(what):
-            found = inspect(connection)
-            consent.check_named(choice, found.database, found.marked, options.yes_on)
-            _check_server(connection, what)
-            conninfo = complete_conninfo(connection)
-        return Reached(conninfo, what, found, connection.info.server_version, libpq)
+            yield connection, what
 
 
 def complete_conninfo(connection: Connection) -> str:

@@ -13,6 +13,7 @@ import psycopg
 
 from pgflow_stress.core.arena import Arena, Header, Stop, Word
 from pgflow_stress.core.ids import new_nonce, run_id
+from pgflow_stress.engine.audit import snapshot
 from pgflow_stress.engine.control import Control
 from pgflow_stress.engine.event_accounts import EventFindings, account_for_events
 from pgflow_stress.engine.event_rows import EventInput
@@ -107,7 +108,8 @@ class Observed:
             self.arena, self.nonce, self.plan_prefix, self.plan.work, self.observation.transport,
             len(lost), lost[0] if lost else "", self.observation.arrived(), self.observation.lost,
         )  # fmt: skip
-        return account_for_events(self.connection, given)
+        with snapshot(self.connection):
+            return account_for_events(self.connection, given)
 
     @property
     def plan_prefix(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,8 +12,8 @@ import psycopg
 import pytest
 
 from pgflow_stress.core.ids import run_id
-from pgflow_stress.engine.audit import AuditInput, Found, audit
-from pgflow_stress.engine.driver import END_DONE
+from pgflow_stress.engine.audit import AuditInput, Found, audit, snapshot
+from pgflow_stress.engine.driver import END_DONE, payload
 from pgflow_stress.engine.private_books import Books
 from pgflow_stress.scenario.failing import Failing
 from pgflow_stress.scenario.options import RunOptions
@@ -32,22 +33,29 @@ class Driven:
     given: AuditInput
 
     def audit(self) -> Found:
-        return audit(self.connection, self.given)
+        with snapshot(self.connection):
+            return audit(self.connection, self.given)
 
     def broken(self) -> dict[str, tuple[str, ...]]:
         return {check.name: check.ids for check in self.audit().audit.checks if not check.ok}
 
 
-@pytest.fixture
-def driven(target: Target) -> Iterator[Driven]:
-    options = RunOptions(workers=1, steps=STEPS, flows=FLOWS, runs=RUNS)
-    with bench(target, "concurrent-flows", options) as made:
+@contextlib.contextmanager
+def finished(target: Target, scenario: str, options: RunOptions) -> Iterator[Driven]:
+    with bench(target, scenario, options) as made:
         driver = made.driver
         assert [driver.create(), driver.start(), driver.process()] == [END_DONE] * 3
         given = AuditInput(
-            made.slug_prefix, made.nonce, made.plan.work, np.ones(RUNS, dtype=bool), made.books.ledger, True
-        )
+            made.slug_prefix, made.nonce, made.plan.work, np.ones(made.plan.runs, dtype=bool), made.books.ledger, True,
+            options.payload_bytes,
+        )  # fmt: skip
         yield Driven(made.connection, made.nonce, made.books, given)
+
+
+@pytest.fixture
+def driven(target: Target) -> Iterator[Driven]:
+    with finished(target, "concurrent-flows", RunOptions(workers=1, steps=STEPS, flows=FLOWS, runs=RUNS)) as made:
+        yield made
 
 
 def test_a_good_run_has_nothing_to_find(driven: Driven) -> None:
@@ -146,7 +154,9 @@ def test_runs_that_were_to_fail_and_completed_are_found(driven: Driven) -> None:
     failing = Failing(0.0, 1.0, max_attempts=2, base_delay_seconds=0, seed=1)
     given = replace(driven.given, work=replace(driven.given.work, failing=failing))
 
-    broken = {check.name: check for check in audit(driven.connection, given).audit.checks if not check.ok}
+    with snapshot(driven.connection):
+        checks = audit(driven.connection, given).audit.checks
+    broken = {check.name: check for check in checks if not check.ok}
 
     runs = broken["runs fail as the seed decides"]
     assert (runs.expected, runs.found, len(runs.ids)) == (RUNS, 0, RUNS)
@@ -155,12 +165,19 @@ def test_runs_that_were_to_fail_and_completed_are_found(driven: Driven) -> None:
 
 def test_a_half_done_run_is_no_offence_where_it_was_cut_short(driven: Driven) -> None:
     driven.connection.execute(
-        "select pgflow.start_flow(flow_slug => %s, run_id => %s, input => '{}')",
-        (f"{driven.given.slug_prefix}f0", run_id(driven.nonce, RUNS)),
+        "select pgflow.start_flow(flow_slug => %s, run_id => %s, input => %s::jsonb)",
+        (f"{driven.given.slug_prefix}f0", run_id(driven.nonce, RUNS), payload(driven.given.payload_bytes)[1:].decode()),
     )
-    cut_short = replace(driven.given, whole=False)
+    cut_short = replace(
+        driven.given,
+        whole=False,
+        work=replace(driven.given.work, runs=RUNS + 1),
+        started=np.ones(RUNS + 1, dtype=bool),
+        ledger=np.append(driven.given.ledger, np.zeros(STEPS, dtype=np.uint8)),
+    )
 
-    assert audit(driven.connection, cut_short).audit.ok
+    with snapshot(driven.connection):
+        assert audit(driven.connection, cut_short).audit.ok
 
 
 def test_failed_tasks_are_told_apart_by_the_first_line_of_their_error(driven: Driven) -> None:
@@ -175,3 +192,22 @@ def test_failed_tasks_are_told_apart_by_the_first_line_of_their_error(driven: Dr
 
     assert found.failed == 4
     assert found.failures == {"boom": 2, "no message": 1, "refused": 1}
+
+
+def test_each_flow_of_several_shapes_is_held_against_its_own_steps_inputs_and_outputs(target: Target) -> None:
+    written = (("dag", "a m*2:a z:m; e*3 b:e"),)
+    with finished(target, "dag", RunOptions(workers=1, flows=2, runs=4, parameters=written)) as made:
+        first, second = (f"{made.given.slug_prefix}f{flow}" for flow in (0, 1))
+        run_of_second = run_id(made.nonce, int(np.flatnonzero(made.given.work.run_flow() == 1)[0]))
+        assert made.audit().audit.ok, made.broken()
+
+        made.connection.execute("update pgflow.runs set input = '[0, 1]' where run_id = %s", (run_of_second,))
+        made.connection.execute("update pgflow.step_tasks set output = '[0]' where step_slug ~ 'a$' and task_index = 0")
+        made.connection.execute("delete from pgflow.deps where flow_slug = %s and step_slug ~ 'z$'", (first,))
+        broken = made.broken()
+        assert broken["runs: input is what was given"] == (str(run_of_second),)
+        assert len(broken["tasks: output is what was sent"]) == 2
+        assert len(broken["flows: steps and dependencies are the plan's"]) == 1
+
+        made.connection.execute("update pgflow.runs set flow_slug = %s where flow_slug = %s", (first, second))
+        assert len(made.broken()["runs: each is one of the plan's, in its flow"]) == 2

@@ -14,11 +14,12 @@ import pytest
 from pgflow_stress.core.arena import Word
 from pgflow_stress.core.ids import run_id
 from pgflow_stress.engine.event_accounts import EventFindings
+from pgflow_stress.engine.self_test.planted_sends import DROP_PARTITIONS, PLANTED
 from pgflow_stress.scenario.events import events_per_run
 from pgflow_stress.scenario.flow import FlowShape, Step, independent_steps
 from pgflow_stress.target.base import Target
 from tests.integration.engine.observing import Observed, observed
-from tests.integration.engine.planted_sends import PLANTED, cut_partition, drop_partitions
+from tests.integration.engine.partitions import cut_partition
 
 TRANSPORTS = ("wal", "notify")
 CHAIN = FlowShape(tuple(Step(f"c{index}", (index - 1,) if index else ()) for index in range(5)))
@@ -146,7 +147,7 @@ def test_a_planted_fault_of_realtime_send_is_named(
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_events_without_a_partition_are_sent_and_not_stored(target: Target, transport: str) -> None:
     with observed(target, independent_steps(5), transport, runs=1) as made:
-        drop_partitions(made.connection)
+        made.connection.execute(DROP_PARTITIONS.encode())
         made.create()
         made.start(0)
         made.work()

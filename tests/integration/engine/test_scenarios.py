@@ -42,6 +42,9 @@ def test_chains_fans_maps_and_mixes_have_every_task_and_every_event(run: Run) ->
     assert sum(found["chain"]["events"]["received"].values()) == 6 * (2 + 2 * 3)
     assert sum(found["map"]["events"]["received"].values()) == 6 * (2 + 2 * 4)
     assert document[3]["scenario"]["parameters"]["chain.depth"] == 10
+    hops = found["mix"]["client"]["breakdown"]
+    assert hops["runs"] + sum(hops["left_out"].values()) == hops["completed_runs"] == 6
+    assert sum(hops["mean_ns"].values()) + hops["residual_ns"] == pytest.approx(hops["response_ns"])
 
 
 def test_what_fails_by_design_is_an_outcome_and_no_fault(run: Run) -> None:
@@ -57,6 +60,11 @@ def test_what_fails_by_design_is_an_outcome_and_no_fault(run: Run) -> None:
     assert repetition["tasks"]["failed"] >= checks["runs fail as the seed decides"]["found"]
     assert repetition["events"]["received"]["run:failed"] == checks["runs fail as the seed decides"]["expected"]
     assert repetition["client"]["fail"]["latency_ns"]["count"] > 0
+    hops = repetition["client"]["breakdown"]
+    failed = hops["left_out"].pop("failed")
+    assert failed == checks["runs fail as the seed decides"]["found"] == 30 - hops["completed_runs"]
+    assert hops["runs"] + sum(hops["left_out"].values()) == hops["completed_runs"]
+    assert hops["left_out"]["attempted_again"] > 0
 
 
 def test_flows_are_created_where_no_run_is_started(run: Run) -> None:

@@ -13,13 +13,14 @@ import pytest
 
 from pgflow_stress.core.errors import SetUpFault, UsageFault
 from pgflow_stress.core.ids import new_nonce
+from pgflow_stress.engine.self_test.planted_sends import DROP_PARTITIONS, EVERY, PLANTED
 from pgflow_stress.target import cleanup, connect, observer_objects, observing
 from pgflow_stress.target.base import Isolation, TargetOptions
 from pgflow_stress.target.choice import choose_target
 from pgflow_stress.target.embedded import EmbeddedTarget
 from pgflow_stress.target.installing import install_into
 from pgflow_stress.target.sweeping import clean_given
-from tests.integration.engine.planted_sends import EVERY, PLANTED, cut_partition, drop_partitions
+from tests.integration.engine.partitions import cut_partition
 from tests.integration.target.helpers import Tool, databases, given, opened, plain_server, quiet, rows, until, value
 
 if TYPE_CHECKING:
@@ -490,7 +491,7 @@ def test_a_planted_send_strikes_as_its_name_says(shop: str, fault: str) -> None:
 
     assert struck == {f"step:s{EVERY - 1}:started", f"step:s{calls - 1}:started"}
     assert len({row_id for _, _, row_id in stored}) == len(stored)
-    assert len(stored) == calls + {"drops 1 in N": -2, "twice": 2}.get(fault, 0)
+    assert len(stored) == calls + {"drops 1 in N": -2, "erased": -2, "twice": 2}.get(fault, 0)
     assert {event for event in struck if times[event] == 2} == (struck if fault == "twice" else set())
     assert wrong_topics == (struck if fault == "wrong topic" else set())
     assert times["step:x:finished"] == (2 if fault == "wrong type" else 0)
@@ -503,7 +504,7 @@ def test_a_cut_partition_keeps_its_rows_and_takes_new_ones_on_both_sides(shop: s
         cut_partition(connection, 0.0)  # the next send is behind the border
         rows(shop, send)
         both = rows(shop, "SELECT count(*), count(DISTINCT tableoid) FROM realtime.messages")
-        drop_partitions(connection)
+        connection.execute(DROP_PARTITIONS.encode())
         rows(shop, send)
 
     assert both == [(2, 2)]

@@ -27,3 +27,10 @@ def test_no_password_is_left(text: str) -> None:
 @pytest.mark.parametrize("text", ["postgresql://u@h:5432/x", "an@example.org: no", "password authentication failed"])
 def test_what_is_no_password_is_left_alone(text: str) -> None:
     assert redact(text) == text
+
+
+def test_a_long_word_is_looked_through_once() -> None:
+    word = "a" * 300_000  # of a square of it one would wait for hours
+
+    assert redact(f"{word}://u:hunter2@h") == f"{word}://u:***@h"
+    assert redact(word) == word

@@ -209,9 +209,22 @@ def test_a_failed_check_of_a_saved_result_is_exit_4_with_its_ids(tmp_path: Path)
     assert "no message is left: expected 0, found 2 (run 1 step 2, run 3 step 4)" in outcome.stderr
 
 
-@pytest.mark.parametrize("arguments", [[], ["--self-test"], ["--dsn", "postgresql://x"]])
-def test_what_audit_cannot_do_yet_is_said(arguments: list[str]) -> None:
-    with pytest.raises(UsageFault, match="not available yet"):
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "nothing to audit"),
+        (["r.json", "--self-test"], "one at a time"),
+        (["r.json", "--dsn", "postgresql://x"], "one at a time"),
+        (["r.json", "--flow-slug", "a"], "give it with --dsn"),
+        (["--self-test", "--flow-slug", "a"], "give it with --dsn"),
+        (["--dsn", "postgresql://x", "--mutant", "a"], "--self-test as well"),
+        (["--dsn", "postgresql://x", "--pgflow", "0.8.1"], "is for --self-test"),
+        (["--self-test", "--mutant", "a defect"], "there is none"),
+        (["--self-test", "--isolation", "prefix"], "a database of its own"),
+    ],
+)
+def test_what_does_not_go_together_is_a_usage_fault_of_audit(arguments: list[str], told: str) -> None:
+    with pytest.raises(UsageFault, match=told):
         CliRunner().invoke(audit, arguments, catch_exceptions=False)
 
 
