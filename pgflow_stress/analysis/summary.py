@@ -13,7 +13,16 @@ from pgflow_stress.analysis.observing import was_observed
 from pgflow_stress.core.result import Metric, Phase, Repetition
 
 CONFIDENCE = 0.95
-_NO_METRICS = frozenset({"client.series", "server.autovacuums", "server.autoanalyzes"})  # read by the verdict's rules
+_NO_METRICS = frozenset(  # read by the verdict's rules, or looked up
+    {
+        "client.series",
+        "server.autovacuums",
+        "server.autoanalyzes",
+        "server.wait_events",
+        "server.deltas",
+        "server.deltas_per_task",
+    }
+)
 
 
 def summarise(repetitions: Sequence[Repetition]) -> dict[str, Metric]:

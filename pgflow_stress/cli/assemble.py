@@ -81,7 +81,7 @@ def assemble(
         gates: thresholds, strictness and the rules' limits.
     """
     # Imported here: they bring scipy, for which the first statement is not to wait.
-    from pgflow_stress.analysis.observer_cost import observer_cost  # noqa: PLC0415
+    from pgflow_stress.analysis.paired_cost import paired_cost  # noqa: PLC0415
     from pgflow_stress.analysis.summary import summarise  # noqa: PLC0415
     from pgflow_stress.analysis.verdict import judge  # noqa: PLC0415
 
@@ -91,8 +91,9 @@ def assemble(
     decided = [decide(threshold, summary, gates.strict) for threshold in gates.thresholds]
     endings = (*measurement.endings, *_gate_endings(decided, verdict, gates.strict))
     ended = {**outcome(endings), "gates": [_gate_json(gate) for gate in decided]}
-    if costs := observer_cost(measurement.repetitions):
-        ended["observer_cost"] = {name: cost.as_json() for name, cost in costs.items()}
+    if costs := paired_cost(measurement.repetitions):
+        of = "telemetry_cost" if measurement.plan.options.telemetry_cost else "observer_cost"
+        ended[of] = {name: cost.as_json() for name, cost in costs.items()}
     result = Result(
         tool=about,
         scenario={"name": measurement.plan.scenario, "parameters": parameters},

@@ -45,7 +45,7 @@ class Pilot:
 
 def pilot_plan(plan: Plan) -> Plan:
     """A few repetitions of it, as a measurement of its own."""
-    options = replace(plan.options, repetitions=PILOT_REPETITIONS, warmup=0, observer_cost=False)
+    options = replace(plan.options, repetitions=PILOT_REPETITIONS, warmup=0, observer_cost=False, telemetry_cost=False)
     return replace(plan, options=options)
 
 

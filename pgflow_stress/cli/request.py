@@ -52,6 +52,7 @@ def run_request(ctx: click.Context) -> RunRequest:
     values = ctx.params
     _refuse_later(ctx)
     _check_observer(values)
+    _check_telemetry(values)
     shared = replace(_shared_options(values), **_load(ctx))
     names: tuple[str, ...] = values["scenario"] or STOCK_JOB
     return RunRequest(
@@ -88,6 +89,20 @@ def _check_observer(values: dict[str, Any]) -> None:
     if values["observer_cost"] and values["repetitions"] < _LEAST_FOR_COST:
         raise UsageFault(
             f"--observer-cost compares pairs of repetitions, with the observer and without: "
+            f"--repetitions {values['repetitions']} is too few, give at least {_LEAST_FOR_COST}"
+        )
+
+
+def _check_telemetry(values: dict[str, Any]) -> None:
+    if values["telemetry"] == "off":
+        for option, name in (("--telemetry-cost", "telemetry_cost"), ("--pooler-admin-dsn", "pooler_admin_dsn")):
+            if values[name]:
+                raise UsageFault(f"{option} is about telemetry: leave --telemetry off out")
+    if values["telemetry_cost"] and values["observer_cost"]:
+        raise UsageFault("--telemetry-cost and --observer-cost each pair repetitions: give one of them")
+    if values["telemetry_cost"] and values["repetitions"] < _LEAST_FOR_COST:
+        raise UsageFault(
+            f"--telemetry-cost compares pairs of repetitions, with telemetry and without: "
             f"--repetitions {values['repetitions']} is too few, give at least {_LEAST_FOR_COST}"
         )
 
@@ -155,6 +170,10 @@ def _shared_options(values: dict[str, Any]) -> RunOptions:
         events=values["events"],
         observer_delay_ms=values["observer_delay"],
         observer_cost=values["observer_cost"],
+        telemetry=values["telemetry"],
+        telemetry_interval_seconds=values["telemetry_interval"],
+        telemetry_cost=values["telemetry_cost"],
+        pooler_admin_dsn=values["pooler_admin_dsn"] or None,
         worker_model=values["worker_model"],
         pin=values["pin"] or (),
         purpose=values["purpose"],

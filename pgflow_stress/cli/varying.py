@@ -103,8 +103,9 @@ def sides(ctx: click.Context, vary: Sequence[str], run_options: Sequence[click.P
     names: tuple[object, ...] = ctx.params["results"]
     if len(names) != 1:
         raise UsageFault("compare --interleave measures one scenario: compare --interleave --vary NAME=A,B SCENARIO")
-    if ctx.params["observer_cost"]:
-        raise UsageFault("compare --interleave has pairs of its own: --observer-cost is for run")
+    for option in ("observer-cost", "telemetry-cost"):
+        if ctx.params[option.replace("-", "_")]:
+            raise UsageFault(f"compare --interleave has pairs of its own: --{option} is for run")
     arguments: tuple[str, ...] = ctx.meta[_ARGUMENTS]  # taken once: the inner contexts share the meta
     base, candidate = (_request(ctx, [*_as_typed(variation, value), *arguments]) for value in variation.values)
     return Sides(variation, base, candidate)

@@ -105,6 +105,7 @@ class Repetition:
     client: Json
     server: Json
     lost_worker: bool = False  # lost unplanned: kept, but left out of the summary
+    telemetry: Json = field(default_factory=dict)  # {} where there was no sampler
 
     @property
     def counted(self) -> bool:
@@ -112,9 +113,16 @@ class Repetition:
         return not (self.warmup or self.interrupted or self.lost_worker or self.baseline)
 
     @property
+    def without(self) -> str:
+        """What it ran without, where it is a baseline; else ""."""
+        if self.telemetry.get("cost_baseline"):
+            return "telemetry"
+        return "the observer" if self.events.get("cost_baseline") else ""
+
+    @property
     def baseline(self) -> bool:
-        """Whether it ran without the observer, so that the others' cost of being observed is known."""
-        return bool(self.events.get("cost_baseline"))
+        """Whether it ran without the observer, or without telemetry, so that the others' cost of it is known."""
+        return bool(self.without)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +240,7 @@ def _repetition(document: Json) -> Repetition:
         client=document["client"],
         server=document["server"],
         lost_worker=document.get("lost_worker", False),
+        telemetry=document.get("telemetry", {}),
     )
 
 

@@ -103,7 +103,7 @@ def _label(repetition: Repetition) -> str:
         "warm-up": repetition.warmup,
         "interrupted": repetition.interrupted,
         "lost a worker": repetition.lost_worker,
-        "without the observer": repetition.baseline,
+        f"without {repetition.without}": repetition.baseline,
     }
     kind = next((word for word, marked in marks.items() if marked), "")
     return f"{repetition.index} {kind}".strip()

@@ -104,6 +104,10 @@ class RunOptions:
     events: str = "none"  # the observer's transport
     observer_delay_ms: float = 0.0  # an event, for testing
     observer_cost: bool = False  # repetitions with and without the observer, interleaved
+    telemetry: str = "light"  # off, light or full
+    telemetry_interval_seconds: float = 1.0
+    telemetry_cost: bool = False  # repetitions with and without telemetry, interleaved
+    pooler_admin_dsn: str | None = field(default=None, repr=False)  # of PgBouncer's console; may hold a password
     worker_model: str = "ceiling"
     pin: tuple[tuple[str, tuple[int, ...]], ...] = ()  # role -> CPUs; roles: coordinator, worker, postgres
     purpose: str = "compare"

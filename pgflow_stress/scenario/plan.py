@@ -79,14 +79,30 @@ class Plan:
 
     @property
     def repetitions(self) -> int:
-        """All of them: warm-up, counted, and with --observer-cost as many again that nobody observes."""
-        return self.options.warmup + self.options.repetitions * (2 if self.options.observer_cost else 1)
+        """All of them: warm-up, counted, and with --observer-cost or --telemetry-cost as many again without."""
+        in_pairs = self.options.observer_cost or self.options.telemetry_cost
+        return self.options.warmup + self.options.repetitions * (2 if in_pairs else 1)
 
     def observes(self, index: int) -> bool:
         """Whether a repetition is observed: with --observer-cost in the order with, without, without, with."""
-        if not self.observed or not self.options.observer_cost or index < self.options.warmup:
-            return self.observed
-        return (index - self.options.warmup) % 4 in (0, 3)
+        return self.observed and not (self.options.observer_cost and self._is_without(index))
+
+    @property
+    def sampled(self) -> bool:
+        """Whether a sampler takes telemetry of its repetitions, or of some of them."""
+        return self.options.telemetry != "off"
+
+    def samples(self, index: int) -> bool:
+        """Whether telemetry is taken of a repetition: with --telemetry-cost in the same order."""
+        return self.sampled and not (self.options.telemetry_cost and self._is_without(index))
+
+    def is_baseline(self, index: int) -> bool:
+        """Whether a repetition runs without what the others are to tell the cost of."""
+        in_pairs = self.options.observer_cost or self.options.telemetry_cost
+        return in_pairs and self._is_without(index)
+
+    def _is_without(self, index: int) -> bool:
+        return index >= self.options.warmup and (index - self.options.warmup) % 4 in (1, 2)
 
     def parameters(self) -> dict[str, Any]:
         """Every effective parameter, as the result names them."""
@@ -113,6 +129,9 @@ class Plan:
             "events": options.events,
             "observer_delay_ms": options.observer_delay_ms,
             "observer_cost": options.observer_cost,
+            "telemetry": options.telemetry,
+            "telemetry_interval": options.telemetry_interval_seconds,
+            "telemetry_cost": options.telemetry_cost,
             "repetitions": options.repetitions,
             "warmup": options.warmup,
             "seed": options.seed,
