@@ -16,6 +16,8 @@ MOST_POINTS = 1_000_000  # beyond it every second tick is dropped
 MOST_SERIES = 4096
 MOST_UNSEEN = 32
 SAMPLER_WORDS = 16
+FIRST_TICK = 0  # of the readings before the window
+LAST_TICK = -(1 << 30)  # of those after it: however often ticks are thinned out, it stays
 VITAL_WORDS = 16
 
 POINT_DTYPE = np.dtype([("t_ns", "<i8"), ("value", "<f8"), ("series", "<i4"), ("tick", "<i4")])

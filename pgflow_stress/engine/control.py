@@ -36,8 +36,8 @@ where schemaname in ('pgflow', 'pgmq', 'realtime') and autovacuum_count + autoan
 """
 
 _HAS_STATEMENTS = """
-select from pg_extension where extname = 'pg_stat_statements'
-and 'pg_stat_statements' = any(string_to_array(replace(current_setting('shared_preload_libraries'), ' ', ''), ','))
+select from pg_extension, pg_settings where extname = 'pg_stat_statements' and name = 'shared_preload_libraries'
+and 'pg_stat_statements' = any(string_to_array(replace(setting, ' ', ''), ','))
 """
 
 
@@ -108,7 +108,10 @@ class Control:
         except psycopg.errors.InsufficientPrivilege:
             left.append("no CHECKPOINT before the window: missing privilege (pg_checkpoint)")
         if self.has_statements():
-            self._connection.execute("select pg_stat_statements_reset()")
+            try:
+                self._connection.execute("select pg_stat_statements_reset()")
+            except psycopg.errors.InsufficientPrivilege:
+                left.append("pg_stat_statements not from zero: missing privilege (pg_stat_statements_reset)")
         return tuple(left)
 
     def _checkpoints(self) -> int:

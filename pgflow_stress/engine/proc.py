@@ -68,7 +68,7 @@ def parse_keyed(text: bytes) -> dict[str, int]:
     for line in text.splitlines():
         name, colon, value = line.partition(b":")
         fields = value.split()
-        if colon and fields and fields[0].isdigit():
+        if colon and b" " not in name and fields and fields[0].isdigit():
             found[name.decode()] = int(fields[0]) * (BYTES_PER_KIB if fields[1:] == [b"kB"] else 1)
     return found
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import psycopg
 
 from pgflow_stress.core.arena import Arena, Header, Stop, Word
-from pgflow_stress.core.telemetry import SamplerWord
+from pgflow_stress.core.telemetry import LAST_TICK, SamplerWord
 from pgflow_stress.core.units import NS_PER_MS, NS_PER_SECOND
 from pgflow_stress.engine.child import lead
 from pgflow_stress.engine.orders import ChildExit, SamplerOrder, Sampling, State
@@ -22,7 +22,7 @@ from pgflow_stress.engine.ticks import Ticks
 from pgflow_stress.engine.vitals import begin_window
 from pgflow_stress_hot.clock import monotonic_ns
 
-BEAT_NS = {"light": 100 * NS_PER_MS, "full": 20 * NS_PER_MS}
+BEAT_NS = {"light": 100 * NS_PER_MS, "full": 50 * NS_PER_MS}
 _LOOK_SECONDS = 0.05  # how long the end of the window may go unnoticed
 _WAITING_SECONDS = 0.002
 
@@ -62,6 +62,7 @@ class _Sampler:
         self._tick()
         self._words[Word.STATE] = State.STARTED
         self._sample()
+        self._book.tick = LAST_TICK
         self._tick()
         self._ask("boundary")
         self._ask("end")

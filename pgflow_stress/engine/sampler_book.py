@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pgflow_stress.core.arena import Arena
-from pgflow_stress.core.telemetry import MOST_SERIES, MOST_UNSEEN, POINT_DTYPE, SamplerWord
+from pgflow_stress.core.telemetry import FIRST_TICK, MOST_SERIES, MOST_UNSEEN, POINT_DTYPE, SamplerWord
 from pgflow_stress_hot.clock import monotonic_ns
 
 
@@ -19,7 +19,7 @@ class Book:
         self._places: dict[tuple[str, str, str], int] = {}
         self._pending: list[tuple[int, float, int, int]] = []
         self._unseen: set[str] = set()
-        self.tick = 0  # that the points belong to
+        self.tick = FIRST_TICK  # that the points belong to
 
     def put(self, role: str, subject: str, metric: str, value: float, unit: str) -> None:
         """One point, now; kept until `flush`."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from pgflow_stress.core.arena import Arena
 from pgflow_stress.core.result import Json, Phase
-from pgflow_stress.core.telemetry import House, SamplerWord, Series, Telemetry, Vital
+from pgflow_stress.core.telemetry import FIRST_TICK, House, SamplerWord, Series, Telemetry, Vital
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine.probes.activity import RUNS
 from pgflow_stress.engine.probes.processes import SINCE_START, SINCE_WINDOW
@@ -67,7 +67,7 @@ def take_sampled(arena: Arena, plan: Plan, reason: str, phases: Mapping[str, Pha
     ends = ends_of(taken)
     return Sampled(
         points=with_marks(taken, phases, origin_ns),
-        telemetry=describe_telemetry(arena, plan, ends, reason, phases["process"]),
+        telemetry=describe_telemetry(arena, plan, ends, _seconds(taken), reason, phases["process"]),
         server={"wait_events": wait_events(ends)},
     )
 
@@ -92,16 +92,23 @@ def take_telemetry(arena: Arena) -> Telemetry:
     return Telemetry(series, arena.points[:count].copy())
 
 
+def _seconds(telemetry: Telemetry) -> float:
+    """From the first reading of CPU times to the last."""
+    places = [place for place, series in enumerate(telemetry.series) if series.metric == "cpu_total"]
+    stamps = telemetry.points["t_ns"][np.isin(telemetry.points["series"], places)]
+    return float(np.ptp(stamps)) / NS_PER_SECOND if len(stamps) else 0.0
+
+
 def ends_of(telemetry: Telemetry) -> Ends:
     """First, last and largest value of each series."""
     first, last, most = {}, {}, {}
     order = np.argsort(telemetry.points["series"], kind="stable")
     points = telemetry.points[order]
     places, starts = np.unique(points["series"], return_index=True)
-    stops = np.append(starts[1:], len(points))
+    stops = np.append(starts, len(points))[1:]
     for place, start, stop in zip(places, starts, stops, strict=True):
         series, values = telemetry.series[int(place)], points["value"][start:stop]
-        was_there = points["tick"][start] == 0
+        was_there = points["tick"][start] == FIRST_TICK
         first[series] = float(values[0]) if was_there else 0.0
         last[series], most[series] = float(values[-1]), float(values.max())
     return Ends(telemetry.series, first, last, most)
@@ -117,13 +124,19 @@ def wait_events(ends: Ends) -> Json:
     return dict(found)
 
 
-def describe_telemetry(arena: Arena, plan: Plan, ends: Ends, reason: str, process: Phase) -> Json:
-    """The result's `telemetry`; `reason` says why it is not complete, "" where it is."""
+def describe_telemetry(arena: Arena, plan: Plan, ends: Ends, seconds: float, reason: str, process: Phase) -> Json:
+    """The result's `telemetry`; `reason` says why it is not complete, "" where it is.
+
+    Args:
+        seconds: from the first reading of the processes to the last.
+        process: the phase, whose rate is set beside the samples.
+    """
     words = arena.sampler
     complete = bool(words[SamplerWord.FINISHED]) and not reason
     return {
         "level": plan.options.telemetry,
         "interval_seconds": plan.options.telemetry_interval_seconds,
+        "seconds": seconds,
         "ticks": int(words[SamplerWord.TICKS]),
         "missed": int(words[SamplerWord.MISSED]),
         "beats": int(words[SamplerWord.BEATS]),

@@ -20,6 +20,7 @@ from pgflow_stress.core.result import Json, Repetition, Result
 from pgflow_stress.report import event_words, words
 from pgflow_stress.report.html_events import events_view
 from pgflow_stress.report.svg import Bar, bars, percentile_plot
+from pgflow_stress.report.telemetry import telemetry_lines, telemetry_view
 
 TEMPLATE = "report.html"
 _KEY_FIGURES = (
@@ -36,6 +37,7 @@ _DELIVERIES = "deliver_"  # histograms of events, one a type
 _NOT_OPTIONS = ("scale", "pilot")
 _OTHER_NAMES = {"observer_delay_ms": "observer_delay", "limits": "limit"}
 _DEFAULTS = {"limits": asdict(DEFAULT_LIMITS)}  # of those that are told only where they differ
+_LOOKED_UP = ("wait_events", "deltas", "deltas_per_task")  # in result.json, or in a table of their own
 _SUMMARY_LATENCIES = ("p50", "p90", "p95", "p99", "p999", "p9999", "max")
 
 
@@ -59,6 +61,9 @@ def _view(result: Result, histograms: Mapping[str, Histogram]) -> Json:
         "audit": words.audit_words(result),
         "event_lines": event_words.event_lines(result),
         "observer_costs": event_words.cost_lines(result.outcome),
+        "used": telemetry_lines(result),
+        "telemetry": telemetry_view(result),
+        "telemetry_costs": event_words.cost_lines(result.outcome, "telemetry_cost", "telemetry"),
         "gates": words.gates(result.outcome),
         "endings": words.endings(result.outcome) if result.outcome else [],
         "next_steps": words.next_steps(result),
@@ -158,7 +163,7 @@ def _repetition(repetition: Repetition) -> Json:
         "tasks": repetition.tasks,
         "checks": repetition.audit.checks,
         "client": _side("client", {k: v for k, v in repetition.client.items() if k != "series"}),
-        "server": _side("server", repetition.server),
+        "server": _side("server", {k: v for k, v in repetition.server.items() if k not in _LOOKED_UP}),
     }
 
 

@@ -13,6 +13,7 @@ from pgflow_stress.analysis.metrics import describe
 from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.core.result import Metric, Result, Tasks
 from pgflow_stress.core.units import NS_PER_SECOND
+from pgflow_stress.report.telemetry import serialisation_words
 
 # How phases and their latencies are called; the contract's names stay in the files.
 PHASE_TITLES = {
@@ -152,7 +153,8 @@ def limited_by(result: Result) -> str:
         return f"the CPU of this host: {how}{seen}"
     if runs == 1:
         turns = f", {workers} workers take turns" if workers > 1 else ""
-        return f"one run: its tasks serialise on its pgflow.runs row{turns}{seen}"
+        allows = serialisation_words(result)
+        return f"one run: its tasks serialise on its pgflow.runs row{turns}{f': {allows}' if allows else ''}{seen}"
     if runs < workers:
         return f"{runs} runs for {workers} workers: tasks of one run serialise on its pgflow.runs row{seen}"
     if share is not None and share < _MOSTLY_WAITING:

@@ -73,6 +73,7 @@ class Activity(Quiet):
         arena.sampler[SamplerWord.TASK_BEATS] += processing
         counted = self._counted(rows, processing)
         waiters: dict[int, str] = {}
+        holders = 0
         for pid, _ours, _type, _name, _state, kind, event, completing in rows:
             role = counted.get(pid)
             if role is None:
@@ -82,7 +83,8 @@ class Activity(Quiet):
             if kind == _LOCK:
                 waiters[pid] = role
             elif completing and role == "worker":
-                self._completing += 1
+                holders += 1
+        self._completing += min(holders, arena.size.runs)  # a run's row has one holder, whoever is on the way to it
         self._last_waiters = waiters
         if waiters:
             self._name_locks(waiters)

@@ -72,6 +72,6 @@ def put_rows(means: Means, query: str) -> None:
     Raises:
         psycopg.Error: it cannot be asked.
     """
-    for subject, metric, value, unit in means.connection.execute(psycopg.sql.SQL(query)).fetchall():  # type: ignore[arg-type]
+    for subject, metric, value, unit in means.connection.execute(psycopg.sql.SQL(query)).fetchall():
         if value is not None:
             means.book.put(ROLE, subject, metric, value, unit)
