@@ -44,16 +44,22 @@ CREATE TRIGGER planted AFTER UPDATE ON pgflow.step_tasks FOR EACH ROW
 
 
 @contextmanager
-def planted(*, wal_bytes: int = 0, microseconds: int = 0, every: int = 1) -> Iterator[Path]:
-    """A directory of migrations with so much planted into every so manieth completed task."""
+def migrations_with(sql: str) -> Iterator[Path]:
+    """A directory of pgflow's migrations, and one more behind them that plants `sql`."""
     with tempfile.TemporaryDirectory(prefix="pgflow-planted-") as folder:
         for path in pgflow_migrations(VERSION, lambda line: print(line, file=sys.stderr)).glob("*.sql"):
             shutil.copy(path, folder)
-        message = max(1, wal_bytes - _RECORD_BYTES)
-        emit = f"PERFORM pg_logical_emit_message(true, 'planted', repeat('x', {message}));" if wal_bytes else ""
-        text = _MIGRATION.format(microseconds=microseconds, emit=emit, every=every)
-        Path(folder, "29990101000000_pgflow_planted.sql").write_text(text)
+        Path(folder, "29990101000000_pgflow_planted.sql").write_text(sql)
         yield Path(folder)
+
+
+@contextmanager
+def planted(*, wal_bytes: int = 0, microseconds: int = 0, every: int = 1) -> Iterator[Path]:
+    """A directory of migrations with so much planted into every so manieth completed task."""
+    message = max(1, wal_bytes - _RECORD_BYTES)
+    emit = f"PERFORM pg_logical_emit_message(true, 'planted', repeat('x', {message}));" if wal_bytes else ""
+    with migrations_with(_MIGRATION.format(microseconds=microseconds, emit=emit, every=every)) as folder:
+        yield folder
 
 
 def tool(*arguments: object) -> tuple[int, Any]:
@@ -132,17 +138,17 @@ def prove_wal(found: int, same: int, pairs: int) -> int:
     return 0 if held else 1
 
 
-def prove_slowdown(times: int, pilot_pairs: int) -> int:
+def prove_slowdown(times: int, pilot_pairs: int, first_seed: int, pairs: int | None) -> int:
     """A slow-down of a tenth is found in 9 of 10, and lies within the interval in 17 of 20."""
     primary = "execute.per_second"
     task_us = 1e6 / measured(primary)  # one worker: what a task takes longer, all of them take longer
-    pairs = _pairs(primary, pilot_pairs)
+    pairs = pairs or _pairs(primary, pilot_pairs)
     tell(proof="planted-slowdown", task_us=task_us, planted=SLOW_DOWN, pairs=pairs, job=JOB)
     comparer = Comparer(primary, (), pairs)
     truth = 1 / (1 + SLOW_DOWN)
     found = inside = 0
     with planted() as base, planted(microseconds=round(SLOW_DOWN * task_us)) as slower:
-        for seed in range(1, times + 1):
+        for seed in range(first_seed, first_seed + times):
             one = comparer.of(base, slower, seed)
             low, high = one["ci95"] or (1.0, 1.0)
             found += one["verdict"] == "worse"

@@ -3,9 +3,10 @@
     pacing    half of what a pilot found possible: the mean rate against the one asked for, and our own lag
     stall     a second's lock on pgflow.runs at half load: corrected response times against the closed form
 
-The closed form of a stall of S seconds at rate r, with k starters of service time s: a run due x seconds after its
-begin waits for the rest of it and for those before it, S - x + x r s / k, so that r S / (1 - r s / k) runs wait, evenly
-spread up to S. Prints a line of JSON a proof.
+The closed form of a stall of S seconds at rate r, where starters that are never idle start m runs a second: a run due
+x seconds after its begin waits for the rest of it and for those before it, S - x + x r / m, so that r S / (1 - r / m)
+runs wait, evenly spread up to S; behind it each takes its service time. So that m is a property of the server and not
+of what else its cores do, a sleep is planted into start_flow; r is m / 2. Prints a line of JSON a proof.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pgflow_stress.core.libpq import choose
 choose(embedded=True, wants_tls=False)
 
 import psycopg  # noqa: E402
+from _planted import migrations_with  # noqa: E402
 
 from pgflow_stress.target.base import TargetOptions  # noqa: E402
 from pgflow_stress.target.embedded import EmbeddedTarget  # noqa: E402
@@ -32,6 +34,11 @@ from pgflow_stress.target.opening import open_target  # noqa: E402
 SHARED = "concurrent-flows --flows 4 --steps 1 --workers 1 --repetitions 1 --warmup 0"
 STALL_SECONDS = 1.0
 STARTERS = 2
+_SLOW_STARTS = """
+CREATE FUNCTION pgflow.planted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_sleep(0.01); RETURN NEW; END $$;
+CREATE TRIGGER planted BEFORE INSERT ON pgflow.runs FOR EACH ROW EXECUTE FUNCTION pgflow.planted();
+"""
 
 
 def measure(target: EmbeddedTarget, *arguments: object, stall_at: float | None = None) -> dict[str, Any]:
@@ -85,20 +92,21 @@ def pacing(target: EmbeddedTarget, seconds: float) -> dict[str, Any]:
 
 def stall(target: EmbeddedTarget, seconds: float) -> dict[str, Any]:
     """A second's stall at half load."""
-    pilot = measure(target, "--in-flight", 4, "--duration", "5s")
-    rate = round(pilot["repetitions"][0]["client"]["schedule"]["started_per_second"] / 2, 1)
-    repetition = measure(
-        target, "--rate", rate, "--duration", f"{seconds}s", "--starters", STARTERS, stall_at=seconds / 2
-    )
+    with migrations_with(_SLOW_STARTS) as slow:
+        shared = ("--pgflow", slow, "--starters", STARTERS)
+        pilot = measure(target, *shared, "--in-flight", 1000, "--duration", "10s")
+        most = pilot["repetitions"][0]["client"]["schedule"]["started_per_second"]
+        rate = round(most / 2, 1)
+        repetition = measure(target, *shared, "--rate", rate, "--duration", f"{seconds}s", stall_at=seconds / 2)
     repetition = repetition["repetitions"][0]
     start, schedule = repetition["phases"]["start"]["latency_ns"], repetition["client"]["schedule"]
     service = schedule["start_service_ns"]["p50"] / 1e9
-    load = rate * service / STARTERS
-    share = STALL_SECONDS / seconds / (1 - load)  # of all runs, that wait; 1 % of all lie beyond the p99
+    share = STALL_SECONDS / seconds / (1 - rate / most)  # of all runs, that wait; 1 % of all lie beyond the p99
     expected_p99 = STALL_SECONDS * (1 - 0.01 / share) + service
     return {
         "proof": "stall",
         "rate": rate,
+        "most_per_second": round(most, 1),
         "runs": schedule["started"],
         "p99_ms": _ms(start["p99"]),
         "expected_p99_ms": round(expected_p99 * 1000, 1),

@@ -122,13 +122,15 @@ def main() -> int:
     slowdown = commands.add_parser("planted-slowdown")
     slowdown.add_argument("--times", type=int, default=20)
     slowdown.add_argument("--pilot", type=int, default=10, help="pairs of the pilot that says how many it takes [10]")
+    slowdown.add_argument("--first-seed", type=int, default=1, help="to go on with what was begun [1]")
+    slowdown.add_argument("--pairs", type=int, help="those of the pilot of what was begun")
     given = parser.parse_args()
     if given.command.startswith("planted"):
         from _planted import prove_slowdown, prove_wal
 
         if given.command == "planted-wal":
             return prove_wal(given.found, given.same, given.pairs)
-        return prove_slowdown(given.times, given.pilot)
+        return prove_slowdown(given.times, given.pilot, given.first_seed, given.pairs)
     if given.command == "record":
         return record(given.file)
     return prove(given.file, given.side, given.splits, given.seed)

@@ -95,12 +95,17 @@ class _Pair:
             found = [{index: side[index] for index in both} for side in found]
         return found
 
+    def marks(self, name: str) -> tuple[str, ...]:
+        """What speaks against the metric by itself, of either side."""
+        verdicts = (result.verdict.metrics.get(name) for result in self.results)
+        return tuple(dict.fromkeys(reason for one in verdicts if one and not one.valid for reason in one.reasons))
+
     def _values(self, side: int, name: str) -> dict[int, float]:
         called, result, indexes = _CALLED[side], self.results[side], self._indexes[side]
         metric, verdict = result.summary.get(name), result.verdict.metrics.get(name)
         if metric is None or not metric.n:
             raise ValueError(f"not measured in the {called}")
-        if verdict is None or not verdict.valid:
+        if verdict is None or not (verdict.valid or verdict.comparable):
             why = "; ".join(map(str, verdict.reasons)) if verdict else "its result has no verdict on it"
             raise ValueError(f"not valid in the {called}: {why}")
         anew = self._anew[side].get(name)
@@ -163,7 +168,7 @@ def _computed(pair: _Pair, name: str, question: Question) -> _Computed:
     metric = MetricComparison(name, name in question.primaries, Verdict.CANNOT_TELL)
     try:
         before, after = (list(side.values()) for side in pair.values(name))
-        metric = replace(metric, n=(len(before), len(after)))
+        metric = replace(metric, n=(len(before), len(after)), marks=pair.marks(name))
         noise = noise_between(*pair.results, name)
         return _measured(metric, before, after, pair.paired, question.within, noise)
     except ValueError as why:

@@ -67,6 +67,7 @@ class MetricComparison:
     p_equivalent: float | None = None  # corrected likewise
     detectable: float | None = None
     noise: Noise | None = None
+    marks: tuple[str, ...] = ()  # why its value is not valid by itself, though two of them may be compared
     exact: bool = False  # a counter that does not vary: an exact test in place of t
 
 

@@ -73,6 +73,7 @@ class Finding:
     text: str
     metrics: frozenset[str] = frozenset()
     too_short: bool = False  # more of the same would mend it: a quick look
+    comparable: bool = False  # what is measured alike has it alike, or a test weighs it: a comparison only says so
 
 
 Rule = Callable[[Evidence], Iterable[Finding]]

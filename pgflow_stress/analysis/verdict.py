@@ -59,7 +59,8 @@ def phases_last_long_enough(evidence: Evidence) -> Iterator[Finding]:
     for group in (main, *([name] for name in short if name not in main)):
         if group:
             lasted = ", ".join(f"{name} {short[name]:.2g} s" for name in group)
-            yield Finding(f"too short, under {least:g} s: {lasted}", evidence.timed_metrics(*group), True)
+            touched = evidence.timed_metrics(*group)
+            yield Finding(f"too short, under {least:g} s: {lasted}", touched, too_short=True, comparable=True)
 
 
 def workers_cycle_often_enough(evidence: Evidence) -> Iterator[Finding]:
@@ -69,7 +70,8 @@ def workers_cycle_often_enough(evidence: Evidence) -> Iterator[Finding]:
     least = evidence.limits.min_cycles_per_worker
     if cycles and min(cycles) < least:
         touched = evidence.timed_metrics("process", "execute", "end_to_end")
-        yield Finding(f"{min(cycles):,} cycles a worker, under {least}", touched, True)
+        text = f"{min(cycles):,} cycles a worker, under {least}"
+        yield Finding(text, touched, too_short=True, comparable=True)
 
 
 def littles_law_holds(evidence: Evidence) -> Iterator[Finding]:
@@ -97,7 +99,8 @@ def repetitions_agree(evidence: Evidence) -> Iterator[Finding]:
             continue
         share = metric.stdev / abs(metric.mean)
         if share > most:
-            yield Finding(f"{name} varies: stdev is {share:.0%} of its mean, over {most:.0%}", frozenset({name}))
+            text = f"{name} varies: stdev is {share:.0%} of its mean, over {most:.0%}"
+            yield Finding(text, frozenset({name}), comparable=True)
 
 
 def every_repetition_has_a_value(evidence: Evidence) -> Iterator[Finding]:
@@ -175,8 +178,12 @@ def judge(
     against_all = [finding for finding in findings if finding.metrics.intersection(HEADLINE)]
     metrics = {}
     for name in evidence.summary:
-        against = tuple(finding.text for finding in findings if name in finding.metrics)
-        metrics[name] = MetricVerdict(valid=not against, reasons=against)
+        against = [finding for finding in findings if name in finding.metrics]
+        metrics[name] = MetricVerdict(
+            valid=not against,
+            reasons=tuple(finding.text for finding in against),
+            comparable=all(finding.comparable for finding in against),
+        )
     notes = tuple(finding.text for finding in findings if not finding.metrics)
     return Verdict(
         valid=not against_all,

@@ -30,6 +30,7 @@ def priming_was_enough(evidence: Evidence) -> Iterator[Finding]:
             f"({worst.share:+.0%}, beyond ±{worst.half:.0%} by more than {limits.max_priming_gap:.0%}; "
             f"{in_repetitions(off)})",
             evidence.timed_metrics(*_TOUCHED),
+            comparable=True,
         )
 
 
@@ -50,6 +51,7 @@ def rate_is_stationary(evidence: Evidence) -> Iterator[Finding]:
             f"first tenth {worst.first_tenth:,.0f} tasks/s, last tenth {worst.last_tenth:,.0f} "
             f"({in_repetitions(drifting)})",
             evidence.timed_metrics(*_TOUCHED),
+            comparable=True,
         )
 
 

@@ -142,6 +142,7 @@ class MetricVerdict:
 
     valid: bool
     reasons: tuple[str, ...] = ()
+    comparable: bool = False  # though not valid: what speaks against it is only too short, or what a test weighs
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +209,7 @@ def from_json(document: Json) -> Result:
                 document["verdict"]["valid"],
                 tuple(document["verdict"]["reasons"]),
                 {
-                    name: MetricVerdict(m["valid"], tuple(m["reasons"]))
+                    name: MetricVerdict(m["valid"], tuple(m["reasons"]), m.get("comparable", False))
                     for name, m in document["verdict"]["metrics"].items()
                 },
                 tuple(document["verdict"].get("notes", ())),

@@ -80,6 +80,7 @@ def _metric(metric: MetricComparison, within: float) -> Json:
         "p_equivalent": metric.p_equivalent,
         "detectable": metric.detectable,
         "exact": metric.exact,
+        "marks": list(metric.marks),
         "noise": {"share": noise.share, "measured": noise.measured} if noise else None,
     }
 
@@ -125,6 +126,8 @@ def conclusion(one: Comparison) -> list[str]:
         lines.append(f"{change(metric)}, p {_p(metric.p)}{against}")
     if metric.verdict is Verdict.NO_DIFFERENCE:
         lines.append(f"the smallest difference that these data could have shown: {detectable(metric)}")
+    if metric.marks:
+        lines.append(f"of windows that are not valid by themselves: {'; '.join(metric.marks)}")
     return lines
 
 

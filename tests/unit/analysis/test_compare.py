@@ -8,6 +8,7 @@ from pgflow_stress.analysis.compare import compare
 from pgflow_stress.analysis.comparison import Comparison, MetricComparison, Question, Verdict
 from pgflow_stress.analysis.regression import parse
 from pgflow_stress.core.result import Json, Metric, Result
+from pgflow_stress.report.comparison import conclusion
 from tests.fixtures.comparisons import measured, with_metric, without_validity
 from tests.fixtures.results import ENVIRONMENT, build_result
 
@@ -103,6 +104,17 @@ def test_a_metric_that_its_result_calls_invalid_cannot_be_told() -> None:
 
     assert found.verdict is Verdict.CANNOT_TELL
     assert primary(found).reason == "not valid in the candidate: too short"
+
+
+def test_a_window_that_is_too_short_is_compared_and_the_comparison_says_so() -> None:
+    base, candidate = in_turns(0.9)
+    short = without_validity(candidate, "execute.per_second", "too short", comparable=True)
+
+    found = compare(base, short)
+
+    assert found.verdict is Verdict.WORSE
+    assert primary(found).marks == ("too short",)
+    assert "not valid by themselves: too short" in conclusion(found)[-1]
 
 
 def test_a_verdict_that_says_nothing_of_a_metric_is_no_word_for_it() -> None:

@@ -32,6 +32,7 @@ def test_a_short_phase_is_a_quick_look_and_spoils_rates_and_latencies_but_no_cos
     assert not verdict.valid
     assert "too short, under 10 s: process 2 s, execute 3 s, end_to_end 5 s" in verdict.reasons
     assert not verdict.metrics["process.per_second"].valid
+    assert verdict.metrics["process.per_second"].comparable
     assert not verdict.metrics["process.latency_ns.p50"].valid
     assert verdict.metrics["client.rss_peak_bytes"].valid
     assert verdict.metrics["server.wal_bytes_per_task"].valid
@@ -73,7 +74,7 @@ def test_a_failed_audit_leaves_nothing_to_trust_even_in_a_warm_up() -> None:
     verdict = verdict_on(failed, *long_ones())
 
     assert verdict.reasons == ("the audit failed in repetition 0",)
-    assert not any(metric.valid for metric in verdict.metrics.values())
+    assert not any(metric.valid or metric.comparable for metric in verdict.metrics.values())
 
 
 def test_nothing_counted_is_not_valid() -> None:
