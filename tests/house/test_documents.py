@@ -12,7 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/statistics.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/statistics.md", "docs/telemetry.md"]
+)
 def test_every_path_that_a_document_names_exists(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
     named = re.findall(r"`((?:pgflow_stress|ext|tests|scripts|docs)/[\w./-]*)`", text)
@@ -27,6 +29,7 @@ def test_every_path_that_a_document_names_exists(document: str) -> None:
         ("pgflow_stress.scenario.shapes", "SHAPES"),
         ("pgflow_stress.cli.commands", "COMMANDS"),
         ("pgflow_stress.report.exports", "EXPORTS"),
+        ("pgflow_stress.engine.probes", "PROBES"),
         ("pgflow_stress.analysis.metrics", "METRICS"),
         ("pgflow_stress.analysis.verdict", "RULES"),
     ],

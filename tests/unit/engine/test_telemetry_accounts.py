@@ -110,7 +110,8 @@ def test_one_peak_since_the_start_makes_the_roles_peak_such_a_one(arena: Arena) 
     found = processes(ends_of(take_telemetry(arena)))
 
     assert found["worker"] == {
-        "rss_peak_bytes": 300, "rss_peak_of": "worker 1", "rss_peak_total_bytes": 400, "rss_peak_since": "process start",
+        "rss_peak_bytes": 300, "rss_peak_of": "worker 1", "rss_peak_total_bytes": 400,
+        "rss_peak_since": "process start",
     }  # fmt: skip
     assert found["coordinator"]["rss_peak_since"] == "window"
 

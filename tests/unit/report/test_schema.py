@@ -21,6 +21,7 @@ from tests.fixtures.results import (
     quick_look,
 )
 from tests.fixtures.schemas import ACCEPTANCE, PACKAGED, PUBLISHED, faults, needs_acceptance
+from tests.fixtures.telemetry import build_sampled
 from tests.fixtures.windows import build_window
 
 COST = {
@@ -43,6 +44,7 @@ RESULTS: dict[str, Callable[[], Result]] = {
     "events lost": lambda: build_observed_result(lossy()),
     "with a course": lambda: build_result([build_window(i, server={"checkpoints": None}) for i in (1, 2, 3)]),
     "observer cost": lambda: build_observed_result(build_observed(1), build_baseline(2), outcome=COST),
+    "sampled": lambda: build_result([build_sampled(1), build_sampled(2, complete=False, serialisation=None)]),
     "one run": lambda: build_result([build_repetition(1, runs=1)], parameters={"runs": 1, "flows": 1}),
 }
 
