@@ -13,7 +13,7 @@
     strays          STRAY_DTYPE[256]                likewise: events of our runs that have no place
     samples         int64[4096][16]                 Sample: likewise
     gaps            int64[64][2]                    likewise: when it was away, from and to
-    house, vitals   int64[2 or processes][16]       Vital: coordinator and nursery, or each process; a row one alone
+    house, vitals   int64[3 or processes][16]       Vital: coordinator and nursery, or each process; a row one alone
     sampler, points, series, unseen                 core.telemetry: the sampler alone
     rows            EVENT_DTYPE[processes][capacity]   one process alone, in order of time
 
@@ -95,7 +95,6 @@ class Header(IntEnum):
     NEXT_RUN = 8  # the next run of the schedule
     IN_FLIGHT = 16  # runs that were started and are not completed
     MARKER = 4  # the number of the marker that ends what an observer is to receive; 0: none sent yet
-    SAMPLING = 40  # what the sampler is to do: 0 wait, 1 sample, 2 take its last readings and end
 
 
 class Stop(IntEnum):

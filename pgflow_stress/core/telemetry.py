@@ -60,6 +60,7 @@ class House(IntEnum):
 
     COORDINATOR = 0
     NURSERY = 1
+    TO_SAMPLER = 2  # no vitals: what the coordinator tells the sampler, orders.Sampling in its first word
 
 
 @dataclass(frozen=True, slots=True)

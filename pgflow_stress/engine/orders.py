@@ -36,7 +36,7 @@ class State(IntEnum):
 
 
 class Sampling(IntEnum):
-    """What the coordinator tells the sampler, by the header's word."""
+    """What the coordinator tells the sampler, by the word of `House.TO_SAMPLER`."""
 
     WAIT = 0
     GO = 1

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import psycopg
 
 from pgflow_stress.core.arena import Arena, Header, Stop, Word
-from pgflow_stress.core.telemetry import LAST_TICK, SamplerWord
+from pgflow_stress.core.telemetry import LAST_TICK, House, SamplerWord
 from pgflow_stress.core.units import NS_PER_MS, NS_PER_SECOND
 from pgflow_stress.engine.child import lead
 from pgflow_stress.engine.orders import ChildExit, SamplerOrder, Sampling, State
@@ -126,7 +126,7 @@ class _Sampler:
         self._book.unseen(f"{name}: {lines[0]}")
 
     def _told(self) -> int:
-        return int(self._arena.header[Header.SAMPLING])
+        return int(self._arena.house[House.TO_SAMPLER, 0])
 
     def _is_over(self) -> bool:
         return bool(self._arena.header[Header.STOP] >= Stop.NOW or self._arena.header[Header.PHASE] >= State.ENDED)

@@ -11,8 +11,8 @@ import signal
 import time
 from collections.abc import Callable
 
-from pgflow_stress.core.arena import Arena, Header, Word
-from pgflow_stress.core.telemetry import SamplerWord
+from pgflow_stress.core.arena import Arena, Word
+from pgflow_stress.core.telemetry import House, SamplerWord
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine.nursery import Nursery
 from pgflow_stress.engine.orders import ChildExit, Role, SamplerOrder, Sampling, State
@@ -60,12 +60,12 @@ class SamplerHandle:
     def begin(self) -> None:
         """Have it take its first reading now: returns when it has, or when it takes too long."""
         self._wait_for(State.PRIMED, _READY_SECONDS)
-        self._arena.header[Header.SAMPLING] = Sampling.GO
+        self._arena.house[House.TO_SAMPLER, 0] = Sampling.GO
         self._wait_for(State.STARTED, _FIRST_READING_SECONDS)
 
     def finish(self) -> None:
         """Have it take its last readings, and wait for them and its end."""
-        self._arena.header[Header.SAMPLING] = Sampling.END
+        self._arena.house[House.TO_SAMPLER, 0] = Sampling.END
         self._wait_for(State.ENDED, _LAST_READINGS_SECONDS)
         if self._arena.sampler[SamplerWord.FINISHED]:
             return
@@ -73,7 +73,7 @@ class SamplerHandle:
 
     def close(self) -> None:
         """Be rid of it, however it is."""
-        self._arena.header[Header.SAMPLING] = Sampling.END
+        self._arena.house[House.TO_SAMPLER, 0] = Sampling.END
         if self._look():
             return
         pid = int(self._arena.words[self._region, Word.PID])
