@@ -8,6 +8,8 @@ from pgflow_stress.core.arena import Arena
 from pgflow_stress.core.telemetry import FIRST_TICK, MOST_SERIES, MOST_UNSEEN, POINT_DTYPE, SamplerWord
 from pgflow_stress_hot.clock import monotonic_ns
 
+_MOST_THINNED = 20  # then one tick in a million is left, and those before and after the window
+
 
 class Book:
     """Writes into the sampler's regions of one arena; nobody else does."""
@@ -47,11 +49,13 @@ class Book:
             return
         new = np.array(self._pending, dtype=POINT_DTYPE)
         self._pending.clear()
-        have = int(self._words[SamplerWord.POINTS])
-        while have and have + len(new) > len(self._arena.points):
+        have, room = int(self._words[SamplerWord.POINTS]), len(self._arena.points)
+        while have + len(new) > room and self._words[SamplerWord.THINNED] < _MOST_THINNED:
             have = self._thin(have)
-        self._arena.points[have : have + len(new)] = new[: len(self._arena.points) - have]
-        self._words[SamplerWord.POINTS] = min(have + len(new), len(self._arena.points))
+        self._words[SamplerWord.LEFT_OUT] += max(0, have + len(new) - room)
+        new = new[: room - have]
+        self._arena.points[have : have + len(new)] = new
+        self._words[SamplerWord.POINTS] = have + len(new)
 
     def _thin(self, have: int) -> int:
         """Every second of the ticks that are left is dropped: counters lose nothing between those that stay."""

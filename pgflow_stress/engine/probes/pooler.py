@@ -54,7 +54,11 @@ class Pooler(Quiet):
                 self._book.put(ROLE, str(row["database"]), metric, float(row.get(column) or 0) * scale, named)
 
     def end(self) -> None:
-        """The last look, then leave the console."""
+        """Leave the console."""
+        self.close()
+
+    def close(self) -> None:
+        """Leave the console, whatever its state."""
         self._connection.close()
 
     def _rows(self, command: str) -> list[dict[str, Any]]:

@@ -71,6 +71,17 @@ def test_a_full_book_drops_every_second_tick_and_no_counter_loses_anything(arena
     assert list(ends.gained("cpu_total").values()) == [1000.0]
 
 
+def test_what_cannot_be_thinned_out_any_more_is_left_out_and_counted(arena: Arena) -> None:
+    book = Book(arena)
+    for number in range(ROOM + 5):
+        put_all(book, ("worker", "worker 0", "rss", float(number)))
+        book.flush()
+
+    assert arena.sampler[SamplerWord.POINTS] == ROOM
+    assert arena.sampler[SamplerWord.LEFT_OUT] == 5
+    assert take_telemetry(arena).points["value"].tolist() == [float(n) for n in range(ROOM)]
+
+
 def test_a_series_without_room_is_counted(arena: Arena) -> None:
     book = Book(arena)
     for number in range(MOST_SERIES + 3):
