@@ -11,17 +11,22 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pgflow_stress.analysis.statistics import paired, pairs_for
+from scipy import stats
+
+from pgflow_stress.analysis.statistics import ALPHA, paired, pairs_for
 from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.target.assets import pgflow_migrations
 
 VERSION = "0.8.1"
+
+MOST_UNTOLD = 0.10
 JOB = "concurrent-flows --flows 4 --runs 80 --steps 10 --workers 1"
 COUNTERS = ("wal_bytes", "wal_records", "rows", "xids", "buffers")
 LIMIT_PERCENT = 0.5  # of a counter's gate: half of what is planted
@@ -157,6 +162,49 @@ def prove_slowdown(times: int, pilot_pairs: int, first_seed: int, pairs: int | N
     held = found >= 0.9 * times and inside >= 0.85 * times
     tell(proof="planted-slowdown", found=found, inside=inside, of=times, held=held)
     return 0 if held else 1
+
+
+def prove_live_aa(times: int, pairs: int) -> int:
+    """One version against itself, measured now each time: called different about as often as the level allows."""
+    comparer = Comparer("execute.per_second", (), pairs)
+    verdicts: Counter[str] = Counter()
+    for seed in range(1, times + 1):
+        one = comparer.of(VERSION, VERSION, seed)
+        verdicts[one["verdict"]] += 1
+        tell(proof="live-aa", seed=seed, **one)
+    false, untold = verdicts["better"] + verdicts["worse"], verdicts["cannot tell"]
+    interval = stats.binomtest(false, times).proportion_ci(0.95)
+    held = bool(interval.low <= ALPHA and untold <= MOST_UNTOLD * times)
+    tell(proof="live-aa", false=false, of=times, false_ci95=[interval.low, interval.high], verdicts=verdicts, held=held)
+    return 0 if held else 1
+
+
+def prove_quiet(times: int, seconds: float) -> int:
+    """Runs sized to windows of so many seconds: no reason against their headline rates appears in any."""
+    limits = ("--limit", f"min_phase_seconds={seconds:g}", "--limit", "min_cycles_per_worker=20")
+    held = 0
+    for seed in range(1, times + 1):
+        code, document = tool(
+            "run", *JOB.split(), "--full", *limits, "--repetitions", 3, "--warmup", 1, "--seed", seed
+        )  # fmt: skip
+        if code:
+            raise SystemExit(f"a run ended with {code}: nothing is proven")
+        verdict = document["verdict"]
+        of_metrics = sorted({reason for one in verdict["metrics"].values() for reason in one["reasons"]})
+        window = min(r["phases"]["process"]["seconds"] for r in document["repetitions"] if not r["warmup"])
+        held += not verdict["reasons"]
+        tell(
+            proof="quiet", seed=seed, process_seconds=round(window, 2), reasons=verdict["reasons"],
+            of_other_metrics=[one for one in of_metrics if one not in verdict["reasons"] and _disturbed(one)],
+            notes=verdict.get("notes", []),
+        )  # fmt: skip
+    tell(proof="quiet", without_a_reason=held, of=times, held=held == times)
+    return 0 if held == times else 1
+
+
+def _disturbed(reason: str) -> bool:
+    """Whether it is about the window, rather than a metric of its own that varies or has too few samples."""
+    return " varies: " not in reason and " has a value in " not in reason
 
 
 def _pairs(primary: str, pilot_pairs: int) -> int:

@@ -4,6 +4,8 @@
     offline FILE   A/A: many random splits of the recorded repetitions into two sides, each judged by `compare`
     planted-wal        a planted rise of 1 % of WAL per task, one worker, in turns: found each time; A/A: never
     planted-slowdown   a planted slow-down of 10 % in complete_task: found in 18 of 20, inside the interval in 17
+    live-aa            `compare --interleave` of one version against itself, twenty times: how often is it different?
+    quiet              runs that nothing disturbs, ten times: which reasons against their validity appear?
 
 `offline` splits in two ways: `pairs` (neighbours are a pair, a coin says which is the base: as an interleaved
 measurement) and `halves` (any against any, as many on either side: as two results). Prints a line of JSON each; ends
@@ -124,7 +126,19 @@ def main() -> int:
     slowdown.add_argument("--pilot", type=int, default=10, help="pairs of the pilot that says how many it takes [10]")
     slowdown.add_argument("--first-seed", type=int, default=1, help="to go on with what was begun [1]")
     slowdown.add_argument("--pairs", type=int, help="those of the pilot of what was begun")
+    live = commands.add_parser("live-aa")
+    live.add_argument("--times", type=int, default=20)
+    live.add_argument("--pairs", type=int, default=10)
+    quiet = commands.add_parser("quiet")
+    quiet.add_argument("--times", type=int, default=10)
+    quiet.add_argument("--seconds", type=float, default=3.0, help="least process phase that is asked for [3]")
     given = parser.parse_args()
+    if given.command in ("live-aa", "quiet"):
+        from _planted import prove_live_aa, prove_quiet
+
+        if given.command == "live-aa":
+            return prove_live_aa(given.times, given.pairs)
+        return prove_quiet(given.times, given.seconds)
     if given.command.startswith("planted"):
         from _planted import prove_slowdown, prove_wal
 

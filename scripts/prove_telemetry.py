@@ -1,8 +1,8 @@
 """What telemetry costs and whether it is right; one line of JSON a proof.
 
-    cost        tasks/s with light telemetry ÷ without, in turns: median >= 0.99, the interval's lower end >= 0.97
-    cost-full   the same of full, written down
-    readings    CPU and memory of workers and server against psutil's own reading of the same processes: within 5 %
+cost        tasks/s with light telemetry ÷ without, in turns: median >= 0.99, the interval's lower end >= 0.97
+cost-full   the same of full, written down
+readings    CPU and memory of workers and server against psutil's own reading of the same processes: within 5 %
 """
 
 from __future__ import annotations
@@ -107,8 +107,10 @@ def main() -> int:
     given = parser.parse_args()
     held = True
     for name in given.proofs:
-        found = readings(given.runs) if name == "readings" else cost(
-            "full" if name == "cost-full" else "light", given.pairs, given.runs
+        found = (
+            readings(given.runs)
+            if name == "readings"
+            else cost("full" if name == "cost-full" else "light", given.pairs, given.runs)
         )
         print(json.dumps(found), flush=True)
         held = held and found["held"]

@@ -29,6 +29,10 @@ _ROUNDING = 1e-12
 Floats = npt.NDArray[np.float64]
 
 
+class TooManyError(ValueError):
+    """More repetitions than anybody would wait for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """A mean over n repetitions and its 95 % interval, in the unit of the values."""
@@ -316,14 +320,24 @@ def repetitions_for(pilot: Sequence[float] | Floats, precision: float, level: fl
     """
     if not (math.isfinite(precision) and precision > 0):
         raise ValueError(f"a precision is above 0, not {precision:g}")
-    array = logs(pilot)
+    deviation = deviation_of_logs(pilot)
+    needed = (float(stdtrit(len(pilot) - 1, (1 + level) / 2)) / math.log1p(precision) * deviation) ** 2
+    if needed > _MOST_REPETITIONS:
+        raise TooManyError(_TOO_MANY)
+    return max(len(pilot), math.ceil(needed))
+
+
+def deviation_of_logs(values: Sequence[float] | Floats) -> float:
+    """Standard deviation of the logs of a pilot's values.
+
+    Raises:
+        ValueError: fewer than two values, one that is no finite number above 0, all the same.
+    """
+    array = logs(values)
     variance = _variance(array)
     if not variance:
         raise ValueError(f"all {len(array)} values are the same: a pilot needs a spread")
-    needed = (float(stdtrit(len(array) - 1, (1 + level) / 2)) / math.log1p(precision)) ** 2 * variance
-    if needed > _MOST_REPETITIONS:
-        raise ValueError(_TOO_MANY)
-    return max(len(array), math.ceil(needed))
+    return math.sqrt(variance)
 
 
 def pairs_for(pilot: LogRatio, difference: float, alpha: float = ALPHA, power: float = POWER) -> int:
@@ -353,7 +367,7 @@ def pairs_for(pilot: LogRatio, difference: float, alpha: float = ALPHA, power: f
     low, high = n, n
     while not is_enough(high):
         if high == _MOST_REPETITIONS:
-            raise ValueError(_TOO_MANY)
+            raise TooManyError(_TOO_MANY)
         low, high = high, min(2 * high, _MOST_REPETITIONS)
     while high - low > 1:
         middle = (low + high) // 2

@@ -25,6 +25,7 @@ from pgflow_stress.analysis.observer_rules import (
     observer_was_there,
     observing_changed_nothing,
 )
+from pgflow_stress.analysis.precision import precision_is_told
 from pgflow_stress.analysis.schedule_rules import every_run_was_started, schedule_was_kept
 from pgflow_stress.analysis.summary import summarise
 from pgflow_stress.analysis.window_rules import priming_was_enough, rate_is_stationary, tail_is_short
@@ -149,6 +150,7 @@ RULES: tuple[Rule, ...] = (  # in the order in which a reader should meet their 
     repetitions_agree,
     every_repetition_has_a_value,
     enough_repetitions,
+    precision_is_told,
     every_run_was_started,
     rows_were_kept,
     tail_is_short,

@@ -7,12 +7,13 @@ import time
 from dataclasses import dataclass
 
 from pgflow_stress.cli.assemble import tool
+from pgflow_stress.cli.noise import told
 from pgflow_stress.cli.output import check_json, write_json
 from pgflow_stress.cli.streams import complain, say
 from pgflow_stress.core.calibration import Calibration
 from pgflow_stress.core.exit_codes import ExitCode, worst
 from pgflow_stress.core.result import Json
-from pgflow_stress.engine.calibration.saved import host_key, save
+from pgflow_stress.engine.calibration.saved import host_key, kept_noise, save
 from pgflow_stress.target.base import TargetOptions
 
 
@@ -49,13 +50,16 @@ def execute(request: CalibrateRequest) -> ExitCode:
         parts, endings = measure_all(ground, request.names, lambda name: say(f"measuring {name}"))
     calibration = Calibration(tool(), measured_at, request.seconds, pin, environment, parts)
     document = calibration.as_json()
+    key = host_key(environment["host"], found.postgres, found.settings)
     try:
-        save(host_key(environment["host"], found.postgres, found.settings), document)
+        save(key, document)
     except OSError as error:  # only results of later runs would quote it
         say(f"the calibration could not be kept for later runs: {error.strerror}")
     if request.json:
         write_json(document, request.json)
     _show(calibration)
+    if kept := kept_noise(key):
+        say(told(kept))
     for ending in endings:
         complain(ending.reason)
     return worst(ending.code for ending in endings)

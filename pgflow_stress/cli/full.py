@@ -109,10 +109,11 @@ def announcement(sizes: Sequence[tuple[Plan, float]]) -> str:
     parts = ", ".join(
         f"{plan.scenario} {plan.repetitions} repetitions of {plan.expected_tasks:,} tasks" for plan, _ in sizes
     )
-    return f"full: about {_long(sum(seconds for _, seconds in sizes))}, at the rates of the pilots: {parts}"
+    return f"full: about {lasting(sum(seconds for _, seconds in sizes))}, at the rates of the pilots: {parts}"
 
 
-def _long(seconds: float) -> str:
+def lasting(seconds: float) -> str:
+    """A duration as a person says it, rounded up."""
     minutes = math.ceil(seconds / 60)
     if minutes > 90:
         return f"{minutes // 60} h {minutes % 60} min"

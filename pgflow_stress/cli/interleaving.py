@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pgflow_stress.analysis.comparison import Comparison, Question
 from pgflow_stress.analysis.regression import parse, require_metric
 from pgflow_stress.cli.assemble import outcome, tool
+from pgflow_stress.cli.auto import AutoPairs
 from pgflow_stress.cli.comparing import Asked, compare_pair, endings_of, show
 from pgflow_stress.cli.output import COMPARISON_FILE, STANDARD_OUTPUT, ComparisonDestination
-from pgflow_stress.cli.progress import make_watch
+from pgflow_stress.cli.progress import QuietWatch, make_watch
 from pgflow_stress.cli.running import Session, keep_nothing, surroundings
 from pgflow_stress.cli.streams import complain, say
 from pgflow_stress.cli.varying import Sides
 from pgflow_stress.core.errors import StressError, UsageFault
 from pgflow_stress.core.exit_codes import ExitCode
-from pgflow_stress.engine.measurement import Ending
+from pgflow_stress.engine.measurement import Ending, Measurement
+
+if TYPE_CHECKING:
+    from pgflow_stress.engine.engine import Engine
+    from pgflow_stress.engine.interleaving import Side
 
 
 def execute(asked: Asked, sides: Sides) -> ExitCode:
@@ -51,6 +60,7 @@ class _Interleaved(Session):
         self._question = question
         self._asked = asked
         self._written = destination
+        self._pairs: AutoPairs | None = None
 
     def measure(self) -> None:
         """Measure pair by pair; faults become endings."""
@@ -71,20 +81,44 @@ class _Interleaved(Session):
                     for target, plan in zip(targets, plans, strict=True)
                 ]
                 directories = [self._destination.directory(plan.scenario) for plan in plans]
-                measured = interleave(
-                    engine,
-                    [
-                        Side(plan, target, directory.record if directory else keep_nothing)
-                        for plan, target, directory in zip(plans, targets, directories, strict=True)
-                    ],
-                    watch,
-                )
+                both = [
+                    Side(plan, target, directory.record if directory else keep_nothing)
+                    for plan, target, directory in zip(plans, targets, directories, strict=True)
+                ]
+                if plans[0].options.precision is not None:
+                    both = self._paired(engine, both, watch)
+                if not both:
+                    return
                 for request, measurement, directory, of_side in zip(
-                    requests, measured, directories, around, strict=True
+                    requests, interleave(engine, both, watch), directories, around, strict=True
                 ):
-                    self._keep(request, measurement, directory, of_side)
+                    self._keep(request, self._with_pairs(measurement), directory, of_side)
         except StressError as fault:
             self._untold.append(Ending(fault.exit_code, str(fault)))
+
+    def _paired(self, engine: Engine, both: Sequence[Side], watch: QuietWatch) -> list[Side]:
+        """The sides with as many pairs as find the difference; none where the pilot failed."""
+        from pgflow_stress.engine.interleaving import interleave  # noqa: PLC0415
+
+        pairs = AutoPairs(self._question.primary, both[0].plan.options)
+        watch.note(f"auto: a pilot of {both[0].plan.options.repetitions} pairs first, discarded")
+        began = time.monotonic()
+        pilots = interleave(engine, [replace(side, record=keep_nothing) for side in both], watch)
+        endings = [ending for pilot in pilots for ending in pilot.endings]
+        self._untold += endings
+        if endings:
+            return []
+        count = pairs.of([pilot.repetitions for pilot in pilots], time.monotonic() - began, watch.note)
+        self._pairs = pairs
+        return [
+            replace(side, plan=replace(side.plan, options=replace(side.plan.options, repetitions=count)))
+            for side in both
+        ]
+
+    def _with_pairs(self, measurement: Measurement) -> Measurement:
+        if self._pairs is None:
+            return measurement
+        return replace(measurement, parameters={**measurement.parameters, **self._pairs.as_json()})
 
     def deliver(self) -> None:
         """Write the index and the comparison, then show it."""
@@ -99,6 +133,8 @@ class _Interleaved(Session):
         finally:
             if found is not None and (self._asked.markdown or not self._request.quiet):
                 show([found], self._asked.markdown)
+                if self._pairs is not None and not self._request.quiet:
+                    say(self._pairs.told(found))
             for ending in (*self._told, *self._untold):
                 complain(ending.reason)
             if self._written.path is not None and self._results and not self._request.quiet:
@@ -111,8 +147,11 @@ class _Interleaved(Session):
         from pgflow_stress.report.comparison import comparison_json  # noqa: PLC0415
 
         base, candidate = self._results
-        found = compare_pair(base, candidate, self._question, self._sides.variation.labels)
+        found = compare_pair(base, candidate, self._question, self._sides.labels)
         self._untold += endings_of(found, self._asked.strict)
         endings = (*self._told, *self._untold)
-        self._written.compared(comparison_json([found], self._about, outcome(endings)))
+        ended = outcome(endings)
+        if self._pairs is not None:
+            ended["precision"] = self._pairs.reached(found)
+        self._written.compared(comparison_json([found], self._about, ended))
         return found

@@ -169,6 +169,35 @@ class ComparisonDestination(Destination):
             write_json(document, self._json)
 
 
+class SweepDestination:
+    """Where a sweep goes: a directory, unless --json alone was asked for."""
+
+    def __init__(self, output: str | None, json: str | None, *, resume: bool) -> None:
+        """Make what must be made and check the rest.
+
+        Raises:
+            UsageFault: something is not writable, holds a result already, or holds no sweep to go on with.
+        """
+        from pgflow_stress.report.sweep_directory import SweepDirectory  # noqa: PLC0415  as above
+
+        self.directory: SweepDirectory | None = None
+        if output is not None or json is None:
+            path = Path(output) if output is not None else _default_path(["sweep"])
+            self.directory = SweepDirectory(path, resume=resume)
+        self.json = json
+        if json is not None:
+            try:
+                check_json(json)
+            except UsageFault:
+                self.discard_if_empty()
+                raise
+
+    def discard_if_empty(self) -> None:
+        """Leave no empty folder where nothing was measured."""
+        if self.directory is not None:
+            self.directory.discard_if_empty()
+
+
 def _default_path(scenarios: Sequence[str]) -> Path:
     scenarios = list(dict.fromkeys(scenarios))  # two sides of one are one
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())

@@ -60,6 +60,17 @@ class Whole(click.IntRange):
     name = "whole number"
 
 
+AUTO = "auto"
+
+
+class Repetitions(Whole):
+    """How many repetitions or pairs, or `auto`: as many as a precision takes."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Text to a number, or AUTO."""
+        return AUTO if str(value).strip() == AUTO else super().convert(value, param, ctx)
+
+
 class Finite(click.FloatRange):
     """A float range that knows that nan is in none."""
 

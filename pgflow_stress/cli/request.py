@@ -9,6 +9,7 @@ import click
 
 from pgflow_stress.cli.later import NOT_YET
 from pgflow_stress.cli.old_script import scenario_size
+from pgflow_stress.cli.param_types import AUTO
 from pgflow_stress.cli.sources import given, typed
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.scenario.options import Mode, Orphans, RunOptions
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # numpy is not wanted before it is needed
     from pgflow_stress.analysis.threshold import Threshold
 
 STOCK_JOB = ("single-flow", "concurrent-flows")
+PILOT_REPETITIONS = 10  # of --repetitions auto
 _LEAST_FOR_COST = 2  # counted repetitions: of a single pair there is no interval
 _SECONDS_PER_DAY = 86_400
 
@@ -53,7 +55,7 @@ def run_request(ctx: click.Context) -> RunRequest:
     _refuse_later(ctx)
     _check_observer(values)
     _check_telemetry(values)
-    shared = replace(_shared_options(values), **_load(ctx))
+    shared = replace(_shared_options(values), **_load(ctx), **_repetitions(ctx))
     names: tuple[str, ...] = values["scenario"] or STOCK_JOB
     return RunRequest(
         plans=tuple(_plan(ctx, name, shared) for name in names),
@@ -86,6 +88,8 @@ def _check_observer(values: dict[str, Any]) -> None:
         for option, name in (("--observer-delay", "observer_delay"), ("--observer-cost", "observer_cost")):
             if values[name]:
                 raise UsageFault(f"{option} is about an observer: give --events notify or --events wal as well")
+    if values["observer_cost"] and values["repetitions"] == AUTO:
+        raise UsageFault("--observer-cost has pairs of its own: give --repetitions a number")
     if values["observer_cost"] and values["repetitions"] < _LEAST_FOR_COST:
         raise UsageFault(
             f"--observer-cost compares pairs of repetitions, with the observer and without: "
@@ -100,11 +104,23 @@ def _check_telemetry(values: dict[str, Any]) -> None:
                 raise UsageFault(f"{option} is about telemetry: leave --telemetry off out")
     if values["telemetry_cost"] and values["observer_cost"]:
         raise UsageFault("--telemetry-cost and --observer-cost each pair repetitions: give one of them")
+    if values["telemetry_cost"] and values["repetitions"] == AUTO:
+        raise UsageFault("--telemetry-cost has pairs of its own: give --repetitions a number")
     if values["telemetry_cost"] and values["repetitions"] < _LEAST_FOR_COST:
         raise UsageFault(
             f"--telemetry-cost compares pairs of repetitions, with telemetry and without: "
             f"--repetitions {values['repetitions']} is too few, give at least {_LEAST_FOR_COST}"
         )
+
+
+def _repetitions(ctx: click.Context) -> dict[str, Any]:
+    """The options of RunOptions that say how many repetitions."""
+    values = ctx.params
+    if values["repetitions"] == AUTO:
+        return {"repetitions": PILOT_REPETITIONS, "precision": values["precision"]}
+    if given(ctx, "precision"):
+        raise UsageFault("--precision says how many repetitions auto takes: give --repetitions auto as well")
+    return {"repetitions": values["repetitions"]}
 
 
 def _load(ctx: click.Context) -> dict[str, Any]:
@@ -164,7 +180,6 @@ def _shared_options(values: dict[str, Any]) -> RunOptions:
         timeout_seconds=values["timeout"],
         drain_timeout_seconds=values["drain_timeout"],
         stall_timeout_seconds=values["stall_timeout"],
-        repetitions=values["repetitions"],
         warmup=values["warmup"],
         seed=values["seed"],
         events=values["events"],

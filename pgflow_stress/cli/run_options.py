@@ -8,7 +8,18 @@ from typing import Any, TypeVar
 import click
 from click import Choice, option
 
-from pgflow_stress.cli.param_types import Duration, EmptyPollType, Finite, PgflowSource, PgSetting, Pin, Several, Whole
+from pgflow_stress.cli.param_types import (
+    Duration,
+    EmptyPollType,
+    Finite,
+    Percent,
+    PgflowSource,
+    PgSetting,
+    Pin,
+    Repetitions,
+    Several,
+    Whole,
+)
 from pgflow_stress.scenario.options import Mode, Orphans, RunOptions, default_workers
 from pgflow_stress.scenario.schedule import Arrival, Late
 from pgflow_stress.target.base import Isolation, TargetOptions
@@ -18,6 +29,7 @@ MOST_PAYLOAD_BYTES = 200_000_000  # a jsonb string holds at most 2^28 - 1
 MOST_WORKERS = 1000
 MOST_AT_ONCE = 100_000  # tasks of one statement, messages of one poll
 MOST_DELAY_MS = 60_000.0
+DEFAULT_PRECISION = "5%"
 MOST_COUNT = 100_000_000  # whether the whole can be run is for the plan to say
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -67,8 +79,11 @@ _HOW = (
 )  # fmt: skip
 
 _HOW_LONG = (
-    option("--repetitions", "-r", type=Whole(1, 100_000), default=_DEFAULT.repetitions, show_default=True,
-           metavar="N", help="Repetitions that count."),
+    option("--repetitions", "-r", type=Repetitions(1, 100_000), default=_DEFAULT.repetitions, show_default=True,
+           metavar="N|auto", help="Repetitions that count; auto: as many as --precision takes, by a pilot of 10."),
+    option("--precision", type=Percent(), default=DEFAULT_PRECISION, show_default=True, metavar="X%",
+           help="With --repetitions auto: half the 95 % interval of execute.per_second; in compare --interleave the "
+           "difference of the primary metric that is found with a power of 90 %."),
     option("--warmup", type=Whole(0, 100_000), default=_DEFAULT.warmup, show_default=True, metavar="N",
            help="Repetitions before them, discarded."),
     option("--timeout", type=Duration(0.001, MOST_SECONDS), default=_DEFAULT.timeout_seconds, metavar="S",

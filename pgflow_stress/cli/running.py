@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pgflow_stress.cli import full
+from pgflow_stress.cli import auto, full
 from pgflow_stress.cli.assemble import Gates, assemble, environment, outcome, tool
 from pgflow_stress.cli.output import STANDARD_OUTPUT, Destination
 from pgflow_stress.cli.progress import QuietWatch, make_watch
@@ -106,7 +106,8 @@ class Session:
 
     def _scenario(self, plan: Plan, engine: Engine, target: Target, watch: QuietWatch) -> None:
         directory = self._destination.directory(plan.scenario)
-        measurement = engine.measure(plan, target, directory.record if directory else keep_nothing, watch)
+        record = directory.record if directory else keep_nothing
+        measurement = auto.measure(engine, plan, target, record, watch)
         self._keep(self._request, measurement, directory, self._surroundings)
 
     def _keep(

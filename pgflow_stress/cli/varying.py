@@ -1,6 +1,6 @@
-"""`compare --interleave --vary NAME=A,B`: one command line becomes two requests of `run` that differ in one thing.
+"""`--vary NAME=A,B`: one command line becomes several requests of `run` that differ in what is varied.
 
-Each side is parsed as if its value had been typed: whatever `run` refuses is refused here, in the same words.
+Each request is parsed as if its values had been typed: whatever `run` refuses is refused here, in the same words.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from pgflow_stress.core.errors import UsageFault
 PG_SETTING = "pg-setting"
 _ARGUMENTS = "pgflow_stress.cli.varying"
 # Where results go, what may be touched, and what both sides share: the engine has one order of turns and one pinning.
-_FIXED = frozenset(
+FIXED = frozenset(
     {"dsn", "yes-on", "allow-remote", "pin", "repetitions", "warmup", "full", "observer-cost", "threshold", "strict"}
-    | {"progress", "quiet", "output", "json", "config"}
+    | {"precision", "progress", "quiet", "output", "json", "config"}
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Variation:
-    """What differs between the sides: an option's long name without dashes, or pg-setting.NAME; base's value first."""
+    """What is varied: an option's long name without dashes, or pg-setting.NAME; of a comparison base's value first."""
 
     name: str
-    values: tuple[str, str]
+    values: tuple[str, ...]
 
     @property
-    def labels(self) -> tuple[str, str]:
-        """What the sides are called."""
-        return (f"{self.name}={self.values[0]}", f"{self.name}={self.values[1]}")
+    def labels(self) -> tuple[str, ...]:
+        """What the requests are called."""
+        return tuple(f"{self.name}={value}" for value in self.values)
 
     @property
     def setting(self) -> str | None:
@@ -53,6 +53,12 @@ class Sides:
     base: RunRequest
     candidate: RunRequest
 
+    @property
+    def labels(self) -> tuple[str, str]:
+        """What the sides are called."""
+        base, candidate = self.variation.labels
+        return base, candidate
+
 
 class VaryingCommand(OldScriptCommand):
     """A command that remembers its arguments, so that they can be parsed once more with a value put in."""
@@ -63,24 +69,25 @@ class VaryingCommand(OldScriptCommand):
         return super().parse_args(ctx, args)
 
 
-def parse_vary(text: str) -> Variation:
-    """Read NAME=A,B, or NAME=A;B where a value has a comma in it.
+def parse_vary(text: str, *, many: bool = False) -> Variation:
+    """Read NAME=A,B, or NAME=A;B where a value has a comma in it; with `many` one value or more.
 
     Raises:
         UsageFault: not of this form.
     """
     name, equals, values = text.partition("=")
-    name = name.strip().removeprefix("--").replace("_", "-") if "." not in name else _setting_name(name)
-    parts = [part.strip() for part in values.split(";" if ";" in values else ",")]
-    if not (name and equals and len(parts) == 2 and all(parts)):
+    name = name.strip().removeprefix("--").replace("_", "-") if "." not in name else _dotted_name(name)
+    parts = tuple(part.strip() for part in values.split(";" if ";" in values else ","))
+    if not (name and equals and (many or len(parts) == 2) and all(parts)):
+        form, count = ("NAME=A,B,C", "values") if many else ("NAME=A,B", "two values")
         raise UsageFault(
-            f"--vary {text!r}: give NAME=A,B, two values of an option of run or of pg-setting.NAME; A;B where a comma "
-            "is part of one"
+            f"--vary {text!r}: give {form}, {count} of an option of run or of pg-setting.NAME; "
+            f"{form.partition('=')[2].replace(',', ';')} where a comma is part of one"
         )
-    return Variation(name, (parts[0], parts[1]))
+    return Variation(name, parts)
 
 
-def _setting_name(name: str) -> str:
+def _dotted_name(name: str) -> str:
     head, _, tail = name.strip().removeprefix("--").partition(".")
     return f"{head.replace('_', '-')}.{tail.strip().lower()}"
 
@@ -98,28 +105,50 @@ def sides(ctx: click.Context, vary: Sequence[str], run_options: Sequence[click.P
     if len(vary) != 1:
         raise UsageFault("compare --interleave takes one --vary NAME=A,B: what the two sides differ in")
     variation = parse_vary(vary[0])
-    _check_name(variation, [outside_name(option).replace("_", "-") for option in run_options])
-    _check_not_typed(ctx, variation)
+    check_variation(ctx, variation, run_options)
     names: tuple[object, ...] = ctx.params["results"]
     if len(names) != 1:
         raise UsageFault("compare --interleave measures one scenario: compare --interleave --vary NAME=A,B SCENARIO")
     for option in ("observer-cost", "telemetry-cost"):
         if ctx.params[option.replace("-", "_")]:
             raise UsageFault(f"compare --interleave has pairs of its own: --{option} is for run")
-    arguments: tuple[str, ...] = ctx.meta[_ARGUMENTS]  # taken once: the inner contexts share the meta
-    base, candidate = (_request(ctx, [*_as_typed(variation, value), *arguments]) for value in variation.values)
+    arguments = arguments_of(ctx)
+    base, candidate = (
+        request_of(ctx, [*as_typed(variation, value), *arguments], names="results") for value in variation.values
+    )
     return Sides(variation, base, candidate)
 
 
-def _check_name(variation: Variation, known: Sequence[str]) -> None:
+def arguments_of(ctx: click.Context) -> tuple[str, ...]:
+    """What was typed behind a VaryingCommand's name; to be taken once, as inner contexts share the meta."""
+    arguments: tuple[str, ...] = ctx.meta[_ARGUMENTS]
+    return arguments
+
+
+def check_variation(
+    ctx: click.Context,
+    variation: Variation,
+    run_options: Sequence[click.Parameter],
+    fixed: frozenset[str] = FIXED,
+) -> None:
+    """Refuse what cannot be varied, or is typed as well.
+
+    Raises:
+        UsageFault: one of the two; what is near an unknown name is told.
+    """
+    _check_name(variation, [outside_name(option).replace("_", "-") for option in run_options], fixed)
+    _check_not_typed(ctx, variation)
+
+
+def _check_name(variation: Variation, known: Sequence[str], fixed: frozenset[str]) -> None:
     if variation.setting:
         return
-    if variation.name in _FIXED:
-        raise UsageFault(f"--vary {variation.name}: it is the same for both sides")
+    if variation.name in fixed:
+        raise UsageFault(f"--vary {variation.name}: it is the same for all that is compared")
     if variation.name == PG_SETTING:
         raise UsageFault(f"--vary {PG_SETTING}: name the setting, as in {PG_SETTING}.work_mem=4MB,64MB")
     if variation.name not in known:
-        varied = sorted(set(known) - _FIXED)
+        varied = sorted(set(known) - fixed)
         near = difflib.get_close_matches(variation.name, varied, n=3, cutoff=0.5) or ["workers", "completion", "pgflow"]
         raise UsageFault(f"--vary: run has no option {variation.name!r}; near it: {', '.join(near)}")
 
@@ -134,17 +163,22 @@ def _check_not_typed(ctx: click.Context, variation: Variation) -> None:
         raise UsageFault(f"--vary {variation.name}: it is given by itself as well; leave one of the two out")
 
 
-def _as_typed(variation: Variation, value: str) -> list[str]:
+def as_typed(variation: Variation, value: str) -> list[str]:
+    """The arguments that give what is varied this value."""
     if variation.setting:
         return [f"--{PG_SETTING}", f"{variation.setting}={value}"]
     return [f"--{variation.name}", value]
 
 
-def _request(ctx: click.Context, arguments: list[str]) -> RunRequest:
-    """The request of this command with other arguments."""
+def request_of(ctx: click.Context, arguments: Sequence[str], *, names: str) -> RunRequest:
+    """The request of this command with other arguments; `names` is the parameter that holds the scenarios.
+
+    Raises:
+        UsageFault, click.UsageError: what `run` refuses.
+    """
     prefix = ctx.auto_envvar_prefix
-    inner = ctx.command.make_context(ctx.info_name, arguments, parent=ctx.parent, auto_envvar_prefix=prefix)
+    inner = ctx.command.make_context(ctx.info_name, [*arguments], parent=ctx.parent, auto_envvar_prefix=prefix)
     with inner:
-        inner.params["scenario"] = tuple(map(str, inner.params["results"]))
+        inner.params["scenario"] = tuple(map(str, inner.params[names]))
         # --strict and --json are the comparison's.
         return replace(run_request(inner), strict=False, json=None)

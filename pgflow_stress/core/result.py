@@ -177,6 +177,12 @@ def to_json(result: Result) -> Json:
     return {"schema": result.schema, **{k: v for k, v in _plain(asdict(result)).items() if k != "schema"}}
 
 
+def repetition_to_json(repetition: Repetition) -> Json:
+    """One repetition as plain JSON values, as it stands in a result."""
+    plain: Json = _plain(asdict(repetition))
+    return plain
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
@@ -200,7 +206,7 @@ def from_json(document: Json) -> Result:
             load_model=document["load_model"],
             environment=document["environment"],
             hosts=tuple(document["hosts"]),
-            repetitions=tuple(_repetition(r) for r in document["repetitions"]),
+            repetitions=tuple(repetition_from_json(r) for r in document["repetitions"]),
             summary={
                 name: Metric(m["mean"], m["stdev"], tuple(m["ci95"]) if m["ci95"] else None, m["n"], tuple(m["values"]))
                 for name, m in document["summary"].items()
@@ -221,7 +227,12 @@ def from_json(document: Json) -> Result:
         raise ValueError(f"result lacks {error.args[0]!r}") from None
 
 
-def _repetition(document: Json) -> Repetition:
+def repetition_from_json(document: Json) -> Repetition:
+    """Read one repetition; unknown keys are dropped.
+
+    Raises:
+        KeyError: a required key is absent.
+    """
     return Repetition(
         index=document["index"],
         warmup=document["warmup"],

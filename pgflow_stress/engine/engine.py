@@ -10,6 +10,7 @@ from pgflow_stress.core.errors import StressError
 from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.core.progress import Watch
 from pgflow_stress.core.recording import Recording
+from pgflow_stress.core.result import Repetition
 from pgflow_stress.engine.interrupts import Interrupts
 from pgflow_stress.engine.measurement import Ending, Gathering, Measured, Measurement
 from pgflow_stress.engine.nursery import Nursery
@@ -62,17 +63,32 @@ class Engine:
             self._arena.close()
         self._interrupts.__exit__()
 
-    def measure(self, plan: Plan, target: Target, record: Callable[[Recording], None], watch: Watch) -> Measurement:
+    def measure(
+        self,
+        plan: Plan,
+        target: Target,
+        record: Callable[[Recording], None],
+        watch: Watch,
+        more: Callable[[Sequence[Repetition]], int] | None = None,
+    ) -> Measurement:
         """All repetitions of a scenario, each on a database of its own.
 
         Faults become endings of the measurement, so that what was measured before them is kept.
+
+        Args:
+            more: asked once, after the plan's repetitions, how many come on top of them.
         """
         gathering = Gathering(plan, str(target.isolation))
-        for index in range(plan.repetitions):
+        index, many = 0, plan.repetitions
+        while index < many:
             measured = self.measure_one(plan, target, record, watch, index)
             gathering.add(measured)
             if not measured.goes_on:
                 break
+            index += 1
+            if index == many and more is not None:
+                many, more = many + more(gathering.repetitions), None
+                gathering.extend(many - plan.options.warmup)
         return gathering.measurement()
 
     def measure_one(

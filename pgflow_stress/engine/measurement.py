@@ -59,6 +59,15 @@ class Gathering:
         self._parameters["vt"] = measured.vt_seconds
         self._by_worker = [have + more for have, more in zip(self._by_worker, measured.tasks_by_worker, strict=True)]
 
+    @property
+    def repetitions(self) -> tuple[Repetition, ...]:
+        """Those that came."""
+        return tuple(self._repetitions)
+
+    def extend(self, repetitions: int) -> None:
+        """So many are counted in the end, which was not known when the first began."""
+        self._parameters["repetitions"] = repetitions
+
     def measurement(self) -> Measurement:
         """All that came."""
         return Measurement(

@@ -44,7 +44,7 @@ class ResultDirectory:
             UsageFault: it cannot be made or written to, or already holds a result.
         """
         self.path = path
-        self._made = _make(path)
+        self._made = make_directory(path)
         _reserve(path / _RESERVE)
         self._intervals: dict[int, list[Interval]] = {}
         self._warmups: set[int] = set()
@@ -105,7 +105,7 @@ class ResultDirectory:
     def discard_if_empty(self) -> None:
         """Remove the directories that were made, where nothing was measured."""
         (self.path / _RESERVE).unlink(missing_ok=True)
-        _remove_empty(self._made)
+        remove_empty(self._made)
 
     def _counted_intervals(self, result: Result) -> list[Interval]:
         """Of the counted repetitions; where none is counted, of those that are not warm-up."""
@@ -124,7 +124,7 @@ class IndexDirectory:
             UsageFault: it cannot, or already holds a result.
         """
         self.path = path
-        self._made = _make(path)
+        self._made = make_directory(path)
         self._entries: list[tuple[str, str]] = []
 
     def folder(self, name: str) -> ResultDirectory:
@@ -144,7 +144,7 @@ class IndexDirectory:
 
     def discard_if_empty(self) -> None:
         """Remove the directories that were made, where nothing was measured."""
-        _remove_empty(self._made)
+        remove_empty(self._made)
 
 
 def merge_by_operation(intervals: list[Interval]) -> dict[str, Histogram]:
@@ -155,8 +155,12 @@ def merge_by_operation(intervals: list[Interval]) -> dict[str, Histogram]:
     return {operation: merge(histograms) for operation, histograms in by_operation.items()}
 
 
-def _make(path: Path) -> list[Path]:
-    """Make `path`; returns the directories that had to be made, outermost first."""
+def make_directory(path: Path) -> list[Path]:
+    """Make `path`; returns the directories that had to be made, outermost first.
+
+    Raises:
+        UsageFault: it cannot be written to, or already holds a result.
+    """
     for name in (RESULT_FILE, INDEX_FILE, TIMINGS):
         if os.path.lexists(path / name):
             raise UsageFault(f"{path} already holds a result; give another --output, or remove it")
@@ -167,7 +171,7 @@ def _make(path: Path) -> list[Path]:
         with tempfile.TemporaryFile(dir=path):
             pass
     except (OSError, ValueError) as error:  # ValueError: a name with a null byte
-        _remove_empty(missing)
+        remove_empty(missing)
         raise UsageFault(f"{path} is not writable: {getattr(error, 'strerror', None) or error}") from None
     return missing
 
@@ -181,7 +185,7 @@ def _reserve(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _remove_empty(folders: list[Path]) -> None:
+def remove_empty(folders: list[Path]) -> None:
     """Innermost first; stops at the first that holds something."""
     for folder in reversed(folders):
         try:

@@ -93,6 +93,7 @@ class RunOptions:
     drain_timeout_seconds: float = 10.0
     stall_timeout_seconds: float = 30.0
     repetitions: int = 5
+    precision: float | None = None  # a share; not None: repetitions are a pilot, which says how many it takes
     warmup: int = 1
     seed: int = 1
     in_flight: int | None = None  # runs, of a closed load

@@ -133,6 +133,7 @@ class Plan:
             "telemetry_interval": options.telemetry_interval_seconds,
             "telemetry_cost": options.telemetry_cost,
             "repetitions": options.repetitions,
+            "precision": options.precision,
             "warmup": options.warmup,
             "seed": options.seed,
             "in_flight": options.in_flight,

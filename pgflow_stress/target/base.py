@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -77,6 +77,13 @@ class Target(Protocol):
 
     def fingerprint(self) -> Fingerprint:
         """What was measured on."""
+
+    def not_taken(self, settings: Iterable[tuple[str, str]]) -> list[str]:
+        """A line for each (setting, value) that the server does not have.
+
+        Raises:
+            SetUpFault: the server can't be reached.
+        """
 
 
 Say = Callable[[str], None]  # one line of progress, to standard error

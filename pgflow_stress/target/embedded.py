@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from pgflow_stress.target.locking import Lease, live_leases
 from pgflow_stress.target.migrations import find_migrations
 from pgflow_stress.target.naming import FILE_LEASE, database_name
 from pgflow_stress.target.pginstall import package_version, server_user, usable_tree
+from pgflow_stress.target.read_back import not_taken
 from pgflow_stress.target.server_life import Instance, InstancePlan, instances, joined
 from pgflow_stress.target.settings import (
     Settings,
@@ -98,6 +99,11 @@ class EmbeddedTarget:
             ),
         }
         return Fingerprint(server | extra, dict(self._facts), settings)
+
+    def not_taken(self, settings: Iterable[tuple[str, str]]) -> list[str]:
+        """A line for each (setting, value) that the server does not have."""
+        with connect.connected(self.conninfo("postgres"), WHAT) as connection:
+            return not_taken(connection, settings)
 
     def _check_events(self) -> None:
         """Only a setting of the user's can be in the way."""

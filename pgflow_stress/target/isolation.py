@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pgflow_stress.core.errors import SetUpFault
@@ -24,6 +24,7 @@ from pgflow_stress.target.naming import (
     lock_key,
     new_lease_id,
 )
+from pgflow_stress.target.read_back import not_taken
 from pgflow_stress.target.template import clone, ensure_template, fill_new_database
 
 if TYPE_CHECKING:
@@ -71,6 +72,11 @@ class GivenTarget(ABC):
         return Fingerprint(
             server | {"target": "given", "isolation": str(self.isolation)}, self._pgflow_facts(), settings
         )
+
+    def not_taken(self, settings: Iterable[tuple[str, str]]) -> list[str]:
+        """A line for each (setting, value) that the server does not have."""
+        with connect.connected(self._reached.conninfo, self._reached.what) as connection:
+            return not_taken(connection, settings)
 
     @contextlib.contextmanager
     def _control(self) -> Iterator[Connection]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from pgflow_stress.cli.later import NOT_YET
-from pgflow_stress.cli.param_types import Percent, Several, Whole
+from pgflow_stress.cli.param_types import Percent, Repetitions, Several
 from pgflow_stress.cli.run_options import run_parameters
 from pgflow_stress.cli.sources import typed
 from pgflow_stress.cli.varying import VaryingCommand, sides
@@ -17,16 +15,6 @@ from pgflow_stress.core.errors import UsageFault
 _DEFAULT_PRIMARY = "execute.per_second"
 _DEFAULT_PAIRS = 10
 _MOST_PAIRS = 100_000
-
-
-class _Pairs(Whole):
-    """How many pairs; finding it out from a pilot comes later."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Text to a number."""
-        if value == "auto":
-            self.fail(f"auto {NOT_YET}: give a number", param, ctx)
-        return super().convert(value, param, ctx)
 
 
 @click.command(cls=VaryingCommand, short_help="A statistical verdict between results.")
@@ -59,8 +47,9 @@ class _Pairs(Whole):
     "server's setting, as pg-setting.work_mem=4MB,64MB (a server each).",
 )  # fmt: skip
 @click.option(
-    "--repetitions", "-r", type=_Pairs(1, _MOST_PAIRS), default=_DEFAULT_PAIRS, show_default=True, metavar="N",
-    help="Pairs that count; a verdict takes 5.",
+    "--repetitions", "-r", type=Repetitions(1, _MOST_PAIRS), default=_DEFAULT_PAIRS, show_default=True,
+    metavar="N|auto",
+    help="Pairs that count; a verdict takes 5. auto: as many as find a difference of --precision, by a pilot of 10.",
 )  # fmt: skip
 @click.pass_context
 def compare(ctx: click.Context, /, **_values: object) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import calendar
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from pgflow_stress.core.result import Json
 
 # What makes a machine's ceilings its own; its load of the moment does not.
 _HOST_KEYS = ("name", "architecture", "cpu_model", "cpus_usable", "cpu_quota", "memory_bytes", "kernel")
+_SESSION_LASTS_SECONDS = 90 * 24 * 3600
+_MOST_SESSIONS = 40
 _POSTGRES_KEYS = ("version", "target", "transport", "server_is_local", "tls")
 
 
@@ -71,6 +75,43 @@ def save(key: str, document: Mapping[str, Any]) -> None:
     fresh = path.with_suffix(".new")
     fresh.write_text(json.dumps({"schema": SCHEMA, "measurements": kept}, allow_nan=False), encoding="utf-8")
     fresh.replace(path)
+
+
+def kept_sessions(key: str, job: str, now: float) -> list[Json]:
+    """Sessions of the same job that are kept of a machine and server, oldest first; those of long ago are left out.
+
+    Args:
+        key: host_key().
+        job: what each session ran.
+        now: seconds since the epoch.
+    """
+    document = _load(_path(key)) or {"measurements": {}}
+    try:
+        found = document["measurements"]["noise"]["facts"]["sessions"]
+        fresh = [one for one in found if one["job"] == job and _age_seconds(one["at"], now) <= _SESSION_LASTS_SECONDS]
+    except (KeyError, TypeError, ValueError):
+        return []
+    return fresh[-(_MOST_SESSIONS - 1) :]
+
+
+def kept_noise(key: str) -> Json | None:
+    """What is kept of the noise between sessions here; None where nothing is."""
+    document = _load(_path(key))
+    part: Json | None = document["measurements"].get("noise") if document else None
+    return part
+
+
+def save_noise(key: str, part: Json) -> None:
+    """Keep the noise with the sessions that it is of.
+
+    Raises:
+        OSError: the cache cannot be written.
+    """
+    save(key, {"measured_at": part["measured_at"], "measurements": {"noise": part}})
+
+
+def _age_seconds(at: str, now: float) -> float:
+    return now - calendar.timegm(time.strptime(at, "%Y-%m-%dT%H:%M:%SZ"))
 
 
 def _path(key: str) -> Path:

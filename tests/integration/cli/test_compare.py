@@ -27,6 +27,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     saved(slower, folder / "slower")
     saved(measured(1.0, seed=3, session=SESSION), folder / "like")
     saved(measured(0.5, n=4, session=SESSION), folder / "short")
+    saved(measured(0.5, n=1, session=SESSION), folder / "once")
     saved(measured(0.8, seed=2), folder / "elsewhere")
     saved(measured(1.0, name="single-flow"), folder / "other")
     single = measured(1.0, seed=5, name="single-flow", session=SESSION)
@@ -84,6 +85,10 @@ def test_markdown_goes_to_standard_output_and_json_beside_it_to_a_file(results: 
         ("base short --fail-on execute.per_second<-5%", 0),
         ("base short --fail-on execute.per_second<-5% --strict", 5),
         ("base short", 0),
+        ("base once", 0),
+        ("base once --strict", 5),
+        ("once base --fail-on execute.per_second<-5%", 0),
+        ("once once --fail-on execute.per_second<-5% --strict", 5),
         ("base short --strict", 5),
         ("base slower --strict --primary deliver.per_second", 5),
         ("base slower short --fail-on execute.per_second<-5% --strict", 5),  # 5 before 6
@@ -148,7 +153,11 @@ def test_each_candidate_and_each_scenario_has_its_own_section(results: Path) -> 
         ("concurrent-flows --interleave --vary pgflow=0.8.1,/nowhere", "neither a version like 0.8.1 nor a directory"),
         ("concurrent-flows --interleave --vary pg-setting.wal_level=logical,minimal", "fixed on the embedded server"),
         ("concurrent-flows --interleave --vary workers=1,2 --workers 3", "leave one of the two out"),
-        ("concurrent-flows --interleave --vary workers=1,2 --repetitions auto", "auto is not available yet"),
+        ("concurrent-flows --interleave --vary workers=1,2 --repetitions 0", "0 is not in the range 1<=x"),
+        ("concurrent-flows --interleave --vary workers=1,2 --repetitions some", "not a valid whole number"),
+        ("concurrent-flows --interleave --vary workers=1,2 --repetitions auto --precision 0%", "not above 0 %"),
+        ("concurrent-flows --interleave --vary workers=1,2 --precision 2%", "give --repetitions auto as well"),
+        ("concurrent-flows --interleave --vary precision=1%,2%", "the same for both sides"),
         ("concurrent-flows --interleave --vary workers=1,2 --fail-on x", "write METRIC<-N%"),
         ("concurrent-flows --interleave --vary workers=1,2 --json nowhere/x.json", "is not writable"),
         ("base slower --vary workers=1,2", "--vary is for compare --interleave"),
@@ -156,6 +165,9 @@ def test_each_candidate_and_each_scenario_has_its_own_section(results: Path) -> 
         ("base slower --repetitions 2", "--repetitions is for compare --interleave"),
         ("both slower", "scenario"),
         ("base other-schema.json", "not a pgflow-stress/result/1 document"),
+        ("other-schema.json base", "not a pgflow-stress/result/1 document"),
+        ("base older-schema.json", "not a pgflow-stress/result/1 document"),
+        ("base no-schema.json", "not a pgflow-stress/result/1 document"),
         ("base nan.json", "is not JSON: NaN is not JSON"),
         ("base infinite.json", "cannot be read"),
         ("base text.json", "cannot be read"),
@@ -168,6 +180,8 @@ def test_bad_input_is_2_and_one_line(results: Path, arguments: str, told: str) -
     text = json.dumps(document)
     rate = f'"per_second": {document["repetitions"][2]["phases"]["execute"]["per_second"]!r}'
     assert rate in text
+    (results / "older-schema.json").write_text(json.dumps({**document, "schema": "pgflow-stress/result/0"}))
+    (results / "no-schema.json").write_text(json.dumps({k: v for k, v in document.items() if k != "schema"}))
     (results / "other-schema.json").write_text(json.dumps({**document, "schema": "pgflow-stress/result/2"}))
     (results / "nan.json").write_text(text.replace(rate, '"per_second": NaN'))
     (results / "infinite.json").write_text(text.replace(rate, '"per_second": 1e999'))

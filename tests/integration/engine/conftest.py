@@ -19,9 +19,9 @@ Run = Callable[..., tuple[int, Any, str]]
 
 
 @pytest.fixture(scope="module")
-def state() -> Iterator[Path]:
+def state(prototype: Path) -> Iterator[Path]:
     """A state directory of this module's own."""
-    with state_directory() as path:
+    with state_directory(prototype=prototype) as path:
         yield path
 
 

@@ -124,6 +124,19 @@ def test_a_later_result_quotes_the_calibration_with_its_date(
     assert quoted["clock"]["figures"]["read_cost_ns"] > 0
 
 
+def test_a_session_for_the_noise_is_kept_and_told_and_not_used_before_the_fifth(calibrate: Calibrate) -> None:
+    code, document, said = calibrate("--noise", "--noise-sessions", "1")
+
+    assert code == 0, said
+    noise = document["measurements"]["noise"]
+    (session,) = noise["facts"]["sessions"]
+    assert len(session["values"]["execute.per_second"]) == 5
+    assert list(noise["figures"]) == ["sessions"]
+    kept = "noise between sessions: not known yet (1 session,"
+    assert kept in said
+    assert kept in calibrate("--only", "clock")[2]
+
+
 def test_an_interrupt_leaves_no_database_and_no_pgbench(target: Target) -> None:
     before = databases(maintenance(target))
     process = subprocess.Popen(
@@ -145,7 +158,20 @@ def test_an_interrupt_leaves_no_database_and_no_pgbench(target: Target) -> None:
     assert value(maintenance(target), "select count(*) from pg_stat_activity where application_name ~ 'pgbench'") == 0
 
 
-@pytest.mark.parametrize("arguments", ["--only nothing", "--seconds 0", "--pin nobody=0", "--json /nonexistent/x"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--only nothing",
+        "--seconds 0",
+        "--pin nobody=0",
+        "--json /nonexistent/x",
+        "--noise --noise-sessions 0",
+        "--noise-sessions 2",
+        "--noise --only clock",
+        "--noise --dsn dbname=x",
+        "--noise --json /nonexistent/x",
+    ],
+)
 def test_bad_usage_is_2(arguments: str) -> None:
     done = subprocess.run(
         [*PROGRAM, "calibrate", *arguments.split()], capture_output=True, text=True, timeout=60, check=False

@@ -20,8 +20,16 @@ SMALL = ("concurrent-flows", "--flows", 2, "--runs", 60, "--steps", 10)
 LONGER = ("concurrent-flows", "--flows", 2, "--runs", 400, "--steps", 10, "--completion", "single")
 
 
-@pytest.mark.parametrize("scenario", [SMALL, ("single-flow", "--steps", 300, "--completion", "single")])
-def test_a_run_has_its_series_and_a_server_that_was_left_alone(run: Run, scenario: tuple[object, ...]) -> None:
+OTHER_LIMITS = ("--limit", "min_phase_seconds=0.01", "--limit", "min_cycles_per_worker=1")
+
+
+@pytest.mark.parametrize(
+    ("scenario", "least_seconds"),
+    [((*SMALL, *OTHER_LIMITS), 0.01), (("single-flow", "--steps", 300, "--completion", "single"), 10)],
+)
+def test_a_run_has_its_series_its_limits_and_a_server_that_was_left_alone(
+    run: Run, scenario: tuple[object, ...], least_seconds: float
+) -> None:
     code, document, said = run(*scenario, *ONCE)
 
     repetition = document["repetitions"][0]
@@ -34,8 +42,10 @@ def test_a_run_has_its_series_and_a_server_that_was_left_alone(run: Run, scenari
     assert (server["checkpoints"], server["autovacuums"], server["autoanalyzes"]) == (0, {}, {})
     assert set(repetition["client"]["host"]) == {"busy_share", "steal_share"}
     limits = document["scenario"]["parameters"]["limits"]
-    assert (limits["min_phase_seconds"], limits["max_checkpoints"]) == (10, 0)
-    assert not [reason for reason in document["verdict"]["reasons"] if "inside the window" in reason]
+    assert (limits["min_phase_seconds"], limits["max_checkpoints"]) == (least_seconds, 0)
+    reasons = document["verdict"]["reasons"]
+    assert not [reason for reason in reasons if "inside the window" in reason]
+    assert bool([reason for reason in reasons if "too short" in reason]) == (least_seconds == 10)
 
 
 def test_a_checkpoint_inside_the_window_is_told(target: Target, tmp_path: Path) -> None:
@@ -77,14 +87,6 @@ def test_upkeep_of_tables_inside_the_window_is_told_by_table(run: Run) -> None:
     for what in ("autovacuum", "autoanalyze"):
         told = [reason for reason in reasons if reason.startswith(f"{what} inside the window: ")]
         assert len(told) == bool(server[f"{what}s"])
-
-
-def test_other_limits_are_in_the_result_and_decide(run: Run) -> None:
-    code, document, said = run(*SMALL, *ONCE, "--limit", "min_phase_seconds=0.01", "--limit", "min_cycles_per_worker=1")
-
-    assert code == 0, said
-    assert document["scenario"]["parameters"]["limits"]["min_phase_seconds"] == 0.01
-    assert not [reason for reason in document["verdict"]["reasons"] if "too short" in reason or "cycles" in reason]
 
 
 def test_a_full_run_says_how_long_first_and_lasts_as_long_as_the_rules_ask(run: Run) -> None:

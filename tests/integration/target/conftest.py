@@ -1,25 +1,13 @@
-"""An embedded server made once a session, of which every test gets a copy of its own."""
+"""A copy of the prototype for every test, and a server of nobody's for a file."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.integration.target.helpers import opened, plain_server, state_directory
-
-
-@pytest.fixture(scope="session")
-def prototype() -> Iterator[Path]:
-    with state_directory() as folder:
-        with opened():
-            pass
-        copy = folder.with_name("prototype")
-        folder.rename(copy)
-        yield copy
-        shutil.rmtree(copy, ignore_errors=True)
+from tests.integration.target.helpers import plain_server, state_directory
 
 
 @pytest.fixture

@@ -19,9 +19,11 @@ import pgflow_stress
 from pgflow_stress.core.libpq import choose
 from pgflow_stress.target import postmaster
 from pgflow_stress.target.base import Target, TargetOptions
+from pgflow_stress.target.locking import held
 from pgflow_stress.target.opening import open_target
 from pgflow_stress.target.pginstall import server_user, usable_tree
 from pgflow_stress.target.server_life import Instance, instances
+from tests.fixtures.leftovers import session_folder
 
 ROOT = Path(pgflow_stress.__file__).parents[1]
 LATER_PGFLOW = ROOT.parent / "shared" / "pgflow-0.14.1"
@@ -45,9 +47,9 @@ with open_target(options, lambda line: None, {}) as target:
 def state_directory(name: str = "state", prototype: Path | None = None) -> Iterator[Path]:
     """A state directory that others may pass, as the server's system user must; its servers end with it.
 
-    With a prototype it starts as a copy of that one: initdb's fsyncs alone take seconds on a busy disk.
+    With a prototype it starts as a copy of that one: initdb and a template take seconds.
     """
-    outer = Path(tempfile.mkdtemp(prefix="pgflow-stress-test-"))
+    outer = Path(tempfile.mkdtemp(prefix="s", dir=session_folder()))
     outer.chmod(0o755)
     state = outer / name
     if prototype is not None:
@@ -65,6 +67,15 @@ def state_directory(name: str = "state", prototype: Path | None = None) -> Itera
             postmaster.stop(instance.data)
             shutil.rmtree(instance.socket_folder, ignore_errors=True)
         shutil.rmtree(outer, ignore_errors=True)
+
+
+def made_once(name: str, make: Callable[[Path], None]) -> Path:
+    """A folder of the session's, made by whichever of its processes asks first."""
+    folder = session_folder() / name
+    with held(folder.with_suffix(".lock")):
+        if not folder.exists():
+            make(folder)
+    return folder
 
 
 def quiet(_line: str) -> None:
@@ -175,6 +186,19 @@ def only_instance(state: Path) -> Instance:
     return found[0]
 
 
+def _private(folder: Path) -> None:
+    folder.mkdir(mode=0o700)
+    user = server_user()
+    if user is not None:
+        os.chown(folder, user.uid, user.gid)
+
+
+def _empty_cluster(data: Path) -> None:
+    _private(data)
+    tree = usable_tree(data.parent, server_user())
+    postmaster.run_initdb(tree / "bin" / "initdb", data, server_user())
+
+
 @contextmanager
 def plain_server(wal_level: str = "logical") -> Iterator[str]:
     """A server of nobody's, without pgmq's extension: the conninfo of its maintenance database."""
@@ -183,11 +207,8 @@ def plain_server(wal_level: str = "logical") -> Iterator[str]:
         tree = usable_tree(folder, user)
         folder.mkdir()
         data, run = folder / "data", folder / "run"
-        for made in (data, run):
-            made.mkdir(mode=0o700)
-            if user is not None:
-                os.chown(made, user.uid, user.gid)
-        postmaster.run_initdb(tree / "bin" / "initdb", data, user)
+        subprocess.run(["cp", "-a", str(made_once("plain", _empty_cluster)), str(data)], check=True)
+        _private(run)
         options = ["-c", "listen_addresses=", "-k", str(run), "-c", "fsync=off", "-c", f"wal_level={wal_level}"]
         pid = postmaster.start(tree / "bin" / "postgres", data, folder / "log", options, user)
         try:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from pgflow_stress.analysis import statistics
 from pgflow_stress.analysis.compare import compare
 from pgflow_stress.analysis.comparison import Comparison, MetricComparison, Question, Verdict
 from pgflow_stress.analysis.regression import parse
@@ -352,3 +353,19 @@ def test_equal_results_have_no_difference_whatever_their_session() -> None:
 
     assert compare(alone, alone).verdict is Verdict.NO_DIFFERENCE
     assert compare(turned, turned).verdict is Verdict.CANNOT_TELL  # every pair is the same: nothing to test
+
+
+@pytest.mark.parametrize("step", ["paired", "welch", "p_beyond", "p_equivalent"])
+def test_no_verdict_is_made_of_a_test_that_raised(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def planted(*_: object, **__: object) -> float:
+        raise ValueError("planted")
+
+    monkeypatch.setattr(statistics, step, planted)
+    base, worse = in_turns(0.5) if step == "paired" else (measured(1.0), measured(0.5, seed=2))
+    gate = parse("execute.per_second<-5%")
+
+    found = compare(base, worse, Question(fail_on=(gate,)))
+
+    assert found.verdict is Verdict.CANNOT_TELL
+    assert primary(found).reason == "planted"
+    assert [one.fired for one in found.gates] == [None]

@@ -41,7 +41,7 @@ def test_every_module_of_the_folder_is_in_the_registry() -> None:
     assert {module.name for module in pkgutil.iter_modules(commands.__path__)} <= registered
 
 
-@pytest.mark.parametrize("name", ["sweep", "find-max", "profile"])
+@pytest.mark.parametrize("name", ["find-max", "profile"])
 def test_a_command_that_comes_later_says_so_in_its_help_and_when_called(name: str) -> None:
     shown = CliRunner().invoke(app, [name, "--help"])
 

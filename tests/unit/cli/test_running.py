@@ -63,11 +63,18 @@ class Stage:
                 stage.seen.append("reap")
 
             def measure(
-                self, plan: Plan, _target: object, record: Callable[[Recording], None], watch: Any
+                self,
+                plan: Plan,
+                _target: object,
+                record: Callable[[Recording], None],
+                watch: Any,
+                more: Callable[[Sequence[Repetition]], int] | None = None,
             ) -> Measurement:
                 stage.seen.append(f"measure {plan.scenario}")
                 watch.phase("process", plan.scenario, 0)
                 repetitions, endings = stage.behave(plan)
+                if more is not None:
+                    stage.seen.append(f"{more(repetitions)} more")
                 for repetition in repetitions:
                     record(build_recording(repetition.index, repetition.warmup))
                 parameters = {**plan.parameters(), "isolation": "clone"}
@@ -360,3 +367,26 @@ def test_an_unknown_limit_is_2_and_lists_them(stage: Stage, capsys: pytest.Captu
 
     assert "no limit 'nonsense'; there are: min_phase_seconds, " in capsys.readouterr().err
     assert stage.seen == []
+
+
+def test_auto_computes_the_number_once_from_its_pilot_and_says_whether_the_precision_was_reached(
+    stage: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spread = [build_repetition(index, process_seconds=20 + index % 3) for index in range(1, 11)]
+    stage.behave = lambda _plan: ([build_repetition(0, warmup=True), *spread], [])
+
+    assert run("single-flow", "--repetitions", "auto", "--precision", "2%", "--output", "out") == 0
+
+    said = capsys.readouterr().err
+    document = json.loads((tmp_path / "out/result.json").read_text())
+    auto = document["scenario"]["parameters"]["repetitions_auto"]
+    assert stage.seen[3] == f"{auto['computed'] - 10} more"
+    assert f"auto: execute.per_second ±2 % takes {auto['computed']} repetitions" in said
+    assert (auto["metric"], auto["precision"], auto["pilot"], auto["reached"]) == (
+        "execute.per_second",
+        0.02,
+        10,
+        False,
+    )
+    assert 0.02 < auto["half_width"] < 0.06
+    assert any(note.startswith("not execute.per_second within ±2 %") for note in document["verdict"]["notes"])

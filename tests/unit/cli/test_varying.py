@@ -85,7 +85,7 @@ def test_versions_and_settings_are_the_targets(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--vary", "dsn=a,b", "single-flow"], "the same for both sides"),
+        (["--vary", "dsn=a,b", "single-flow"], "the same for all that is compared"),
         (["--vary", "seed=1,2", "single-flow", "--observer-cost"], "pairs of its own"),
         (["--vary", "rate=1,2", "no-such"], "no-such|not available yet"),
         (["--vary", "primary=a,b", "single-flow"], "no option 'primary'"),

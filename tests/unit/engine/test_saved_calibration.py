@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pgflow_stress.core.calibration import Calibration, Figure, Part, ratio
-from pgflow_stress.engine.calibration.saved import host_key, last_calibration, save
+from pgflow_stress.engine.calibration.saved import host_key, kept_sessions, last_calibration, save, save_noise
 
 HOST = {"name": "here", "cpu_model": "fast", "cpus_usable": [0, 1], "load_1m_before": 0.3}
 POSTGRES = {"version": "18.6", "target": "given", "transport": "socket", "isolation": "clone"}
@@ -86,3 +86,40 @@ def test_the_embedded_servers_place_is_a_part_of_the_key(monkeypatch: pytest.Mon
     monkeypatch.setenv("PGFLOW_STRESS_STATE", "/another/disk")
 
     assert host_key(HOST, embedded, {}) != key
+
+
+NOW = 1_795_000_000.0  # 2026-11-18
+
+
+def noise_of(*days: str, job: str = "a job") -> dict[str, Any]:
+    sessions = [{"at": f"{day}T00:00:00Z", "job": job, "values": {}} for day in days]
+    figures = {"sessions": {"median": len(days)}, "execute.per_second": {"median": 0.03}}
+    return {"measured_at": "today", "figures": figures, "facts": {"sessions": sessions}, "reason": None}
+
+
+def test_noise_is_quoted_like_any_measurement_and_its_sessions_are_kept_beside() -> None:
+    save("k", document("monday", clock=Part({"c": Figure("ns", (1.0,))})))
+    save_noise("k", noise_of("2026-11-01", "2026-11-02"))
+
+    found = last_calibration("k")
+
+    assert found is not None
+    assert found["noise"] == {"measured_at": "today", "figures": {"sessions": 2, "execute.per_second": 0.03}}
+    assert found["clock"]["measured_at"] == "monday"
+    assert [one["at"][:10] for one in kept_sessions("k", "a job", NOW)] == ["2026-11-01", "2026-11-02"]
+
+
+def test_sessions_of_another_job_of_long_ago_or_of_no_date_are_left_out() -> None:
+    save_noise("k", noise_of("2026-01-01", "2026-11-02"))
+
+    assert [one["at"][:10] for one in kept_sessions("k", "a job", NOW)] == ["2026-11-02"]
+    assert kept_sessions("k", "another", NOW) == []
+    assert kept_sessions("other", "a job", NOW) == []
+    save_noise("k", noise_of("some day"))
+    assert kept_sessions("k", "a job", NOW) == []
+
+
+def test_only_the_latest_sessions_are_kept() -> None:
+    save_noise("k", noise_of(*[f"2026-10-{day:02d}" for day in range(1, 31)] * 2))
+
+    assert len(kept_sessions("k", "a job", NOW)) == 39
