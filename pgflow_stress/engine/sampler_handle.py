@@ -11,7 +11,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from pgflow_stress.core.arena import Arena, Word
+from pgflow_stress.core.arena import Arena, Header, Stop, Word
 from pgflow_stress.core.telemetry import House, SamplerWord
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine.nursery import Nursery
@@ -22,7 +22,8 @@ from pgflow_stress.target.base import Database
 
 _READY_SECONDS = 3.0  # after that the window begins without it; it may still come
 _FIRST_READING_SECONDS = 1.0
-_LAST_READINGS_SECONDS = 5.0
+_LAST_READINGS_SECONDS = 3.0
+_ABORT_SECONDS = 0.5  # where nothing more is waited for
 _POLL_SECONDS = 0.001
 
 
@@ -66,10 +67,11 @@ class SamplerHandle:
     def finish(self) -> None:
         """Have it take its last readings, and wait for them and its end."""
         self._arena.house[House.TO_SAMPLER, 0] = Sampling.END
-        self._wait_for(State.ENDED, _LAST_READINGS_SECONDS)
+        at_once = self._arena.header[Header.STOP] >= Stop.NOW
+        self._wait_for(State.ENDED, _ABORT_SECONDS if at_once else _LAST_READINGS_SECONDS)
         if self._arena.sampler[SamplerWord.FINISHED]:
             return
-        self.reason = self.reason or f"the sampler took no last readings within {_LAST_READINGS_SECONDS:g} s"
+        self.reason = self.reason or "the sampler took no last readings in time"
 
     def close(self) -> None:
         """Be rid of it, however it is."""
