@@ -12,7 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/statistics.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/statistics.md", "docs/telemetry.md"]
+)
 def test_every_path_that_a_document_names_exists(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
     named = re.findall(r"`((?:pgflow_stress|ext|tests|scripts|docs)/[\w./-]*)`", text)
@@ -29,6 +31,7 @@ def test_every_path_that_a_document_names_exists(document: str) -> None:
         ("pgflow_stress.report.exports", "EXPORTS"),
         ("pgflow_stress.report.sections", "SECTIONS"),
         ("pgflow_stress.report.plots.marks", "MARKS"),
+        ("pgflow_stress.engine.probes", "PROBES"),
         ("pgflow_stress.analysis.metrics", "METRICS"),
         ("pgflow_stress.analysis.verdict", "RULES"),
     ],
