@@ -79,7 +79,7 @@ def test_full_telemetry_has_series_of_every_role_and_adds_up(target: Target, tmp
     assert ("postgres", "backend of worker 0", "cpu_total") in series
     assert ("postgres", "pgflow.runs", "updates_total") in series
     assert "used" in done.stderr
-    assert "<h2>Telemetry</h2>" in (tmp_path / "o" / "report.html").read_text()
+    assert "<h2>Resources, waits and locks</h2>" in (tmp_path / "o" / "report.html").read_text()
 
 
 def test_a_sampler_that_is_killed_leaves_a_whole_run_and_says_so(target: Target, tmp_path: Path) -> None:
