@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pgflow_stress.analysis.client_probe import probe_client
@@ -34,15 +35,15 @@ def client_signs(evidence: Evidence) -> list[Sign]:
     them), client["utilization"], server["wait_events"]["worker"]["Client:ClientRead"] where it was sampled, and what
     --probe-client showed.
     """
-    limits = evidence.limits
+    limits, is_exhausted = evidence.limits, exhausted_share(evidence) is not None
     ways: list[tuple[str, Callable[[Repetition], float | None], float]] = [
         ("the server waited for the workers {share} of their time", _client("server_waited_share"),
          limits.max_server_waited_share),
         ("workers were on CPU {share} of their time", _client("utilization"), limits.max_client_cpu_share),
         ("workers' backends were seen waiting for the client {share} of the time, beyond its idling",
-         _client_read_share, limits.max_client_read_share),
+         partial(_client_read_share, is_exhausted=is_exhausted), limits.max_client_read_share),
     ]  # fmt: skip
-    if exhausted_share(evidence) is None:
+    if not is_exhausted:
         ways.append(
             ("workers were runnable and not run {share} of their time", _client("run_queue_share"),
              limits.max_run_queue_share)
@@ -82,7 +83,8 @@ def _client(name: str) -> Callable[[Repetition], float | None]:
     return lambda repetition: _number(repetition.client.get(name))
 
 
-def _client_read_share(repetition: Repetition) -> float | None:
+def _client_read_share(repetition: Repetition, *, is_exhausted: bool) -> float | None:
+    """A backend is seen so, too, while its worker sleeps, and while it waits for a core that both sides want."""
     events = repetition.server.get("wait_events")
     of_workers = events.get("worker") if isinstance(events, dict) else None
     share = _number(of_workers.get("Client:ClientRead")) if isinstance(of_workers, dict) else None
@@ -91,7 +93,8 @@ def _client_read_share(repetition: Repetition) -> float | None:
         return None
     workers = len((repetition.client.get("by_worker") or {}).get("cpu_share") or ()) or 1
     idle = (_number(repetition.client.get("idle_seconds")) or 0.0) / (process.seconds * workers)
-    return share - idle
+    waited = (_number(repetition.client.get("run_queue_share")) or 0.0) if is_exhausted else 0.0
+    return share - idle - waited
 
 
 def _number(value: Any) -> float | None:

@@ -145,7 +145,9 @@ METRICS: dict[str, MetricInfo] = {
         MetricInfo("client.host.busy_share", "", "share", None, "share of this host's CPU time that was not idle"),
         MetricInfo("client.host.steal_share", "", "share", None, "share of this host's CPU time given to other guests"),
         MetricInfo("server.checkpoints", "", "count", None, "checkpoints begun inside the window"),
-        MetricInfo("server.cpu_ns_per_task", "ns", "cost", "lower", "CPU time of the server a completed task"),
+        MetricInfo(
+            "server.cpu_ns_per_task", "ns", "cost", "lower", "CPU time of all the server's processes a completed task"
+        ),
         MetricInfo("server.wal_bytes_per_task", "bytes", "size", "lower", "WAL written a completed task"),
         *(
             MetricInfo(name, "", "work", "lower", f"{what} a completed task")
@@ -156,6 +158,8 @@ METRICS: dict[str, MetricInfo] = {
                 ("server.xids_per_task", "transactions and subtransactions that wrote,"),
                 ("server.rows_per_task", "rows inserted, updated or deleted"),
                 ("server.buffers_per_task", "pages asked for"),
+                ("server.dead_rows_per_task", "dead row versions left behind"),
+                ("server.commits_per_task", "transactions committed"),
             )
         ),
     )

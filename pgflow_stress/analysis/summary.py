@@ -14,8 +14,17 @@ from pgflow_stress.analysis.observing import was_observed
 from pgflow_stress.core.result import Metric, Phase, Repetition
 
 CONFIDENCE = 0.95
-_NO_METRICS = frozenset(  # read by the verdict's rules
-    {"client.series", "client.breakdown", "server.autovacuums", "server.autoanalyzes", "server.plans"}
+_NO_METRICS = frozenset(  # read by the verdict's rules, or looked up
+    {
+        "client.series",
+        "client.breakdown",
+        "server.autovacuums",
+        "server.autoanalyzes",
+        "server.plans",
+        "server.wait_events",
+        "server.deltas",
+        "server.deltas_per_task",
+    }
 )
 
 

@@ -83,7 +83,7 @@ def assemble(
     """
     # Imported here: they bring scipy, for which the first statement is not to wait.
     from pgflow_stress.analysis.client_probe import probe_client  # noqa: PLC0415
-    from pgflow_stress.analysis.observer_cost import observer_cost  # noqa: PLC0415
+    from pgflow_stress.analysis.paired_cost import paired_cost  # noqa: PLC0415
     from pgflow_stress.analysis.summary import summarise  # noqa: PLC0415
     from pgflow_stress.analysis.verdict import judge  # noqa: PLC0415
 
@@ -95,8 +95,9 @@ def assemble(
     cautions = [caution(threshold, measurement.plan.load_model) for threshold in gates.thresholds]
     told = [_gate_json(gate, note) for gate, note in zip(decided, cautions, strict=True)]
     ended = {**outcome(endings), "gates": told}
-    if costs := observer_cost(measurement.repetitions):
-        ended["observer_cost"] = {name: cost.as_json() for name, cost in costs.items()}
+    if costs := paired_cost(measurement.repetitions):
+        of = "telemetry_cost" if measurement.plan.options.telemetry_cost else "observer_cost"
+        ended[of] = {name: cost.as_json() for name, cost in costs.items()}
     if probe := probe_client(measurement.repetitions):
         ended["client_probe"] = probe.as_json()
     if failures := failures_of(measurement.repetitions):

@@ -46,7 +46,13 @@ class Pilot:
 def pilot_plan(plan: Plan) -> Plan:
     """A few repetitions of it, as a measurement of its own."""
     options = replace(
-        plan.options, repetitions=PILOT_REPETITIONS, warmup=0, observer_cost=False, probe_client=False, history=0
+        plan.options,
+        repetitions=PILOT_REPETITIONS,
+        warmup=0,
+        observer_cost=False,
+        telemetry_cost=False,
+        probe_client=False,
+        history=0,
     )
     return replace(plan, options=options)
 

@@ -57,6 +57,7 @@ def run_request(ctx: click.Context) -> RunRequest:
     values = ctx.params
     _refuse_later(ctx)
     _check_observer(values)
+    _check_telemetry(values)
     names: tuple[str, ...] = values["scenario"] or STOCK_JOB
     check_parameters(ctx, names)
     plans = tuple(_plan(ctx, name) for name in names)
@@ -101,6 +102,24 @@ def _check_observer(values: dict[str, Any]) -> None:
         )
 
 
+def _check_telemetry(values: dict[str, Any]) -> None:
+    if values["telemetry"] == "off":
+        for option, name in (("--telemetry-cost", "telemetry_cost"), ("--pooler-admin-dsn", "pooler_admin_dsn")):
+            if values[name]:
+                raise UsageFault(f"{option} is about telemetry: leave --telemetry off out")
+    if values["telemetry_cost"] and values["observer_cost"]:
+        raise UsageFault(
+            "--telemetry-cost and --observer-cost each interleave repetitions of their own: give one of them"
+        )
+    if values["telemetry_cost"] and values["repetitions"] == AUTO:
+        raise UsageFault("--telemetry-cost has pairs of its own: give --repetitions a number")
+    if values["telemetry_cost"] and values["repetitions"] < _LEAST_FOR_COST:
+        raise UsageFault(
+            f"--telemetry-cost compares pairs of repetitions, with telemetry and without: "
+            f"--repetitions {values['repetitions']} is too few, give at least {_LEAST_FOR_COST}"
+        )
+
+
 def _repetitions(ctx: click.Context) -> dict[str, Any]:
     """The options of RunOptions that say how many repetitions."""
     values = ctx.params
@@ -114,10 +133,9 @@ def _repetitions(ctx: click.Context) -> dict[str, Any]:
 def _check_probe(values: Mapping[str, Any]) -> None:
     if not values["probe_client"]:
         return
-    if values["observer_cost"]:
-        raise UsageFault(
-            "--probe-client and --observer-cost each interleave repetitions of their own: give one of them"
-        )
+    for other in ("observer-cost", "telemetry-cost"):
+        if values[other.replace("-", "_")]:
+            raise UsageFault(f"--probe-client and --{other} each interleave repetitions of their own: give one of them")
     if values["rate"] is not None or values["stages"]:
         raise UsageFault("--probe-client asks what holds the rate, and the rate of an open load is its schedule's")
     if values["repetitions"] == AUTO:
@@ -191,6 +209,10 @@ def _shared_options(values: Mapping[str, Any]) -> RunOptions:
         events=values["events"],
         observer_delay_ms=values["observer_delay"],
         observer_cost=values["observer_cost"],
+        telemetry=values["telemetry"],
+        telemetry_interval_seconds=values["telemetry_interval"],
+        telemetry_cost=values["telemetry_cost"],
+        pooler_admin_dsn=values["pooler_admin_dsn"] or None,
         worker_model=values["worker_model"],
         client_delay_ns=round(values["client_delay"] * NS_PER_US),
         probe_client=values["probe_client"],

@@ -151,6 +151,17 @@ _OBSERVER = (
            help="Interleaves repetitions with and without the observer and prints what it costs."),
 )  # fmt: skip
 
+_TELEMETRY = (
+    option("--telemetry", type=Choice(["off", "light", "full"]), default=_DEFAULT.telemetry, show_default=True,
+           help="A sampler beside the run: memory and CPU of every process, what backends wait for, the host. Full "
+           "looks oftener and deeper, and costs more."),
+    option("--telemetry-interval", type=Duration(0.1, 3600), default=_DEFAULT.telemetry_interval_seconds, metavar="S",
+           help=f"Between two readings, aligned to the clock.  [default: {_DEFAULT.telemetry_interval_seconds:g}]"),
+    option("--telemetry-cost", is_flag=True,
+           help="Interleaves repetitions with and without telemetry and prints what it costs."),
+    option("--pooler-admin-dsn", metavar="DSN", help="PgBouncer's console, whose pools are then sampled too."),
+)  # fmt: skip
+
 _SERVER = (
     option("--dsn", metavar="DSN", help="The database.  [default: DATABASE_URL, else libpq's PGHOST, PGSERVICE or "
            "PGDATABASE, else the embedded server]"),
@@ -193,6 +204,7 @@ OPTIONS: Sequence[Callable[[Any], Any]] = (
     *_HOW_LONG,
     *_OPEN_LOOP,
     *_OBSERVER,
+    *_TELEMETRY,
     *_TARGETS,
     *_OUTPUT,
 )

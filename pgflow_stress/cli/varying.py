@@ -110,7 +110,7 @@ def sides(ctx: click.Context, vary: Sequence[str], run_options: Sequence[click.P
     names: tuple[object, ...] = ctx.params["results"]
     if len(names) != 1:
         raise UsageFault("compare --interleave measures one scenario: compare --interleave --vary NAME=A,B SCENARIO")
-    for name in ("observer_cost", "probe_client"):
+    for name in ("observer_cost", "telemetry_cost", "probe_client"):
         if ctx.params[name]:
             raise UsageFault(f"compare --interleave has pairs of its own: --{name.replace('_', '-')} is for run")
     arguments = arguments_of(ctx)

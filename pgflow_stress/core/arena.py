@@ -15,6 +15,8 @@
     strays          STRAY_DTYPE[256]                likewise: events of our runs that have no place
     samples         int64[4096][16]                 Sample: likewise
     gaps            int64[64][2]                    likewise: when it was away, from and to
+    house, vitals   int64[3 or processes][16]       Vital: coordinator and nursery, or each process; a row one alone
+    sampler, points, series, unseen                 core.telemetry: the sampler alone
     rows            EVENT_DTYPE[processes][capacity]   one process alone, in order of time
 
 It is a memfd made before the first fork: no crash can leave it, and a container's small /dev/shm does not matter. Pages
@@ -29,7 +31,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,19 @@ import numpy.typing as npt
 
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.core.hdr import bucket_count
+from pgflow_stress.core.memory import memory_limit_bytes
 from pgflow_stress.core.operations import Operation
 from pgflow_stress.core.recording import EVENT_DTYPE
+from pgflow_stress.core.telemetry import (
+    MOST_SERIES,
+    MOST_UNSEEN,
+    POINT_DTYPE,
+    SAMPLER_WORDS,
+    SERIES_DTYPE,
+    UNSEEN_DTYPE,
+    VITAL_WORDS,
+    House,
+)
 from pgflow_stress.core.units import BYTES_PER_MIB, NS_PER_SECOND
 
 Int64s = npt.NDArray[np.int64]
@@ -229,6 +241,7 @@ class ArenaSize:
     rows: int  # most rows of one process
     places: int = 0  # of the events of one run; 0 where nobody observes
     starters: int = 0  # processes among them that start runs
+    points: int = 0  # of telemetry; 0 where nobody samples
 
     @property
     def causes(self) -> int:
@@ -292,6 +305,12 @@ class Arena:
         self.strays: npt.NDArray[np.void] = view("strays", STRAY_DTYPE, MOST_STRAYS)
         self.samples: Int64s = view("samples", np.int64, MOST_SAMPLES, SAMPLE_WORDS)
         self.gaps: Int64s = view("gaps", np.int64, MOST_GAPS, 2)
+        self.house: Int64s = view("house", np.int64, len(House), VITAL_WORDS)
+        self.vitals: Int64s = view("vitals", np.int64, processes, VITAL_WORDS)
+        self.sampler: Int64s = view("sampler", np.int64, SAMPLER_WORDS)
+        self.points: npt.NDArray[np.void] = view("points", POINT_DTYPE, size.points)
+        self.series: npt.NDArray[np.void] = view("series", SERIES_DTYPE, MOST_SERIES)
+        self.unseen: npt.NDArray[np.bytes_] = view("unseen", UNSEEN_DTYPE, MOST_UNSEEN)
 
     def deal(self, run_flow: Int64s, first_task: Int64s) -> None:
         """Say which flow each run is of and where its tasks begin; the coordinator, before anybody reads it."""
@@ -338,6 +357,7 @@ def _layout(size: ArenaSize) -> tuple[dict[str, int], int]:
     operations = len(Operation)
     lengths = {
         "header": PROCESS_WORDS * 8,
+        "house": len(House) * VITAL_WORDS * 8,  # before all that depends on a size: the nursery lays nothing out
         "words": size.processes * PROCESS_WORDS * 8,
         "errors": size.processes * ERROR_SLOTS * ERROR_DTYPE.itemsize,
         "stats": size.processes * operations * STATS * 8,
@@ -354,6 +374,11 @@ def _layout(size: ArenaSize) -> tuple[dict[str, int], int]:
         "strays": MOST_STRAYS * STRAY_DTYPE.itemsize,
         "samples": MOST_SAMPLES * SAMPLE_WORDS * 8,
         "gaps": MOST_GAPS * 2 * 8,
+        "vitals": size.processes * VITAL_WORDS * 8,
+        "sampler": SAMPLER_WORDS * 8,
+        "points": size.points * POINT_DTYPE.itemsize,
+        "series": MOST_SERIES * SERIES_DTYPE.itemsize,
+        "unseen": MOST_UNSEEN * UNSEEN_DTYPE.itemsize,
         "rows": size.processes * _up(size.rows * EVENT_DTYPE.itemsize),
     }
     places = {}
@@ -371,23 +396,12 @@ def _refuse_beyond_memory(size: ArenaSize) -> None:
         + size.causes * 8
         + size.runs * size.places
         + size.runs * (RUN_WORDS + 2) * 8
+        + size.points * POINT_DTYPE.itemsize
         + min(size.rows * 2, size.processes * size.rows) * 64
     )
-    limit = _memory_limit_bytes()
+    limit = memory_limit_bytes()
     if touched > limit // 2:
         raise UsageFault(
             f"recording this run would take {touched // BYTES_PER_MIB:,} MiB of memory and this machine allows "
             f"{limit // BYTES_PER_MIB:,} MiB; lower --steps, --runs or --scale"
         )
-
-
-def _memory_limit_bytes() -> int:
-    limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            text = Path(name).read_text().strip()
-        except OSError:
-            continue
-        if text.isdigit():
-            limit = min(limit, int(text))
-    return limit

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pgflow_stress.core.telemetry import Telemetry
+
 EVENT_DTYPE = np.dtype(
     [
         ("intended_ns", "<i8"),  # when it was due; 0 where nothing was scheduled
@@ -54,3 +56,4 @@ class Recording:
     histograms: dict[str, Histogram]  # by operation name; and "execute", a run's response time
     left_out: int  # rows that found no room; the histograms have them
     rows: Callable[[], Iterator[tuple[str, npt.NDArray[np.void]]]]  # (process title, EVENT_DTYPE rows), in parts
+    telemetry: Telemetry | None = None

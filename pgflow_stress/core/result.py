@@ -106,6 +106,7 @@ class Repetition:
     server: Json
     lost_worker: bool = False  # lost unplanned: kept, but left out of the summary
     failures: Json = field(default_factory=dict)  # {error, its first line: tasks that failed of it}
+    telemetry: Json = field(default_factory=dict)  # {} where there was no sampler
 
     @property
     def counted(self) -> bool:
@@ -118,9 +119,16 @@ class Repetition:
         return str((self.client.get("probe") or {}).get("kind") or "")
 
     @property
+    def without(self) -> str:
+        """What it ran without, where it is a baseline; else ""."""
+        if self.telemetry.get("cost_baseline"):
+            return "telemetry"
+        return "the observer" if self.events.get("cost_baseline") else ""
+
+    @property
     def baseline(self) -> bool:
-        """Whether it ran without the observer, so that the others' cost of being observed is known."""
-        return bool(self.events.get("cost_baseline"))
+        """Whether it ran without the observer, or without telemetry, so that the others' cost of it is known."""
+        return bool(self.without)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +259,7 @@ def repetition_from_json(document: Json) -> Repetition:
         server=document["server"],
         lost_worker=document.get("lost_worker", False),
         failures=document.get("failures", {}),
+        telemetry=document.get("telemetry", {}),
     )
 
 

@@ -15,6 +15,7 @@ from pgflow_stress.core.operations import DELIVERIES, OPERATION_NAMES, Operation
 from pgflow_stress.core.phase import nothing, phase
 from pgflow_stress.core.recording import Histogram
 from pgflow_stress.core.result import Json, Latency, Phase
+from pgflow_stress.core.telemetry import Vital
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine.sizing import starter_regions
 
@@ -195,6 +196,7 @@ def client_cost(arena: Arena, workers: int, taken: Accounts) -> Json:
         **waits_by_worker(arena),
         "rss_peak_bytes": int(peaks.max()),
         "rss_peak_total_bytes": int(peaks.sum()),
+        "rss_peak_since": "window" if _peaks_are_the_windows(arena) else "process start",
         "statements": statements,
         # An idle worker's are a matter of time, not of work.
         "statements_per_task": (statements - empty) / taken.tasks_completed if taken.tasks_completed else None,
@@ -249,6 +251,11 @@ def waits_by_worker(arena: Arena) -> Json:
     shares: Json = {name: float(columns[name].sum() / total_ns) if total_ns else None for name in waits}
     by_worker = {name: (of / phase_ns).tolist() for name, of in columns.items()}
     return {"run_queue_share": None, **shares, "by_worker": by_worker}
+
+
+def _peaks_are_the_windows(arena: Arena) -> bool:
+    ours = slice(0, starter_regions(arena.size).start)
+    return bool((arena.vitals[ours][arena.words[ours, Word.PID] > 0, Vital.PEAK_RESET] == 1).all())
 
 
 def _json(latency: Latency) -> Json:

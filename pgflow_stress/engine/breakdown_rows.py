@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pgflow_stress.core.arena import Arena, LedgerBit, RunWord, Word
 from pgflow_stress.core.operations import Operation, Status
 from pgflow_stress.core.recording import EVENT_DTYPE
-from pgflow_stress.engine.sizing import observer_regions
+from pgflow_stress.engine.sizing import observer_regions, starter_regions
 
 Int64s = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -79,7 +79,7 @@ def _rows_by_run(arena: Arena) -> Int64s:
 
 
 def _working(arena: Arena) -> range:
-    return range(arena.size.processes - len(observer_regions(arena.size)))
+    return range(starter_regions(arena.size).stop)
 
 
 def task_rows(arena: Arena, chosen: Int64s, offsets: Int64s) -> TaskRows:

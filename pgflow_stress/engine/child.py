@@ -17,6 +17,7 @@ from pgflow_stress.core.operations import Operation
 from pgflow_stress.engine.orders import ChildExit, Order, State
 from pgflow_stress.engine.pinning import pin
 from pgflow_stress.engine.process import leave_signals_to_the_coordinator, title
+from pgflow_stress.engine.vitals import count_collections
 from pgflow_stress_hot.clock import monotonic_ns
 from pgflow_stress_hot.recorder import Region
 
@@ -54,6 +55,7 @@ def lead(
     words[Word.BIRTH_NS] = monotonic_ns()
     words[Word.REPLACES] = 0 if order.replaces_region is None else 1 + order.replaces_region
     words[Word.PID] = os.getpid()
+    count_collections(arena.vitals[order.region])
     region = Region(
         words,
         arena.row_bytes(order.region),

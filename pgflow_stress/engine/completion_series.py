@@ -8,7 +8,7 @@ from pgflow_stress.core.arena import Arena, Word
 from pgflow_stress.core.operations import Operation, Status
 from pgflow_stress.core.result import Json, Phase
 from pgflow_stress.core.units import NS_PER_SECOND
-from pgflow_stress.engine.sizing import observer_regions
+from pgflow_stress.engine.sizing import starter_regions
 
 MOST_BINS = 100
 LEAST_BIN_SECONDS = 0.05
@@ -34,7 +34,7 @@ def completion_series(arena: Arena, process: Phase, origin_ns: int, *, drains: b
         return _without(idle)
     bins = max(1, min(MOST_BINS, int((end_ns - begin_ns) / (LEAST_BIN_SECONDS * NS_PER_SECOND))))
     completed = np.zeros(bins, dtype=np.int64)
-    for process_index in range(arena.size.processes - len(observer_regions(arena.size))):
+    for process_index in range(starter_regions(arena.size).stop):
         for rows in arena.read_rows(process_index):
             is_completion = (rows["operation"] == Operation.TASK) & np.isin(rows["status"], _COMPLETED)
             at_ns = rows["done_ns"][is_completion] - begin_ns

@@ -21,11 +21,13 @@ from pgflow_stress.engine.breakdown import breakdown
 from pgflow_stress.engine.completion_series import completion_series
 from pgflow_stress.engine.control import Control, ServerReading
 from pgflow_stress.engine.crew import Crew
+from pgflow_stress.engine.deltas import Counters, deltas, per_task
 from pgflow_stress.engine.event_accounts import DOUBLED, EventFindings, account_for_events
 from pgflow_stress.engine.event_rows import EventInput
 from pgflow_stress.engine.event_words import describe_events
 from pgflow_stress.engine.measurement import Ending
 from pgflow_stress.engine.observation import Observation
+from pgflow_stress.engine.telemetry_accounts import Sampled
 from pgflow_stress.engine.window import Stopped, Watched
 from pgflow_stress.engine.work import work_per_task
 from pgflow_stress.scenario.options import Orphans
@@ -44,6 +46,7 @@ class Readings:
     statements: list[Json] | None
     host: Json  # host_cpu.cpu_shares
     plans: Json = field(default_factory=dict)  # of hot statements at both ends: as the result's `server` has them
+    counters: tuple[Counters | None, Counters | None] = (None, None)  # before, after
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,8 @@ def examine(
         except psycopg.OperationalError:
             found = skipped("the database is unreachable: not audited")
     if observation is None:
-        return Examined(found, {"transport": "none", **({"cost_baseline": True} if subject.plan.observed else {})})
+        alone = subject.plan.options.observer_cost and subject.plan.is_baseline(subject.index)
+        return Examined(found, {"transport": "none", **({"cost_baseline": True} if alone else {})})
     return Examined(found, describe_events(arena, observation, findings, taken.histograms, watched.origin_ns))
 
 
@@ -159,6 +163,7 @@ def conclude(
     examined: Examined,
     readings: Readings,
     observed: Sequence[Incident] = (),
+    sampled: Sampled | None = None,
 ) -> Repetition:
     """The repetition as the result has it; `observed` are the observer's incidents."""
     found = examined.found
@@ -192,9 +197,10 @@ def conclude(
             subject, arena, (*crew.incidents, *observed, *doubled_by_pgflow(examined.events)), watched, client
         ),
         client=client,
-        server=_server(readings, taken, whole=not crew.replaced),
+        server=_server(readings, taken) | (sampled.server if sampled else {}),
         lost_worker=crew.replaced,
         failures=found.failures,
+        telemetry=sampled.telemetry if sampled else _no_telemetry(subject),
     )
 
 
@@ -261,13 +267,20 @@ def _incidents(
     return tuple(sorted(found, key=lambda incident: incident.at_ns))
 
 
-def _server(readings: Readings, taken: Accounts, *, whole: bool) -> Json:
+def _no_telemetry(subject: Subject) -> Json:
+    options = subject.plan.options
+    if not options.telemetry_cost:
+        return {}
+    return {"level": "off", "cost_baseline": subject.plan.is_baseline(subject.index)}
+
+
+def _server(readings: Readings, taken: Accounts) -> Json:
     server: Json = {"cpu_ns_per_task": None, "wal_bytes_per_task": None}
     before, after = readings.before, readings.after
     if before is not None and after is not None and taken.tasks_completed:
         if before.wal_bytes is not None and after.wal_bytes is not None:
             server["wal_bytes_per_task"] = (after.wal_bytes - before.wal_bytes) / taken.tasks_completed
-        if before.cpu_ns is not None and after.cpu_ns is not None and whole:
+        if before.cpu_ns is not None and after.cpu_ns is not None:
             server["cpu_ns_per_task"] = (after.cpu_ns - before.cpu_ns) / taken.tasks_completed
         server |= work_per_task(before.work, after.work, taken.tasks_completed)
     if before is not None and after is not None:
@@ -275,6 +288,9 @@ def _server(readings: Readings, taken: Accounts, *, whole: bool) -> Json:
     server |= readings.plans
     if readings.statements is not None:
         server["statements"] = readings.statements
+    if changed := deltas(*readings.counters):
+        server["deltas"] = changed
+        server["deltas_per_task"] = per_task(changed, taken.tasks_completed)
     return server
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from pgflow_stress.core.result import Json
+from pgflow_stress.engine.server_processes import find_postmaster, server_cpu_ns
 from pgflow_stress.engine.work import Work, read_work
 
 _MOST_STATEMENTS = 50
@@ -36,8 +36,8 @@ where schemaname in ('pgflow', 'pgmq', 'realtime') and autovacuum_count + autoan
 """
 
 _HAS_STATEMENTS = """
-select from pg_extension where extname = 'pg_stat_statements'
-and 'pg_stat_statements' = any(string_to_array(replace(current_setting('shared_preload_libraries'), ' ', ''), ','))
+select from pg_extension, pg_settings where extname = 'pg_stat_statements' and name = 'shared_preload_libraries'
+and 'pg_stat_statements' = any(string_to_array(replace(setting, ' ', ''), ','))
 """
 
 
@@ -46,7 +46,7 @@ class ServerReading:
     """What the server had used so far; None where it cannot be read from here."""
 
     wal_bytes: int | None
-    cpu_ns: int | None  # of the workers' backends
+    cpu_ns: int | None  # of all the server's processes, but for the coordinator's and the sampler's backends
     checkpoints: int | None = None  # begun
     autovacuums: Mapping[str, int] | None = None  # by table of pgflow's, pgmq's and realtime's, where there were any
     autoanalyzes: Mapping[str, int] | None = None
@@ -108,7 +108,10 @@ class Control:
         except psycopg.errors.InsufficientPrivilege:
             left.append("no CHECKPOINT before the window: missing privilege (pg_checkpoint)")
         if self.has_statements():
-            self._connection.execute("select pg_stat_statements_reset()")
+            try:
+                self._connection.execute("select pg_stat_statements_reset()")
+            except psycopg.errors.InsufficientPrivilege:
+                left.append("pg_stat_statements not from zero: missing privilege (pg_stat_statements_reset)")
         return tuple(left)
 
     def _checkpoints(self) -> int:
@@ -129,25 +132,38 @@ class Control:
     def statements(self) -> list[Json]:
         """The statements of this database since `settle`, costliest first."""
         rows = self._rows(
-            "select s.query, s.calls, s.total_exec_time, s.rows, s.toplevel from pg_stat_statements s "
+            "select s.query, s.calls, s.total_exec_time, s.rows, s.toplevel, s.wal_bytes::int8, "
+            "s.shared_blks_hit + s.shared_blks_read from pg_stat_statements s "
             "join pg_database d on d.oid = s.dbid where d.datname = current_database() "
             "order by s.total_exec_time desc limit %(most)s",
             most=_MOST_STATEMENTS,
         )
         return [
-            {"query": query, "calls": calls, "total_ns": round(total * 1e6), "rows": rows, "top_level": top_level}
-            for query, calls, total, rows, top_level in rows
+            {
+                "query": query,
+                "calls": calls,
+                "total_ns": round(total * 1e6),
+                "rows": rows,
+                "top_level": top_level,
+                "wal_bytes": wal_bytes,
+                "buffers": buffers,
+            }
+            for query, calls, total, rows, top_level, wal_bytes, buffers in rows
         ]
 
-    def read_server(self, backends: Sequence[int], local: bool) -> ServerReading:
-        """What the whole server did so far: WAL, checkpoints, upkeep; and the CPU that these backends used."""
+    def read_server(self, ours: Sequence[int] = ()) -> ServerReading:
+        """What the whole server did so far: WAL, checkpoints, upkeep, and the CPU that it used where that can be seen.
+
+        Args:
+            ours: backends that are there to look at it, beside this connection's: theirs is not the server's cost.
+        """
         wal = self._rows("select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint")[0][0]
-        cpu = [_cpu_ns(pid) for pid in backends] if local else [None]
-        known = [value for value in cpu if value is not None]
+        own = self.connection.info.backend_pid
+        postmaster = find_postmaster(own)
         upkeep = self._rows(_UPKEEP)
         return ServerReading(
             wal_bytes=wal,
-            cpu_ns=sum(known) if len(known) == len(cpu) else None,
+            cpu_ns=None if postmaster is None else server_cpu_ns(postmaster, {own, *ours}),
             checkpoints=self._checkpoints(),
             autovacuums={table: vacuums for table, vacuums, _ in upkeep if vacuums},
             autoanalyzes={table: analyzes for table, _, analyzes in upkeep if analyzes},
@@ -186,11 +202,3 @@ class Control:
     def terminate(self, backends: Sequence[int]) -> None:
         """End what these backends are doing, and them."""
         self._rows("select pg_terminate_backend(pid) from unnest(%(pids)s::int[]) as t(pid)", pids=list(backends))
-
-
-def _cpu_ns(pid: int) -> int | None:
-    # schedstat's first field: ns on a CPU; /proc/<pid>/stat would have ticks of 10 ms.
-    try:
-        return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0])
-    except (OSError, ValueError, IndexError):
-        return None

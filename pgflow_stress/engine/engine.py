@@ -52,6 +52,7 @@ class Engine:
                 rows=max(size.rows for size in sizes),
                 places=max(size.places for size in sizes),
                 starters=max(size.starters for size in sizes),
+                points=max(size.points for size in sizes),
             )
         )
         self._nursery = Nursery(self._arena)

@@ -15,8 +15,10 @@ from multiprocess.connection import wait
 
 from pgflow_stress.core.arena import Arena
 from pgflow_stress.core.errors import RunFailed
-from pgflow_stress.engine.orders import Exited, ObserverOrder, Order, Role
+from pgflow_stress.core.telemetry import House
+from pgflow_stress.engine.orders import Exited, ObserverOrder, Order, Role, SamplerOrder
 from pgflow_stress.engine.process import die_with_parent, leave_signals_to_the_coordinator, title
+from pgflow_stress.engine.vitals import count_collections
 
 _FORK = multiprocess.get_context("fork")
 
@@ -72,6 +74,7 @@ def _nursery(pipe: Connection, other_end: Connection, arena: Arena, coordinator:
     leave_signals_to_the_coordinator()
     title("nursery")
     other_end.close()
+    count_collections(arena.house[House.NURSERY])
     children: dict[int, tuple[Order, Any]] = {}  # by sentinel
     while True:
         for ready in wait([pipe, *children]):
@@ -104,7 +107,9 @@ def _load_once(order: Order) -> None:
     if order.role is Role.OBSERVER:
         import pgflow_stress.engine.observer  # noqa: PLC0415
     elif order.role is Role.STARTER:
-        import pgflow_stress.engine.starter  # noqa: F401, PLC0415
+        import pgflow_stress.engine.starter  # noqa: PLC0415
+    elif order.role is Role.SAMPLER:
+        import pgflow_stress.engine.sampler  # noqa: F401, PLC0415
 
 
 def _child(pipe: Connection, arena: Arena, order: Order, nursery: int) -> None:
@@ -114,6 +119,10 @@ def _child(pipe: Connection, arena: Arena, order: Order, nursery: int) -> None:
         from pgflow_stress.engine.observer import observe  # noqa: PLC0415
 
         code = observe(arena, order)
+    elif isinstance(order, SamplerOrder):
+        from pgflow_stress.engine.sampler import sample  # noqa: PLC0415
+
+        code = sample(arena, order)
     elif order.role is Role.STARTER:
         from pgflow_stress.engine.starter import start  # noqa: PLC0415
 

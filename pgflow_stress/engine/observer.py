@@ -24,6 +24,7 @@ from pgflow_stress.engine.observer_samples import Sampler
 from pgflow_stress.engine.orders import ChildExit, ObserverOrder, State, flow_slugs
 from pgflow_stress.engine.process import rss_peak_bytes
 from pgflow_stress.engine.sizing import observer_regions
+from pgflow_stress.engine.vitals import begin_window
 from pgflow_stress_hot.clock import monotonic_ns
 from pgflow_stress_hot.events import EventBook
 from pgflow_stress_hot.following import follow_notify, follow_wal
@@ -82,6 +83,7 @@ class _Observer:
         thread.start()
         if self._order.replaces_region is not None:
             self._note_gap(int(self._arena.words[self._order.replaces_region, Word.LAST_RECEIVED_NS]))
+        begin_window(self._arena.vitals[self._order.region])
         self._words[Word.STATE] = State.PRIMED
         try:
             end, alive_ns = follow(connection)

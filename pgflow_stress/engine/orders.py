@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 from pgflow_stress.core.arena import ArenaSize
@@ -16,13 +16,14 @@ class Role(StrEnum):
     WORKER = "worker"
     STARTER = "starter"
     OBSERVER = "observer"
+    SAMPLER = "sampler"
 
 
 class State(IntEnum):
     """Where a worker stands: its state word. It waits for the phase of the same value before it goes on.
 
     A starter has started when no run is left to be started. An observer is primed when it receives, and processed when
-    it has received all that it should.
+    it has received all that it should. A sampler is primed when it can sample, and started when it does.
     """
 
     BORN = 0
@@ -32,6 +33,14 @@ class State(IntEnum):
     STARTED = 4
     PROCESSED = 5
     ENDED = 6
+
+
+class Sampling(IntEnum):
+    """What the coordinator tells the sampler, by the word of `House.TO_SAMPLER`."""
+
+    WAIT = 0
+    GO = 1
+    END = 2  # the window is over: take the last readings, then end
 
 
 class ChildExit(IntEnum):
@@ -87,7 +96,24 @@ class ObserverOrder:
     role: Role = Role.OBSERVER
 
 
-Order = WorkerOrder | ObserverOrder
+@dataclass(frozen=True, slots=True)
+class SamplerOrder:
+    """Everything that a sampler needs to know."""
+
+    region: int
+    size: ArenaSize
+    conninfo: str
+    embedded: bool
+    level: str  # "light" or "full"
+    interval_ns: int
+    coordinator_pid: int
+    pooler_admin_dsn: str | None = field(default=None, repr=False)
+    cpus: tuple[int, ...] = ()
+    replaces_region: int | None = None  # it is not replaced
+    role: Role = Role.SAMPLER
+
+
+Order = WorkerOrder | ObserverOrder | SamplerOrder
 
 
 @dataclass(frozen=True, slots=True)

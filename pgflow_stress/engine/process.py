@@ -31,7 +31,7 @@ def leave_signals_to_the_coordinator() -> None:
 
 
 def rss_peak_bytes() -> int:
-    """Peak resident memory of this process since its start, from the kernel (VmHWM)."""
+    """Peak resident memory of this process from the kernel (VmHWM): since its start, or since `proc.reset_peak`."""
     with open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123  no Path in a worker's last steps
         for line in status:
             if line.startswith("VmHWM:"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import psycopg
 
@@ -14,11 +15,13 @@ from pgflow_stress.core.errors import Interrupted, RunFailed, SetUpFault
 from pgflow_stress.core.progress import Watch
 from pgflow_stress.core.recording import Recording
 from pgflow_stress.core.result import Json, Repetition
+from pgflow_stress.core.telemetry import House, Vital
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine.accounts import rows_of, take_accounts
 from pgflow_stress.engine.conclusion import Grounds, Readings, Subject, conclude, endings, examine, grounds
 from pgflow_stress.engine.control import Control, ServerReading
 from pgflow_stress.engine.crew import Crew, new_worker_id
+from pgflow_stress.engine.deltas import Counters, read_counters
 from pgflow_stress.engine.host_cpu import cpu_shares, cpus_in_use, read_cpu
 from pgflow_stress.engine.interrupts import Interrupts
 from pgflow_stress.engine.measurement import Ending
@@ -26,12 +29,18 @@ from pgflow_stress.engine.nursery import Nursery
 from pgflow_stress.engine.observation import Means, Observation
 from pgflow_stress.engine.orders import Role, State, WorkerOrder
 from pgflow_stress.engine.plans import Plans, PlanWatch, compared
+from pgflow_stress.engine.process import rss_peak_bytes
+from pgflow_stress.engine.sampler_handle import SamplerHandle
 from pgflow_stress.engine.sizing import arena_size, starter_regions
 from pgflow_stress.engine.starting import Starters
+from pgflow_stress.engine.telemetry_accounts import take_sampled
+from pgflow_stress.engine.vitals import begin_window, collections_counted
 from pgflow_stress.engine.window import ABORT_SECONDS, Window, terminate
 from pgflow_stress.scenario.plan import Plan
 from pgflow_stress.target.base import Database
 from pgflow_stress_hot.clock import monotonic_ns
+
+Read = TypeVar("Read")
 
 LEAST_VT_SECONDS = 15
 _VT_CYCLES = 20  # the visibility outlasts this many cycles as long as the primed tasks said
@@ -93,15 +102,11 @@ def _measure(
 ) -> Done:
     plan, arena = around.plan, around.arena
     around.watch.phase("prime", plan.scenario, index)
-    size = arena_size(plan)
-    arena.clear()
-    arena.lay_out(size)
-    arena.steps_created[:] = -1
-    run_flow = plan.work.run_flow()
-    arena.deal(run_flow, plan.work.first_task(run_flow))
+    size = _lay_out(arena, plan)
     crew = Crew(arena, around.nursery, control, _orders(around, database, size, nonce))
     starters: Starters | None = None
     observation: Observation | None = None
+    sampler = SamplerHandle(arena, around.nursery, plan, database, around.embedded) if plan.samples(index) else None
     try:
         plans = plan_watch.look()  # while the workers prime: it takes no time of its own
         if plan.concurrent:
@@ -112,11 +117,12 @@ def _measure(
             observation = Observation(means, plan, database, around.embedded, nonce)
         notes = control.settle()
         vt_seconds = _choose_vt(plan, arena)
-        before = _read_server(control, crew, around.embedded)
+        begin_window(arena.house[House.COORDINATOR])
+        before = _read_before(control, sampler)
         cpus = cpus_in_use(dict(plan.options.pin))
         cpu_before = read_cpu(cpus)
     except BaseException:
-        _end_children(arena, crew, control, starters, observation, at_once=True)
+        _end_children(arena, crew, control, starters, observation, sampler, at_once=True)
         raise
     origin_unix_ns = time.time_ns()
     window = Window(
@@ -132,10 +138,12 @@ def _measure(
         observation,
         starters,
     )
-    watched = window.run()
+    with collections_counted(arena.house[House.COORDINATOR]):
+        watched = window.run()
+    arena.house[House.COORDINATOR, Vital.RSS_PEAK_BYTES] = rss_peak_bytes()
     host = cpu_shares(cpu_before, read_cpu(cpus))
-    readings = _read_after(control, crew, around.embedded, before, host)
-    _end_children(arena, crew, control, starters, observation, at_once=watched.failure is not None)
+    readings = _read_after(control, sampler, before, host)
+    _end_children(arena, crew, control, starters, observation, sampler, at_once=watched.failure is not None)
     if watched.stopped is None and watched.failure is None:
         readings = replace(readings, plans=_plans(plan_watch, plans))
     taken = take_accounts(arena, watched.origin_ns)
@@ -146,7 +154,8 @@ def _measure(
     around.watch.phase("audit", plan.scenario, index)
     examined = examine(subject, arena, control, taken, watched, observation, replaced=crew.replaced)
     observed = observation.incidents if observation else ()
-    repetition = conclude(subject, arena, crew, taken, watched, examined, readings, observed)
+    sampled = take_sampled(arena, plan, sampler.reason, taken.phases, watched.origin_ns) if sampler else None
+    repetition = conclude(subject, arena, crew, taken, watched, examined, readings, observed, sampled)
     around.record(
         Recording(
             index=index,
@@ -157,6 +166,7 @@ def _measure(
             histograms=taken.histograms,
             left_out=repetition.client["rows_left_out"],
             rows=rows_of(arena, _titles(crew, starters, observation)),
+            telemetry=sampled.points if sampled else None,
         )
     )
     if around.inspect is not None and examined.found.reached:
@@ -164,6 +174,17 @@ def _measure(
     goes_on = watched.stopped is None and watched.failure is None
     by_slot = tuple(int(arena.words[regions, Word.TASKS_COMPLETED].sum()) for regions in crew.regions_by_slot())
     return Done(repetition, endings(subject, repetition, watched), vt_seconds, by_slot, goes_on)
+
+
+def _lay_out(arena: Arena, plan: Plan) -> ArenaSize:
+    """An arena for this plan with nothing in it but which run is of which flow."""
+    size = arena_size(plan)
+    arena.clear()
+    arena.lay_out(size)
+    arena.steps_created[:] = -1
+    run_flow = plan.work.run_flow()
+    arena.deal(run_flow, plan.work.first_task(run_flow))
+    return size
 
 
 def _titles(crew: Crew, starters: Starters | None, observation: Observation | None) -> dict[int, str]:
@@ -229,20 +250,40 @@ def _choose_vt(plan: Plan, arena: Arena) -> int:
     return chosen
 
 
-def _read_server(control: Control, crew: Crew, local: bool) -> ServerReading | None:
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What was read before the window."""
+
+    server: ServerReading | None
+    counters: Counters | None
+
+
+def _read_before(control: Control, sampler: SamplerHandle | None) -> _Before:
+    if sampler is not None:
+        sampler.begin()
+    counters = None if sampler is None else _or_none(lambda: read_counters(control.connection))
+    return _Before(_or_none(lambda: control.read_server(_backends_of(sampler))), counters)
+
+
+def _read_after(control: Control, sampler: SamplerHandle | None, before: _Before, host: Json) -> Readings:
+    after = _or_none(lambda: control.read_server(_backends_of(sampler)))
+    statements = _or_none(lambda: control.statements() if control.has_statements() else None)
+    counters = None if sampler is None else _or_none(lambda: read_counters(control.connection))
+    if sampler is not None:
+        sampler.finish()
+    return Readings(before.server, after, statements, host, counters=(before.counters, counters))
+
+
+def _backends_of(sampler: SamplerHandle | None) -> tuple[int, ...]:
+    return () if sampler is None else (sampler.backend,)
+
+
+def _or_none(read: Callable[[], Read | None]) -> Read | None:
+    """What it reads; None from a server that does not answer."""
     try:
-        return control.read_server(crew.backends(), local)
+        return read()
     except psycopg.Error:
         return None
-
-
-def _read_after(control: Control, crew: Crew, local: bool, before: ServerReading | None, host: Json) -> Readings:
-    after = _read_server(control, crew, local)
-    try:
-        statements = control.statements() if control.has_statements() else None
-    except psycopg.Error:
-        statements = None
-    return Readings(before, after, statements, host)
 
 
 def _plans(plan_watch: PlanWatch, before: Plans) -> Json:
@@ -256,6 +297,7 @@ def _end_children(
     control: Control,
     starters: Starters | None,
     observation: Observation | None,
+    sampler: SamplerHandle | None,
     *,
     at_once: bool,
 ) -> None:
@@ -277,5 +319,7 @@ def _end_children(
         if observation is not None and not observation.wait_for_end(ABORT_SECONDS):
             raise RunFailed("the observer did not end when it was told to")
     finally:
+        if sampler is not None:
+            sampler.close()
         if observation is not None:
             observation.close()

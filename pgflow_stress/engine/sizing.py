@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pgflow_stress.core.arena import ArenaSize, rows_for
 from pgflow_stress.core.events import places_per_run
+from pgflow_stress.core.telemetry import MOST_POINTS
 from pgflow_stress.scenario.plan import Plan
 
 LEAST_SPARES = 4
@@ -11,27 +12,34 @@ OBSERVERS = 8  # the observer, and spare regions for its replacements
 
 
 def arena_size(plan: Plan) -> ArenaSize:
-    """Room for a plan: its workers, and a spare region for each replacement that there may be; observers come last."""
+    """Room for a plan: its workers, a spare region for each replacement that there may be; then the others'."""
     workers = plan.most_workers + max(LEAST_SPARES, plan.most_workers) + plan.starters
     attempts = plan.work.failing.most_tries if plan.work.failing is not None else 1
     places = places_per_run(plan.work.most_steps) if plan.observed else 0
     return ArenaSize(
-        processes=workers + (OBSERVERS if plan.observed else 0),
+        processes=workers + (OBSERVERS if plan.observed else 0) + (1 if plan.sampled else 0),
         flows=plan.flows,
         runs=plan.runs,
         tasks=plan.expected_tasks,
         rows=rows_for(attempts * plan.expected_tasks, plan.steps_created, plan.flows, plan.runs, plan.runs * places),
         places=places,
         starters=plan.starters,
+        points=MOST_POINTS if plan.sampled else 0,
     )
 
 
 def starter_regions(size: ArenaSize) -> range:
     """The regions of the starters: between the workers' and the observers'."""
-    end = size.processes - len(observer_regions(size))
+    end = size.processes - len(observer_regions(size)) - len(sampler_regions(size))
     return range(end - size.starters, end)
 
 
 def observer_regions(size: ArenaSize) -> range:
     """The regions of the observer and its replacements; none where nobody observes."""
-    return range(size.processes - OBSERVERS, size.processes) if size.places else range(0)
+    end = size.processes - len(sampler_regions(size))
+    return range(end - OBSERVERS, end) if size.places else range(0)
+
+
+def sampler_regions(size: ArenaSize) -> range:
+    """The sampler's region, the last one; none where nobody samples."""
+    return range(size.processes - 1, size.processes) if size.points else range(0)

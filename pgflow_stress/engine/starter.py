@@ -14,6 +14,7 @@ from pgflow_stress.engine.pinning import pin_backend
 from pgflow_stress.engine.priming import prime
 from pgflow_stress.engine.process import rss_peak_bytes
 from pgflow_stress.engine.statements import statements
+from pgflow_stress.engine.vitals import begin_window
 from pgflow_stress.engine.work import hand_over
 from pgflow_stress.scenario.options import Mode
 from pgflow_stress_hot.connection import BorrowedConnection
@@ -49,6 +50,7 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> ChildExit:
     gc.collect()
     gc.freeze()
     gc.disable()
+    begin_window(arena.vitals[order.region])
     words[Word.STATE] = State.PRIMED
     wait_for(arena, State.STARTED)
     with BorrowedConnection(connection, arena.header, piped=False) as borrowed:

@@ -14,6 +14,7 @@ import psycopg
 from pgflow_stress.core.arena import Arena, Header, LedgerBit, RunWord, Stop, Word
 from pgflow_stress.core.errors import RunFailed, SetUpFault
 from pgflow_stress.core.progress import Progress, Watch
+from pgflow_stress.core.telemetry import House
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine import littles_law
 from pgflow_stress.engine.control import Control
@@ -22,6 +23,7 @@ from pgflow_stress.engine.interrupts import Interrupts
 from pgflow_stress.engine.observation import Observation
 from pgflow_stress.engine.orders import State
 from pgflow_stress.engine.starting import Starters
+from pgflow_stress.engine.vitals import sleep
 from pgflow_stress.scenario.events import events_expected
 from pgflow_stress.scenario.plan import Plan
 from pgflow_stress_hot.clock import monotonic_ns
@@ -130,7 +132,7 @@ class Window:
                 self._watch.tick(self._progress(name, now - began))
             if self._arena.header[Header.STOP] >= Stop.NOW and self._since_stop() > ABORT_SECONDS:
                 return
-            time.sleep(littles_law.pause_seconds(self._random))
+            sleep(littles_law.pause_seconds(self._random), self._arena.house[House.COORDINATOR])
 
     def _deliver(self, observation: Observation) -> None:
         """Wait until the observer has received all that was sent: a mark after it says so."""

@@ -22,7 +22,8 @@ _SINCE = 150000  # pg_stat_force_next_flush
 
 _COUNTERS = """
 select w.wal_records, w.wal_fpi, pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
-       d.tup_inserted + d.tup_updated + d.tup_deleted, d.blks_hit + d.blks_read
+       d.tup_inserted + d.tup_updated + d.tup_deleted, d.blks_hit + d.blks_read,
+       d.tup_updated + d.tup_deleted, d.xact_commit
 from pg_stat_wal w, pg_stat_database d where d.datname = current_database()
 """
 
@@ -36,6 +37,8 @@ class Work:
     xids: int  # transactions that wrote, subtransactions that wrote
     rows: int  # inserted, updated, deleted
     buffers: int  # pages asked for, found in memory or not
+    dead_rows: int  # versions of rows that an update or delete left behind
+    commits: int  # transactions, those that wrote nothing too
 
 
 def hand_over(connection: psycopg.Connection[Any]) -> None:
@@ -68,4 +71,6 @@ def work_per_task(before: Work | None, after: Work | None, tasks: int) -> Json:
         "xids_per_task": (after.xids - before.xids) / tasks,
         "rows_per_task": (after.rows - before.rows) / tasks,
         "buffers_per_task": (after.buffers - before.buffers) / tasks,
+        "dead_rows_per_task": (after.dead_rows - before.dead_rows) / tasks,
+        "commits_per_task": (after.commits - before.commits) / tasks,
     }

@@ -11,6 +11,7 @@ import psycopg
 from pgflow_stress.core.arena import Arena, Header, Stop, Word
 from pgflow_stress.core.operations import Operation
 from pgflow_stress.core.recording import EVENT_DTYPE
+from pgflow_stress.core.telemetry import Vital
 from pgflow_stress.engine.adoption import adopt
 from pgflow_stress.engine.child import Ended, connect, lead, wait_for
 from pgflow_stress.engine.driver import END_DONE, END_LOST, END_STOPPED, Driver, make_account
@@ -19,8 +20,10 @@ from pgflow_stress.engine.pinning import pin_backend
 from pgflow_stress.engine.priming import prime
 from pgflow_stress.engine.process import rss_peak_bytes
 from pgflow_stress.engine.statements import PING, statements
+from pgflow_stress.engine.vitals import begin_window
 from pgflow_stress.engine.work import hand_over
 from pgflow_stress.scenario.options import Mode
+from pgflow_stress_hot.clock import monotonic_ns
 from pgflow_stress_hot.connection import BorrowedConnection, round_trips
 from pgflow_stress_hot.recorder import Region
 
@@ -64,6 +67,8 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
+    vitals = arena.vitals[order.region]
+    begin_window(vitals)
     words[Word.STATE] = State.PRIMED
     if order.replaces_region is not None:
         wait_for(arena, State.CREATED)
@@ -75,7 +80,9 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> None:
         (State.PROCESSED, driver.process),
     ):
         wait_for(arena, state)
+        began_ns = monotonic_ns()
         end = phase()
+        vitals[Vital.HOT_NS] += monotonic_ns() - began_ns
         words[Word.NOTICES] = driver.notices
         words[Word.WARNINGS] = driver.warnings
         if end not in (END_DONE, END_STOPPED):

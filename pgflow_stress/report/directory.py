@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pgflow_stress.core.errors import RunFailed, UsageFault
 from pgflow_stress.core.latency import merge
@@ -15,8 +16,19 @@ from pgflow_stress.core.recording import Histogram, Recording
 from pgflow_stress.core.result import Result
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.report.histograms import Interval, SparseHistogram, percentile_text, write_log
-from pgflow_stress.report.layout import HISTOGRAMS, INDEX_FILE, LOG_FILE, REPORT_FILE, RESULT_FILE, TIMINGS
+from pgflow_stress.report.layout import (
+    HISTOGRAMS,
+    INDEX_FILE,
+    LOG_FILE,
+    REPORT_FILE,
+    RESULT_FILE,
+    TELEMETRY_FILE,
+    TIMINGS,
+)
 from pgflow_stress.report.result_file import write_atomically, write_index, write_result
+
+if TYPE_CHECKING:  # it brings pyarrow
+    from pgflow_stress.report.telemetry_file import Kept
 
 _RESERVE = ".reserve"  # room that timings cannot fill, given back for result.json
 _RESERVE_BYTES = 1024 * 1024
@@ -36,6 +48,7 @@ class ResultDirectory:
         _reserve(path / _RESERVE)
         self._intervals: dict[int, list[Interval]] = {}
         self._warmups: set[int] = set()
+        self._telemetry: list[Kept] = []
 
     def record(self, recording: Recording) -> None:
         """Write one repetition's timings, keep its histograms.
@@ -45,6 +58,7 @@ class ResultDirectory:
         """
         # Imported here: pyarrow takes longer to load than a run may take to begin.
         from pgflow_stress.report.exports.parquet import write_timings  # noqa: PLC0415
+        from pgflow_stress.report.telemetry_file import keep  # noqa: PLC0415
 
         self._intervals[recording.index] = [
             Interval(
@@ -58,10 +72,12 @@ class ResultDirectory:
         ]
         if recording.warmup:
             self._warmups.add(recording.index)
+        if kept := keep(recording):
+            self._telemetry.append(kept)
         write_timings(_subfolder(self.path / TIMINGS), recording)
 
     def finish(self, result: Result) -> None:
-        """Write result.json first (it is what must not be lost), then histograms and report.html.
+        """Write result.json first (it is what must not be lost), then histograms, telemetry and report.html.
 
         Raises:
             RunFailed: disk full or another I/O error; what was written is kept.
@@ -81,8 +97,10 @@ class ResultDirectory:
             raise RunFailed(f"{folder / LOG_FILE} could not be written: {error.strerror or error}") from None
         from pgflow_stress.report.html import render_html  # noqa: PLC0415  jinja2, likewise
         from pgflow_stress.report.subject import Subject, ends_ns  # noqa: PLC0415
+        from pgflow_stress.report.telemetry_file import write_telemetry  # noqa: PLC0415
         from pgflow_stress.report.timings import read_grids  # noqa: PLC0415
 
+        write_telemetry(self.path / TELEMETRY_FILE, self._telemetry)
         grids = read_grids(sorted((self.path / TIMINGS).glob("*.parquet")), ends_ns(result))
         write_atomically(self.path / REPORT_FILE, render_html([Subject(result, merged, grids)]))
 

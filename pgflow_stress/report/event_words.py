@@ -142,14 +142,14 @@ def _doubts(result: Result) -> list[str]:
     return [reason for reason in verdict.reasons if reason not in result.verdict.reasons][:_MOST_REASONS]
 
 
-def cost_lines(outcome: Mapping[str, Any]) -> list[str]:
-    """What the observer costs. Reads observer_cost: {metric: {ratio, ci95, n}}; [] where it was not measured."""
-    costs: Mapping[str, Mapping[str, Any]] = outcome.get("observer_cost") or {}
+def cost_lines(outcome: Mapping[str, Any], of: str = "observer_cost", what: str = "the observer") -> list[str]:
+    """What the observer, or telemetry, costs. Reads {metric: {ratio, ci95, n}}; [] where it was not measured."""
+    costs: Mapping[str, Mapping[str, Any]] = outcome.get(of) or {}
     if not costs:
         return []
     n = max(int(cost.get("n") or 0) for cost in costs.values())
     if not n:
-        return ["cannot tell: no counted repetition has one without the observer beside it"]
+        return [f"cannot tell: no counted repetition has one without {what} beside it"]
     lines = [_cost(name, cost) for name, cost in costs.items()]
     return [*lines, f"of {n} pair{'' if n == 1 else 's'} of repetitions with and without it"]
 

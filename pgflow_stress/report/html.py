@@ -12,6 +12,7 @@ from pgflow_stress.report.plots import Plot
 from pgflow_stress.report.sections import SECTIONS
 from pgflow_stress.report.side_by_side import labels, side_by_side_view
 from pgflow_stress.report.subject import Subject
+from pgflow_stress.report.telemetry import telemetry_lines
 
 # What stands in large figures above all else, where it was measured.
 _TILES = (
@@ -68,6 +69,8 @@ def _overview(subject: Subject) -> Json:
         ],
         "Events": event_words.event_lines(result),
         "Observer costs": event_words.cost_lines(result.outcome),
+        "Used": telemetry_lines(result),
+        "Telemetry costs": event_words.cost_lines(result.outcome, "telemetry_cost", "telemetry"),
         "Thresholds": words.gates(result.outcome),
         "Ended": words.endings(result.outcome) if result.outcome else [],
         "Try next": words.next_steps(result),

@@ -3,6 +3,7 @@
 result.json                                     the result
 report.html                                     the same for people
 timings/repetition-RR-part-PPP.parquet          a row an event
+telemetry.parquet                               a row a point of telemetry, of all repetitions
 histograms/OPERATION.hgrm                       percentile distribution of the counted repetitions, ms
 histograms/latencies.hlog                       HdrHistogram log, an interval per repetition and operation, ns
 
@@ -13,5 +14,6 @@ RESULT_FILE = "result.json"
 INDEX_FILE = "index.json"
 REPORT_FILE = "report.html"
 TIMINGS = "timings"
+TELEMETRY_FILE = "telemetry.parquet"
 HISTOGRAMS = "histograms"
 LOG_FILE = "latencies.hlog"

@@ -15,7 +15,7 @@ def repetition_label(repetition: Repetition) -> str:
         "warm-up": repetition.warmup,
         "interrupted": repetition.interrupted,
         "lost a worker": repetition.lost_worker,
-        "without the observer": repetition.baseline,
+        f"without {repetition.without}": repetition.baseline,
         repetition.probe: bool(repetition.probe),
     }
     kind = next((word for word, marked in marks.items() if marked), "")

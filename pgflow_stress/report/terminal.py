@@ -14,6 +14,7 @@ from pgflow_stress.analysis.schedule_rules import schedule_words
 from pgflow_stress.core.result import Result
 from pgflow_stress.report import breakdown, client_words, event_words, words
 from pgflow_stress.report.printable import printable
+from pgflow_stress.report.telemetry import telemetry_lines
 
 _PERCENTILES = ("p50", "p95", "p99", "max")
 _STYLES = {"valid": "bold green", "quick look": "bold yellow", "not valid": "bold red"}
@@ -88,6 +89,10 @@ def render_summary(result: Result, console: Console, where_written: Path | str |
         page.lines("events", said, "" if totals is None or totals.whole else "red")
     if said := event_words.cost_lines(result.outcome):
         page.lines("observer costs", said)
+    if said := telemetry_lines(result):
+        page.lines("used", said)
+    if said := event_words.cost_lines(result.outcome, "telemetry_cost", "telemetry"):
+        page.lines("sampling costs", said)
     _incidents(page, result)
     if said := words.labels(result):
         page.lines("read it as", said)

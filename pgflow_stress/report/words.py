@@ -14,6 +14,7 @@ from pgflow_stress.analysis.metrics import describe
 from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.core.result import Metric, Result, Tasks
 from pgflow_stress.core.units import NS_PER_SECOND
+from pgflow_stress.report.telemetry import serialisation_words
 
 # How phases and their latencies are called; the contract's names stay in the files.
 PHASE_TITLES = {
@@ -90,8 +91,8 @@ def setting(result: Result) -> str:
     p = result.scenario["parameters"]
     shape = f"{_runs(result)} of {p['flows']:,} flow{_s(p['flows'])}, {p['steps']:,} step{_s(p['steps'])}"
     n = sum(1 for repetition in result.repetitions if repetition.counted)
-    alone = sum(1 for repetition in result.repetitions if repetition.baseline)
-    without = f", {alone} without the observer" if alone else ""
+    alone = [repetition.without for repetition in result.repetitions if repetition.baseline]
+    without = f", {len(alone)} without {alone[0]}" if alone else ""
     return (
         f"{_offered(result)}; {shape}; {p['workers']} worker{_s(p['workers'])}, completion {p['completion']}, "
         f"poll {p['poll_size']}; {n} repetition{_s(n)} counted of {len(result.repetitions)}{without}"
@@ -155,7 +156,8 @@ def limited_by(result: Result) -> str:
         return f"the CPU of this host: {how}{seen}"
     if runs == 1:
         turns = f", {workers} workers take turns" if workers > 1 else ""
-        return f"one run: its tasks serialise on its pgflow.runs row{turns}{seen}"
+        allows = serialisation_words(result)
+        return f"one run: its tasks serialise on its pgflow.runs row{turns}{f': {allows}' if allows else ''}{seen}"
     if runs < workers:
         return f"{runs} runs for {workers} workers: tasks of one run serialise on its pgflow.runs row{seen}"
     if share is not None and share < _MOSTLY_WAITING:
@@ -169,7 +171,7 @@ def _mean(result: Result, name: str) -> float | None:
 
 
 def _server_cores(result: Result) -> float | None:
-    """Cores that the workers' backends kept busy, over the common window: their cost a task counts all of it."""
+    """Cores that the server kept busy, over the common window: its cost a task counts all of it."""
     cost_ns, rate = _mean(result, "server.cpu_ns_per_task"), _mean(result, "end_to_end.per_second")
     return None if cost_ns is None or rate is None else cost_ns * rate / NS_PER_SECOND
 

@@ -148,6 +148,10 @@ class RunOptions:
     client_delay_ns: int = 0  # of CPU time a task, for testing and for --probe-client
     probe_client: bool = False  # repetitions with one more worker, and with more client cost a task, interleaved
     history: int | None = None  # finished tasks that a database is aged by; None: what the purpose asks for
+    telemetry: str = "light"  # off, light or full
+    telemetry_interval_seconds: float = 1.0
+    telemetry_cost: bool = False  # repetitions with and without telemetry, interleaved
+    pooler_admin_dsn: str | None = field(default=None, repr=False)  # of PgBouncer's console; may hold a password
     worker_model: str = "ceiling"
     pin: tuple[tuple[str, tuple[int, ...]], ...] = ()  # role -> CPUs; roles: coordinator, worker, postgres
     purpose: str = "compare"

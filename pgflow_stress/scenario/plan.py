@@ -108,14 +108,29 @@ class Plan:
 
     @property
     def repetitions(self) -> int:
-        """All of them: warm-up, counted, and with --observer-cost as many again that nobody observes."""
+        """All of them: warm-up, counted, and with the options that interleave others as many of each of those."""
         return self.options.warmup + self.options.repetitions * repetitions_of_each(self.options)
 
     def observes(self, index: int) -> bool:
         """Whether a repetition is observed: with --observer-cost in the order with, without, without, with."""
-        if not self.observed or not self.options.observer_cost or index < self.options.warmup:
-            return self.observed
-        return (index - self.options.warmup) % 4 in (0, 3)
+        return self.observed and not (self.options.observer_cost and self._is_without(index))
+
+    @property
+    def sampled(self) -> bool:
+        """Whether a sampler takes telemetry of its repetitions, or of some of them."""
+        return self.options.telemetry != "off"
+
+    def samples(self, index: int) -> bool:
+        """Whether telemetry is taken of a repetition: with --telemetry-cost in the same order."""
+        return self.sampled and not (self.options.telemetry_cost and self._is_without(index))
+
+    def is_baseline(self, index: int) -> bool:
+        """Whether a repetition runs without what the others are to tell the cost of."""
+        in_pairs = self.options.observer_cost or self.options.telemetry_cost
+        return in_pairs and self._is_without(index)
+
+    def _is_without(self, index: int) -> bool:
+        return index >= self.options.warmup and (index - self.options.warmup) % 4 in (1, 2)
 
     @property
     def most_workers(self) -> int:
@@ -158,7 +173,8 @@ class Plan:
         options = replace(
             self.options, purpose="compare", history=0, repetitions=1, warmup=0, in_flight=None, stages=(),
             duration_seconds=None, starters=None, events="none", observer_cost=False, probe_client=False,
-            client_delay_ns=0, creation=Mode.BATCH, completion=Mode.BATCH, timeout_seconds=HISTORY_TIMEOUT_SECONDS,
+            telemetry="off", telemetry_cost=False, client_delay_ns=0, creation=Mode.BATCH, completion=Mode.BATCH,
+            timeout_seconds=HISTORY_TIMEOUT_SECONDS,
         )  # fmt: skip
         return replace(self, work=work, load_model="backlog-drain", options=options)
 
@@ -192,6 +208,9 @@ class Plan:
             "client_delay_us": options.client_delay_ns / NS_PER_US,
             "probe_client": options.probe_client,
             "history": self.history,
+            "telemetry": options.telemetry,
+            "telemetry_interval": options.telemetry_interval_seconds,
+            "telemetry_cost": options.telemetry_cost,
             "repetitions": options.repetitions,
             "precision": options.precision,
             "warmup": options.warmup,

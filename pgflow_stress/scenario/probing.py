@@ -22,4 +22,4 @@ def repetitions_of_each(options: RunOptions) -> int:
     """Repetitions that run for each one that counts, itself among them."""
     if options.probe_client:
         return len(Probe)
-    return 2 if options.observer_cost else 1
+    return 2 if options.observer_cost or options.telemetry_cost else 1

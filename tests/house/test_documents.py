@@ -13,7 +13,15 @@ ARCHITECTURE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/statistics.md", "docs/proof.md"]
+    "document",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/architecture.md",
+        "docs/statistics.md",
+        "docs/proof.md",
+        "docs/telemetry.md",
+    ],
 )
 def test_every_path_that_a_document_names_exists(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
@@ -32,6 +40,7 @@ def test_every_path_that_a_document_names_exists(document: str) -> None:
         ("pgflow_stress.report.exports", "EXPORTS"),
         ("pgflow_stress.report.sections", "SECTIONS"),
         ("pgflow_stress.report.plots.marks", "MARKS"),
+        ("pgflow_stress.engine.probes", "PROBES"),
         ("pgflow_stress.analysis.metrics", "METRICS"),
         ("pgflow_stress.analysis.verdict", "RULES"),
         ("pgflow_stress.engine.self_test.mutants", "MUTANTS"),

@@ -10,6 +10,7 @@ from pgflow_stress.core.result import Result
 from pgflow_stress.report import event_words, words
 from pgflow_stress.report.printable import printable
 from pgflow_stress.report.saved import Saved
+from pgflow_stress.report.telemetry import telemetry_lines
 
 _PERCENTILES = {
     "p50": "p50",
@@ -39,6 +40,8 @@ def _section(result: Result) -> str:
         "Accounted for": [words.accounted_for(result), *words.audit_words(result)],
         "Events": event_words.event_lines(result),
         "Observer costs": event_words.cost_lines(result.outcome),
+        "Used": telemetry_lines(result),
+        "Telemetry costs": event_words.cost_lines(result.outcome, "telemetry_cost", "telemetry"),
         "Read it as": words.labels(result),
         "Thresholds": words.gates(result.outcome),
         "Ended": words.endings(result.outcome) if result.outcome else [],

@@ -24,6 +24,7 @@ from pgflow_stress.report.sections.heat import heat_view
 from pgflow_stress.report.sections.latency import latency_view
 from pgflow_stress.report.sections.repetitions import repetitions_view
 from pgflow_stress.report.sections.reproduce import reproduce_view
+from pgflow_stress.report.sections.telemetry import telemetry_view
 from pgflow_stress.report.sections.throughput import throughput_view
 from pgflow_stress.report.subject import Subject
 
@@ -44,7 +45,7 @@ SECTIONS: dict[str, Section] = {
     "throughput": Section("Throughput over time", throughput_view),
     "breakdown": Section("Where the time of a run went", breakdown_view),
     "events": Section("Events: should, stored, received", events_view),
-    # here: resources, wait events and locks
+    "telemetry": Section("Resources, waits and locks", telemetry_view),
     "cost": Section("Cost of a task", cost_view),
     "audit": Section("Audit and incidents", audit_view),
     "repetitions": Section("Repetitions", repetitions_view),

@@ -74,6 +74,13 @@ def test_sampled_waits_for_the_client_count_beyond_its_idling() -> None:
     assert verdict_of(window(1, server=sampled, idle_seconds=6.0)).reasons == ()
 
 
+def test_sampled_waits_for_a_worker_that_waits_for_exhausted_cores_are_not_the_clients() -> None:
+    sampled = {"wait_events": {"worker": {"Client:ClientRead": 0.7, "CPU": 0.3}}}
+
+    assert verdict_of(window(1, server=sampled, busy=0.99, run_queue_share=0.4)).reasons == ()
+    assert verdict_of(window(1, server=sampled, busy=0.99, run_queue_share=0.1)).reasons[0].startswith(CLIENT_BOUND)
+
+
 def test_what_the_probe_shows_is_evidence_too() -> None:
     rates = {Probe.AS_IS: 1.0, Probe.MORE_COST: 0.93, Probe.MORE_WORKERS: 1.3}
     repetitions = []

@@ -38,14 +38,14 @@ def test_one_counted_repetition_has_a_mean_and_no_interval() -> None:
 
 def test_numeric_leaves_that_every_repetition_has_become_metrics() -> None:
     first, second = build_repetition(1), build_repetition(2)
-    first = replace(first, server={**first.server, "temp_bytes": 5, "wait_events": {"IO": 3, "Lock": 1}})
-    second = replace(second, server={**second.server, "wait_events": {"IO": 5}, "stable": True})
+    first = replace(first, server={**first.server, "temp_bytes": 5, "temp_files": {"IO": 3, "Lock": 1}})
+    second = replace(second, server={**second.server, "temp_files": {"IO": 5}, "stable": True})
 
     summary = summarise([first, second])
 
-    assert summary["server.wait_events.IO"].mean == 4
+    assert summary["server.temp_files.IO"].mean == 4
     assert summary["client.littles_law.ratio"].n == 2
-    assert not {"server.temp_bytes", "server.wait_events.Lock", "server.stable"} & set(summary)
+    assert not {"server.temp_bytes", "server.temp_files.Lock", "server.stable"} & set(summary)
 
 
 def test_a_cost_that_could_not_be_measured_is_null_and_not_dropped() -> None:
@@ -80,3 +80,11 @@ def test_repetitions_without_the_observer_are_not_counted() -> None:
 
     assert summary["process.per_second"].n == 1
     assert summary["deliver.per_second"].n == 1
+
+
+def test_what_is_looked_up_by_name_is_no_metric() -> None:
+    waits = {"worker": {"CPU": 0.6, "Client:ClientRead": 0.4}}
+    sampled = [build_repetition(n) for n in (1, 2)]
+    sampled = [replace(one, server={**one.server, "wait_events": waits, "deltas": {"wal": {}}}) for one in sampled]
+
+    assert not [name for name in summarise(sampled) if "wait_events" in name or "deltas" in name]

@@ -22,6 +22,7 @@ from tests.fixtures.results import (
     quick_look,
 )
 from tests.fixtures.schemas import ACCEPTANCE, PACKAGED, PUBLISHED, faults, needs_acceptance
+from tests.fixtures.telemetry import build_sampled
 from tests.fixtures.windows import build_window
 
 COST = {
@@ -46,6 +47,7 @@ RESULTS: dict[str, Callable[[], Result]] = {
     "observer cost": lambda: build_observed_result(build_observed(1), build_baseline(2), outcome=COST),
     "broken down": broken_down_result,
     "not broken down": lambda: broken_down_result(broken_down(1, runs=0, left_out={"retried": 3})),
+    "sampled": lambda: build_result([build_sampled(1), build_sampled(2, complete=False, serialisation=None)]),
     "one run": lambda: build_result([build_repetition(1, runs=1)], parameters={"runs": 1, "flows": 1}),
 }
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from pgflow_stress.analysis.observer_cost import observer_cost, pairs
+from pgflow_stress.analysis.paired_cost import paired_cost, pairs
 from pgflow_stress.core.result import Repetition
 from tests.fixtures.results import build_baseline, build_observed, build_repetition
 
@@ -41,7 +41,7 @@ def indexes(repetitions: list[Repetition]) -> list[tuple[int, int]]:
 
 
 def test_without_a_baseline_nothing_is_said_of_cost() -> None:
-    assert observer_cost([build_observed(1), build_repetition(2)]) == {}
+    assert paired_cost([build_observed(1), build_repetition(2)]) == {}
 
 
 def test_each_repetition_is_paired_with_the_one_next_to_it() -> None:
@@ -63,7 +63,7 @@ def test_a_repetition_that_does_not_count_takes_its_partner_with_it_and_no_other
 
 
 def test_twice_the_time_with_the_observer_is_half_the_rate() -> None:
-    cost = observer_cost(interleaved((20, 10), (24, 12)))["process.per_second"]
+    cost = paired_cost(interleaved((20, 10), (24, 12)))["process.per_second"]
 
     assert cost.ratio == pytest.approx(0.5)
     assert cost.ci95 == pytest.approx((0.5, 0.5))
@@ -71,7 +71,7 @@ def test_twice_the_time_with_the_observer_is_half_the_rate() -> None:
 
 
 def test_the_mean_is_geometric_so_that_twice_and_half_cancel() -> None:
-    cost = observer_cost(interleaved((20, 10), (10, 20)))["process.per_second"]
+    cost = paired_cost(interleaved((20, 10), (10, 20)))["process.per_second"]
 
     assert cost.ratio == pytest.approx(1.0)
     assert cost.ci95 is not None
@@ -79,9 +79,9 @@ def test_the_mean_is_geometric_so_that_twice_and_half_cancel() -> None:
 
 
 def test_one_pair_has_a_ratio_and_no_interval_and_none_has_neither() -> None:
-    assert observer_cost(interleaved((12, 10)))["execute.per_second"].ci95 is None
-    assert observer_cost(interleaved((12, 10)))["execute.per_second"].n == 1
-    assert observer_cost([build_baseline(1)])["process.per_second"].as_json() == {"ratio": None, "ci95": None, "n": 0}
+    assert paired_cost(interleaved((12, 10)))["execute.per_second"].ci95 is None
+    assert paired_cost(interleaved((12, 10)))["execute.per_second"].n == 1
+    assert paired_cost([build_baseline(1)])["process.per_second"].as_json() == {"ratio": None, "ci95": None, "n": 0}
 
 
 rates = st.floats(1, 1_000)
@@ -93,7 +93,7 @@ def test_the_interval_is_students_of_the_logarithms(ratios: list[tuple[float, fl
     for place, (watched, alone) in enumerate(ratios):
         ran += [at_rate(WATCHED, 2 * place, watched), at_rate(ALONE, 2 * place + 1, alone)]
 
-    cost = observer_cost(ran)["process.per_second"]
+    cost = paired_cost(ran)["process.per_second"]
 
     logarithms = [math.log(watched / alone) for watched, alone in ratios]
     middle, scale = statistics.fmean(logarithms), stats.sem(logarithms)

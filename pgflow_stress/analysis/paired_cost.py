@@ -1,4 +1,4 @@
-"""What observing costs: repetitions with and without the observer, run in turns, compared in pairs."""
+"""What observing, or telemetry, costs: repetitions with and without it, run in turns, compared in pairs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pgflow_stress.analysis.observing import was_observed
 from pgflow_stress.analysis.summary import interval, metrics_of
 from pgflow_stress.core.result import Json, Repetition
 
@@ -16,7 +15,7 @@ COMPARED = ("process.per_second", "execute.per_second")
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """A rate with the observer to the same without it; below 1 the observer slows."""
+    """A rate with what is to be paid for to the same without it; below 1 it slows."""
 
     ratio: float | None  # geometric mean over the pairs; None without one
     ci95: tuple[float, float] | None  # None for fewer than two pairs
@@ -27,8 +26,8 @@ class Cost:
         return {"ratio": self.ratio, "ci95": list(self.ci95) if self.ci95 else None, "n": self.n}
 
 
-def observer_cost(repetitions: Sequence[Repetition]) -> dict[str, Cost]:
-    """What the observer did to each rate of `COMPARED`; {} where nothing ran without it.
+def paired_cost(repetitions: Sequence[Repetition]) -> dict[str, Cost]:
+    """What the observer, or telemetry, did to each rate of `COMPARED`; {} where nothing ran without it.
 
     Args:
         repetitions: all of a scenario, in the order in which they ran: with, without, without, with and so on, so that
@@ -50,7 +49,7 @@ def pairs(repetitions: Sequence[Repetition]) -> Iterator[tuple[Repetition, Repet
     place = 0
     while place + 1 < len(ran):
         both = ran[place], ran[place + 1]
-        watched = [repetition for repetition in both if was_observed(repetition) and repetition.counted]
+        watched = [repetition for repetition in both if repetition.counted]
         alone = [repetition for repetition in both if _counts_as_baseline(repetition)]
         if watched and alone:
             yield watched[0], alone[0]

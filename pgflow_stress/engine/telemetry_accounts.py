@@ -1,0 +1,241 @@
+"""What a repetition's telemetry comes to: the result's part of it, out of the arena. Columns, never point by point."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pgflow_stress.core.arena import Arena
+from pgflow_stress.core.result import Json, Phase
+from pgflow_stress.core.telemetry import FIRST_TICK, House, SamplerWord, Series, Telemetry, Vital
+from pgflow_stress.core.units import NS_PER_SECOND
+from pgflow_stress.engine.probes.activity import RUNS
+from pgflow_stress.engine.probes.processes import SINCE_START, SINCE_WINDOW
+from pgflow_stress.engine.sizing import observer_regions, starter_regions
+from pgflow_stress.scenario.plan import Plan
+
+LEAST_BEATS = 20  # fewer samples say nothing of shares
+_COUNTERS = (  # of a role, in the result
+    ("cpu_ns", "cpu_total"),
+    ("cpu_user_ns", "cpu_user_total"),
+    ("cpu_system_ns", "cpu_system_total"),
+    ("run_queue_ns", "run_queue_total"),
+    ("faults_major", "faults_major_total"),
+    ("switches_involuntary", "switches_involuntary_total"),
+)
+_MARKS = ("vacuum_running", "analyze_running")
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Of each series its first and last value; the first of a counter that came during the window is 0."""
+
+    series: tuple[Series, ...]
+    first: dict[Series, float]
+    last: dict[Series, float]
+    most: dict[Series, float]
+
+    def of(self, metric: str) -> dict[Series, float]:
+        """Last values of a metric."""
+        return {series: value for series, value in self.last.items() if series.metric == metric}
+
+    def gained(self, metric: str) -> dict[Series, float]:
+        """What a counter rose by."""
+        return {series: value - self.first[series] for series, value in self.of(metric).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """One repetition's telemetry: the points, and what they come to in the result."""
+
+    points: Telemetry
+    telemetry: Json  # the result's
+    server: Json  # what of it is the server's
+
+
+def take_sampled(arena: Arena, plan: Plan, reason: str, phases: Mapping[str, Phase], origin_ns: int) -> Sampled:
+    """All of it; `reason` says why it is not complete, "" where it is.
+
+    Args:
+        phases: of the repetition, from its origin.
+        origin_ns: CLOCK_MONOTONIC.
+    """
+    taken = take_telemetry(arena)
+    ends = ends_of(taken)
+    return Sampled(
+        points=with_marks(taken, phases, origin_ns),
+        telemetry=describe_telemetry(arena, plan, ends, _seconds(taken), reason, phases["process"]),
+        server={"wait_events": wait_events(ends)},
+    )
+
+
+def with_marks(taken: Telemetry, phases: Mapping[str, Phase], origin_ns: int) -> Telemetry:
+    """The points with two more for each phase: 1 where it begins, 0 where it ends."""
+    there = {name: phase for name, phase in phases.items() if phase.from_ns is not None and phase.to_ns is not None}
+    series = tuple(Series("run", name, "phase", "mark") for name in there)
+    marks = [
+        (origin_ns + at_ns, value, len(taken.series) + place, 0)
+        for place, phase in enumerate(there.values())
+        for at_ns, value in ((phase.from_ns or 0, 1.0), (phase.to_ns or 0, 0.0))
+    ]
+    points = np.concatenate([taken.points, np.array(marks, dtype=taken.points.dtype)])
+    return Telemetry(taken.series + series, points[np.argsort(points["t_ns"], kind="stable")])
+
+
+def take_telemetry(arena: Arena) -> Telemetry:
+    """The points that the sampler left, in order of time; a copy."""
+    count, known = (int(arena.sampler[word]) for word in (SamplerWord.POINTS, SamplerWord.SERIES))
+    series = tuple(Series(*(text.decode(errors="replace") for text in row)) for row in arena.series[:known].tolist())
+    return Telemetry(series, arena.points[:count].copy())
+
+
+def _seconds(telemetry: Telemetry) -> float:
+    """From the first reading of CPU times to the last."""
+    places = [place for place, series in enumerate(telemetry.series) if series.metric == "cpu_total"]
+    stamps = telemetry.points["t_ns"][np.isin(telemetry.points["series"], places)]
+    return float(np.ptp(stamps)) / NS_PER_SECOND if len(stamps) else 0.0
+
+
+def ends_of(telemetry: Telemetry) -> Ends:
+    """First, last and largest value of each series."""
+    first, last, most = {}, {}, {}
+    order = np.argsort(telemetry.points["series"], kind="stable")
+    points = telemetry.points[order]
+    places, starts = np.unique(points["series"], return_index=True)
+    stops = np.append(starts, len(points))[1:]
+    for place, start, stop in zip(places, starts, stops, strict=True):
+        series, values = telemetry.series[int(place)], points["value"][start:stop]
+        was_there = points["tick"][start] == FIRST_TICK
+        first[series] = float(values[0]) if was_there else 0.0
+        last[series], most[series] = float(values[-1]), float(values.max())
+    return Ends(telemetry.series, first, last, most)
+
+
+def wait_events(ends: Ends) -> Json:
+    """By role, the share of its backends' samples under each wait event, and under CPU; {} with too few samples."""
+    samples = {series.role: count for series, count in ends.of("samples_total").items()}
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    for series, count in sorted(ends.of("wait_samples_total").items(), key=lambda item: -item[1]):
+        if samples.get(series.role, 0) >= LEAST_BEATS:
+            found[series.role][series.subject] = count / samples[series.role]
+    return dict(found)
+
+
+def describe_telemetry(arena: Arena, plan: Plan, ends: Ends, seconds: float, reason: str, process: Phase) -> Json:
+    """The result's `telemetry`; `reason` says why it is not complete, "" where it is.
+
+    Args:
+        seconds: from the first reading of the processes to the last.
+        process: the phase, whose rate is set beside the samples.
+    """
+    words = arena.sampler
+    complete = bool(words[SamplerWord.FINISHED]) and not reason
+    return {
+        "level": plan.options.telemetry,
+        "interval_seconds": plan.options.telemetry_interval_seconds,
+        "seconds": seconds,
+        "ticks": int(words[SamplerWord.TICKS]),
+        "missed": int(words[SamplerWord.MISSED]),
+        "beats": int(words[SamplerWord.BEATS]),
+        "complete": complete,
+        "incomplete_because": None if complete else reason or "the sampler did not finish",
+        "unseen": [line.decode(errors="replace") for line in arena.unseen[: int(words[SamplerWord.UNSEEN])].tolist()],
+        "own_cpu_ns": int(words[SamplerWord.CPU_NS]),
+        "points": int(words[SamplerWord.POINTS]),
+        "points_left_out": int(words[SamplerWord.LEFT_OUT]),
+        "times_thinned": int(words[SamplerWord.THINNED]),
+        "processes": processes(ends),
+        "samples": {s.role: round(count) for s, count in ends.of("samples_total").items()},
+        "python": python_side(arena),
+        "connections": connections(ends),
+        "lock_waits": lock_waits(ends),
+        "serialisation": serialisation(ends, int(words[SamplerWord.TASK_BEATS]), process),
+        "upkeep": sorted({f"{s.metric.removesuffix('_running')} {s.subject}" for s in ends.last if s.metric in _MARKS}),
+    }
+
+
+def processes(ends: Ends) -> Json:
+    """By role: what its processes used in the window, and the most memory of one of them and of all, by the kernel."""
+    found: dict[str, Json] = defaultdict(dict)
+    for name, metric in _COUNTERS:
+        for series, value in ends.gained(metric).items():
+            found[series.role][name] = found[series.role].get(name, 0) + round(value)
+    for metric, since in ((SINCE_START, "process start"), (SINCE_WINDOW, "window")):
+        for series, value in ends.of(metric).items():
+            of = found[series.role]
+            of["rss_peak_total_bytes"] = of.get("rss_peak_total_bytes", 0) + round(value)
+            if value > of.get("rss_peak_bytes", 0):
+                of |= {"rss_peak_bytes": round(value), "rss_peak_of": series.subject}
+            # The weakest word for all of a role's: one that counts from its start makes the role's peak such a one.
+            of.setdefault("rss_peak_since", since)
+    for name in ("uss", "pss"):
+        for series, value in ends.of(name).items():
+            found[series.role][f"{name}_bytes"] = found[series.role].get(f"{name}_bytes", 0) + round(value)
+    return dict(found)
+
+
+def python_side(arena: Arena) -> Json:
+    """Collector pauses by role, how late the coordinator was woken, how long workers were in the extension's loops."""
+    size = arena.size
+    rows = {
+        "coordinator": arena.house[[House.COORDINATOR]],
+        "nursery": arena.house[[House.NURSERY]],
+        "worker": arena.vitals[: starter_regions(size).start],
+        "starter": arena.vitals[starter_regions(size)],
+        "observer": arena.vitals[observer_regions(size)],
+    }
+    own = arena.house[House.COORDINATOR]
+    return {
+        "collector": {
+            role: {
+                "pauses": int(vitals[:, Vital.COLLECTIONS].sum()),
+                "total_ns": int(vitals[:, Vital.COLLECTION_NS].sum()),
+                "longest_ns": int(vitals[:, Vital.LONGEST_COLLECTION_NS].max(initial=0)),
+            }
+            for role, vitals in rows.items()
+            if len(vitals)
+        },
+        "coordinator": {
+            "sleeps": int(own[Vital.SLEEPS]),
+            "late_ns_mean": int(own[Vital.LATE_NS]) / max(1, int(own[Vital.SLEEPS])),
+            "late_ns_longest": int(own[Vital.LONGEST_LATE_NS]),
+            "rss_peak_bytes": int(own[Vital.RSS_PEAK_BYTES]),
+        },
+        "workers_in_loop_ns": int(rows["worker"][:, Vital.HOT_NS].sum()),
+    }
+
+
+def connections(ends: Ends) -> Json:
+    """The most that were seen, by state, and the server's limit."""
+    return {series.subject: round(count) for series, count in ends.most.items() if series.metric == "connections"}
+
+
+def lock_waits(ends: Ends) -> Json:
+    """By table, the share of the workers' samples that waited for one of its rows; "not a row" for other locks."""
+    samples = sum(count for series, count in ends.of("samples_total").items() if series.role == "worker")
+    waits = ends.of("lock_wait_samples_total")
+    if samples < LEAST_BEATS:
+        return {}
+    return {series.subject: count / samples for series, count in waits.items() if series.role == "worker"}
+
+
+def serialisation(ends: Ends, beats: int, process: Phase) -> Json | None:
+    """How long a task holds its run's row, and the most that one run can reach from it; None where it was not seen.
+
+    By Little's law: the mean number of workers that execute complete_task and wait for no lock is the rate times the
+    time each task takes there. Each of them holds the row of its run, from the statement's first lock to its commit.
+    The time before that lock is counted with it, so that the limit is a little low.
+    """
+    completing = sum(ends.of("completing_samples_total").values())
+    if beats < LEAST_BEATS or not completing or not process.per_second:
+        return None
+    holding = completing / beats
+    return {
+        "wait_share": lock_waits(ends).get(RUNS, 0.0),
+        "hold_ns_per_task": holding / process.per_second * NS_PER_SECOND,
+        "most_per_second_of_one_run": process.per_second / holding,
+        "samples": round(completing),
+    }
