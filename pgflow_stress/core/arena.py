@@ -36,9 +36,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.core.hdr import bucket_count
-from pgflow_stress.core.memory import memory_limit_bytes
+from pgflow_stress.core.memory import require_memory
 from pgflow_stress.core.operations import Operation
 from pgflow_stress.core.recording import EVENT_DTYPE
 from pgflow_stress.core.telemetry import (
@@ -51,7 +50,7 @@ from pgflow_stress.core.telemetry import (
     VITAL_WORDS,
     House,
 )
-from pgflow_stress.core.units import BYTES_PER_MIB, NS_PER_SECOND
+from pgflow_stress.core.units import NS_PER_SECOND
 
 Int64s = npt.NDArray[np.int64]
 
@@ -76,8 +75,6 @@ ERROR_DTYPE = np.dtype(
         ("text", "S224"),
     ]
 )
-
-
 MOST_STRAYS = 256
 STRAY_DTYPE = np.dtype([("run_index", "<i8"), ("count", "<i8"), ("event", "S240")])
 MOST_SAMPLES = 4096
@@ -399,9 +396,4 @@ def _refuse_beyond_memory(size: ArenaSize) -> None:
         + size.points * POINT_DTYPE.itemsize
         + min(size.rows * 2, size.processes * size.rows) * 64
     )
-    limit = memory_limit_bytes()
-    if touched > limit // 2:
-        raise UsageFault(
-            f"recording this run would take {touched // BYTES_PER_MIB:,} MiB of memory and this machine allows "
-            f"{limit // BYTES_PER_MIB:,} MiB; lower --steps, --runs or --scale"
-        )
+    require_memory(touched)

@@ -17,6 +17,7 @@ from pgflow_stress.core.units import BYTES_PER_MIB
 from pgflow_stress.target.pginstall import ServerUser
 
 _PID_LINE, _STATUS_LINE = 0, 7
+NO_WORD = "it left no word in its log"
 _POLL_SECONDS = 0.002
 _ORPHANS_PATIENCE_SECONDS = 10.0
 _LOG_LIMIT_BYTES = 4 * BYTES_PER_MIB
@@ -200,7 +201,7 @@ def complaint(log: Path, from_bytes: int) -> str:
         for text in texts:
             if text.startswith(severity) or f" {severity}" in text:
                 return text.partition(severity)[2].strip()
-    return texts[-1].strip() if texts else "it left no word in its log"
+    return texts[-1].strip() if texts else NO_WORD
 
 
 def run_initdb(initdb: Path, data: Path, user: ServerUser | None) -> None:

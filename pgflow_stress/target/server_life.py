@@ -189,10 +189,13 @@ class Instance:
         return postmaster.start(plan.tree / "bin" / "postgres", self.data, self.log, options, plan.user)
 
     def _retry_or_tell(self, plan: InstancePlan, log_from_bytes: int) -> None:
-        """Backends of a killed postmaster hold its shared memory for a moment longer than it lives."""
+        """Backends of a killed postmaster hold its shared memory for a moment longer than it lives.
+
+        And one that was killed while we joined it said nothing.
+        """
         reason = postmaster.complaint(self.log, log_from_bytes)
         for _ in range(50):
-            if "still in use" not in reason and "already exists" not in reason:
+            if reason != postmaster.NO_WORD and "still in use" not in reason and "already exists" not in reason:
                 break
             time.sleep(_ORPHANS_PATIENCE_SECONDS / 50)
             log_from_bytes = postmaster.log_size_bytes(self.log)
