@@ -20,6 +20,7 @@ from typing import Any
 
 from scipy import stats
 
+from pgflow_stress.analysis.precision import CERTAINTY
 from pgflow_stress.analysis.statistics import ALPHA, paired, pairs_for
 from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.target.assets import pgflow_migrations
@@ -220,4 +221,4 @@ def _pairs(primary: str, pilot_pairs: int) -> int:
             raise SystemExit(f"the pilot ended with {code}: nothing is proven")
         results = sorted(out.glob("*/result.json"))
         base, candidate = (json.loads(path.read_text())["summary"][primary]["values"] for path in results)
-    return pairs_for(paired(base, candidate), 1 - 1 / (1 + SLOW_DOWN), power=0.95)
+    return pairs_for(paired(base, candidate), 1 - 1 / (1 + SLOW_DOWN), power=0.95, certainty=CERTAINTY)

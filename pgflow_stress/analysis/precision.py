@@ -20,6 +20,7 @@ from pgflow_stress.core.result import Json
 KEY = "repetitions_auto"  # of the result's parameters
 PILOT = 10
 MOST = 200
+CERTAINTY = 0.8  # that the pairs have it: a pilot's own spread is a guess
 POWER = 0.9  # of finding a difference as large as the precision, in pairs
 _LEAST_PILOT = 5  # counted ones: with fewer the t is so wide that any number would be asked for
 
@@ -50,13 +51,13 @@ def repetitions_of(pilot: Sequence[float], precision: float) -> Sample:
 
 
 def pairs_of(base: Sequence[float], candidate: Sequence[float], difference: float) -> Sample:
-    """How many pairs find a difference of this size with a power of 90 %, at the spread of a pilot of pairs.
+    """How many pairs find a difference of this size with a power of 90 %, at the spread that a pilot's may well be.
 
-    Source: Cohen 1988; see statistics.pairs_for.
+    Source: Cohen 1988, Browne 1995; see statistics.pairs_for.
     """
     return _sample(
         min(len(base), len(candidate)),
-        lambda: statistics.pairs_for(statistics.paired(base, candidate), difference, power=POWER),
+        lambda: statistics.pairs_for(statistics.paired(base, candidate), difference, power=POWER, certainty=CERTAINTY),
     )
 
 

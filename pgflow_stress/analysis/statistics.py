@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 # Not scipy.stats: it takes half a second to import, and these are what it calls itself.
-from scipy.special import nctdtr, stdtr, stdtrit
+from scipy.special import chdtri, nctdtr, stdtr, stdtrit
 
 LEVEL = 0.95
 ALPHA = 0.05
@@ -340,23 +340,29 @@ def deviation_of_logs(values: Sequence[float] | Floats) -> float:
     return math.sqrt(variance)
 
 
-def pairs_for(pilot: LogRatio, difference: float, alpha: float = ALPHA, power: float = POWER) -> int:
+def pairs_for(
+    pilot: LogRatio, difference: float, alpha: float = ALPHA, power: float = POWER, certainty: float | None = None
+) -> int:
     """How many pairs find a true difference of 1 ± difference with this power, at the spread of a pilot of pairs.
 
     Args:
         pilot: what `paired` found in it; only its spread counts.
         difference: 0.1 for 10 %, above 0 and under 1.
+        certainty: of having the power: the spread is taken for the upper end of its one-sided interval at this level,
+            as a pilot that happened to be quiet asks for too few. None: the spread as it is, a certainty of about half.
     Returns:
         At least the pilot's own number of pairs.
     Raises:
         ValueError: a difference out of its range, or more than a million pairs.
-    Source: Cohen 1988, ch. 2; noncentral t, solved for n.
+    Source: Cohen 1988, ch. 2; noncentral t, solved for n. Browne 1995 (certainty).
     """
     wanted = _bounds(difference)[1]
     if not wanted:
         raise ValueError("a difference of 0 cannot be found")
     n = round(pilot.df) + 1
     deviation = pilot.standard_error * math.sqrt(n)
+    if certainty is not None:
+        deviation *= math.sqrt(pilot.df / float(chdtri(pilot.df, certainty)))
 
     def is_enough(pairs: int) -> bool:
         critical = float(stdtrit(pairs - 1, 1 - alpha / 2))

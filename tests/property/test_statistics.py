@@ -172,6 +172,22 @@ def test_pairs_for_a_difference_have_the_power_and_one_less_has_not(
     assert pairs == n or power(pairs - 1) < 0.8 + 1e-6
 
 
+def test_pairs_that_are_to_be_enough_with_certainty_are_enough_after_four_of_five_pilots() -> None:
+    generator = np.random.default_rng(6)
+    true_deviation, wanted = 0.1, 0.1
+    enough = {None: 0, 0.8: 0}
+    for _ in range(400):
+        pilot = generator.normal(0, true_deviation, 10)
+        found = LogRatio(0.0, float(pilot.std(ddof=1)) / math.sqrt(10), 9)
+        for certainty in enough:
+            pairs = statistics.pairs_for(found, wanted, power=0.9, certainty=certainty)
+            shift = math.log1p(wanted) * math.sqrt(pairs) / true_deviation
+            enough[certainty] += float(stats.nct.sf(stats.t.ppf(0.975, pairs - 1), pairs - 1, shift)) >= 0.9
+
+    assert enough[None] < 240
+    assert enough[0.8] >= 300
+
+
 def test_a_difference_far_beyond_every_doubt_needs_no_more_pairs_than_the_pilot() -> None:
     pilot = LogRatio(0.3, 0.031083324718426376 / math.sqrt(14), 13)
 
