@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from pgflow_stress.analysis.disturbance_rules import touched_by_the_server
 from pgflow_stress.analysis.evidence import Evidence, Finding, in_repetitions
 from pgflow_stress.core.result import Repetition
 
+_Change = tuple[str, str | None, str | None]  # statement, plan before, plan after
 _HOTTEST = ("complete_task", "start_tasks", "read")
 
 
 def plans_stayed(evidence: Evidence) -> Iterator[Finding]:
     """A plan that changed between the ends of a window: the rate is that of neither.
 
-    Reads server["plans"]: {statement: {"before", "after", "changed"}}, and server["plans_not_seen"]: why there are
-    none. For capacity it belongs to the load, and is a note.
+    A change that every repetition shares, from the same plan to the same, is what the job does to its own tables (they
+    grow while it runs) and a note; one that only some have was done to it. A single repetition cannot tell the two
+    apart. Reads server["plans"]: {statement: {"before", "after", "changed"}}, and server["plans_not_seen"]: why there
+    are none. For capacity it belongs to the load, and is a note.
     """
     most = evidence.limits.max_plan_changes
-    over = {r.index: names for r in evidence.counted if len(names := _changed(r)) > most}
+    changes = {r.index: _changed(r) for r in evidence.counted}
+    shared = set.intersection(*map(set, changes.values())) if len(changes) > 1 else set()
+    over = {index: own for index, all_ in changes.items() if len(own := all_ - shared) > most}
     if over:
-        first, *more = sorted({name for names in over.values() for name in names}, key=_hottest_first)
-        others = f" and {len(more)} more" if more else ""
-        yield Finding(
-            f"plan changed inside the window: {first}{others} ({in_repetitions(over)})", touched_by_the_server(evidence)
-        )
+        touched = touched_by_the_server(evidence)
+        yield Finding(f"plan changed inside the window: {_named(over.values())} ({in_repetitions(over)})", touched)
+    if len(shared) > most:
+        yield Finding(f"plan changed inside the window of every repetition alike, as tables fill: {_named([shared])}")
     if unseen := {str(why) for r in evidence.counted if (why := r.server.get("plans_not_seen"))}:
         yield Finding(f"plans of hot statements were not looked at: {min(unseen)}")
+
+
+def _named(changes: Iterable[Collection[_Change]]) -> str:
+    first, *more = sorted({name for one in changes for name, _, _ in one}, key=_hottest_first)
+    return f"{first}{f' and {len(more)} more' if more else ''}"
 
 
 def _hottest_first(name: str) -> tuple[int, str]:
@@ -35,6 +44,8 @@ def _hottest_first(name: str) -> tuple[int, str]:
     return next((place for place, hot in enumerate(_HOTTEST) if hot in function), len(_HOTTEST)), name
 
 
-def _changed(repetition: Repetition) -> list[str]:
+def _changed(repetition: Repetition) -> set[_Change]:
     plans = repetition.server.get("plans")
-    return [name for name, one in plans.items() if one.get("changed")] if isinstance(plans, dict) else []
+    if not isinstance(plans, dict):
+        return set()
+    return {(name, one.get("before"), one.get("after")) for name, one in plans.items() if one.get("changed")}

@@ -29,6 +29,21 @@ def test_a_changed_plan_is_named_the_hottest_first() -> None:
     assert told in verdict_on({"plans": plans}, purpose="capacity").notes
 
 
+def test_a_change_that_every_repetition_shares_is_the_jobs_own_and_a_note() -> None:
+    plans = {"pgflow.complete_task: select": CHANGED, "x: y": STAYED}
+    other = {**plans, "pgflow.complete_task: select": {**CHANGED, "after": "c"}}
+    alike = [build_window(i, server={"plans": plans}) for i in (1, 2, 3)]
+    apart = [*alike[:2], build_window(3, server={"plans": other})]
+
+    shared = judge(PARAMETERS, alike, ENVIRONMENT)
+    differing = judge(PARAMETERS, apart, ENVIRONMENT)
+
+    assert shared.valid
+    assert any("every repetition alike, as tables fill: pgflow.complete_task: select" in note for note in shared.notes)
+    assert not differing.valid
+    assert not judge(PARAMETERS, alike[:1], ENVIRONMENT).valid
+
+
 def test_plans_that_stayed_are_not_told_and_unseen_ones_are_noted() -> None:
     assert verdict_on({"plans": {"x: y": STAYED}}).valid
     unseen = verdict_on({"plans_not_seen": "permission denied"})
