@@ -11,18 +11,12 @@ Prints a line of JSON a search, and one of all; ends with 1 where fewer than nin
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from _md1 import MD1
-from _planted import VERSION, tell, tool
-
-from pgflow_stress.target.assets import pgflow_migrations
+from _planted import migrations_with, tell, tool
 
 TOLERANCE, SHARE = 0.05, 0.9
 JOB = "concurrent-flows --flows 1 --steps 1 --workers 1 --starters 8 --purpose compare"
@@ -38,16 +32,6 @@ BEGIN
 END $$;
 CREATE TRIGGER planted BEFORE INSERT ON pgflow.runs FOR EACH ROW EXECUTE FUNCTION pgflow.planted();
 """
-
-
-@contextmanager
-def planted(seconds: float) -> Iterator[Path]:
-    """A directory of migrations in which a start holds a lock of its own for so long."""
-    with tempfile.TemporaryDirectory(prefix="pgflow-planted-") as folder:
-        for path in pgflow_migrations(VERSION, lambda line: print(line, file=sys.stderr)).glob("*.sql"):
-            shutil.copy(path, folder)
-        Path(folder, "29990101000000_pgflow_planted.sql").write_text(_MIGRATION.format(seconds=seconds))
-        yield Path(folder)
 
 
 def measured(migrations: Path, *arguments: object) -> dict[str, Any]:
@@ -109,7 +93,7 @@ def main() -> int:
     parser.add_argument("--calibrate", type=float, default=4.0, help="seconds of each of the two before a search [4]")
     given = parser.parse_args()
     near = of_estimates = 0
-    with planted(given.sleep_ms / 1000) as migrations:
+    with migrations_with(_MIGRATION.format(seconds=given.sleep_ms / 1000)) as migrations:
         for seed in range(1, given.times + 1):
             found = search(migrations, given, seed)
             near += found["answer_off"] is not None and abs(found["answer_off"]) <= TOLERANCE
