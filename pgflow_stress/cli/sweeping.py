@@ -227,7 +227,10 @@ class _Sweep:
         from pgflow_stress.analysis.sweeping import ranking  # noqa: PLC0415
 
         try:
-            found = ranking([point for point in self._points(GRID) if self._is_sound(point.cell)], self._request.metric)
+            found = ranking(
+                [point for point in self._points(self._assembled(GRID)) if self._is_sound(point.cell)],
+                self._request.metric,
+            )
         except ValueError:
             return []
         return list(found.ties[: self._request.most_confirmed])
@@ -247,12 +250,12 @@ class _Sweep:
                 results.append((cell, result))
         return results
 
-    def _points(self, stage: str) -> list:  # type: ignore[type-arg]  # analysis.sweeping.Point, imported late
+    def _points(self, assembled: Sequence[tuple[Cell, Result]]) -> list:  # type: ignore[type-arg]  # analysis.sweeping.Point, imported late
         from pgflow_stress.analysis.sweeping import Point  # noqa: PLC0415
 
         axes = self._request.grid.axes
         points = []
-        for cell, result in self._assembled(stage):
+        for cell, result in assembled:
             values = {
                 name: tuple(value for value in metric.values if value is not None)
                 for name, metric in result.summary.items()
@@ -279,8 +282,8 @@ class _Sweep:
                 head=_head(self._request),
                 axes=self._request.grid.axes,
                 cells=[self._cell_json(cell, directory is not None) for cell in self._cells],
-                points=self._points(GRID),
-                confirmed=self._points(CONFIRM),
+                points=self._points(self._results),
+                confirmed=self._points(self._assembled(CONFIRM)),
                 sound=[cell.index for cell in self._cells if self._is_sound(cell.index)],
                 metric=self._request.metric,
                 outcome=outcome(self._all_endings()),

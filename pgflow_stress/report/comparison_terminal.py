@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -12,7 +11,7 @@ from rich.text import Text
 from pgflow_stress.analysis.comparison import Comparison, Verdict
 from pgflow_stress.analysis.metrics import describe
 from pgflow_stress.report import comparison as words
-from pgflow_stress.report.printable import printable
+from pgflow_stress.report.page import Page
 
 _STYLES = {
     Verdict.BETTER: "green",
@@ -21,7 +20,6 @@ _STYLES = {
     Verdict.NO_DIFFERENCE: "",
     Verdict.CANNOT_TELL: "yellow",
 }
-_ASCII = str.maketrans({"±": "+/-"})
 _LEAD = 13  # columns of the left-hand words
 _MOST_DIFFERENCES = 20
 
@@ -34,14 +32,10 @@ def render_comparisons(comparisons: Sequence[Comparison], console: Console) -> N
         console: of standard error; its width, encoding and NO_COLOR are heeded.
     """
     for one in comparisons:
-        _Page(console).show(one)
+        _ComparisonPage(console, _LEAD).show(one)
 
 
-class _Page:
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.plain = not console.encoding.lower().startswith("utf")
-
+class _ComparisonPage(Page):
     def show(self, one: Comparison) -> None:
         """One comparison."""
         self.console.print()
@@ -79,18 +73,3 @@ class _Page:
             )
             table.add_row(*(Text(self.text(cell), _STYLES[metric.verdict]) for cell in cells))
         self.console.print(table)
-
-    def text(self, text: str) -> str:
-        """In ASCII where the stream's encoding has no more."""
-        text = printable(text)
-        return text.translate(_ASCII).encode("ascii", "replace").decode() if self.plain else text
-
-    def lines(self, lead: str, lines: Sequence[str], style: str = "") -> None:
-        """Each line wrapped beside the left column; no option is broken at its dashes."""
-        room = max(20, self.console.width - _LEAD)
-        for line in lines:
-            for part in textwrap.wrap(self.text(line), room, break_on_hyphens=False):
-                self.console.print(
-                    Text(f"{lead:<{_LEAD}}", style="bold").append(part, f"not bold {style}"), soft_wrap=True
-                )
-                lead = ""

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from pgflow_stress.report.printable import printable
@@ -37,3 +38,13 @@ class Page:
                     Text(f"{word:<{self.lead}}", style="bold").append(part, f"not bold {style}"), soft_wrap=True
                 )
                 word = ""
+
+    def table(self, columns: list[str], rows: list[list[str]], numbers: int) -> None:
+        """Columns without borders: the last `numbers` of them are set right."""
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
+        for position, column in enumerate(columns):
+            right = position >= len(columns) - numbers
+            table.add_column(self.text(column), justify="right" if right else "left", no_wrap=True)
+        for row in rows:
+            table.add_row(*(Text(self.text(cell)) for cell in row))
+        self.console.print(table)

@@ -2,61 +2,25 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from pgflow_stress.analysis import formats
 from pgflow_stress.analysis.schedule_rules import schedule_words
 from pgflow_stress.core.result import Result
 from pgflow_stress.report import breakdown, client_words, event_words, words
+from pgflow_stress.report.page import Page
 from pgflow_stress.report.printable import printable
 from pgflow_stress.report.telemetry import telemetry_lines
 
 _PERCENTILES = ("p50", "p95", "p99", "max")
 _STYLES = {"valid": "bold green", "quick look": "bold yellow", "not valid": "bold red"}
-_ASCII = str.maketrans({"±": "+/-", "…": "...", "–": "-", "·": ";", "µ": "u"})
 _MOST_REASONS = 3
 _MOST_INCIDENTS = 3
 _LEAD = 15  # columns of the left-hand words
 _UNRELIABLE = "*"
-
-
-class _Page:
-    """Prints lines with a word in the left column; in ASCII where the stream's encoding has no more."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.plain = not console.encoding.lower().startswith("utf")
-
-    def text(self, text: str) -> str:
-        text = printable(text)
-        if not self.plain:
-            return text
-        return text.translate(_ASCII).encode("ascii", "replace").decode()
-
-    def lines(self, lead: str, lines: list[str], style: str = "") -> None:
-        """Each line wrapped beside the left column; no option is broken at its dashes."""
-        room = max(20, self.console.width - _LEAD)
-        for line in lines:
-            for part in textwrap.wrap(self.text(line), room, break_on_hyphens=False):
-                self.console.print(
-                    Text(f"{lead:<{_LEAD}}", style="bold").append(part, f"not bold {style}"), soft_wrap=True
-                )
-                lead = ""
-
-    def table(self, columns: list[str], rows: list[list[str]], numbers: int) -> None:
-        """Columns without borders: the last `numbers` of them are set right."""
-        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
-        for position, column in enumerate(columns):
-            right = position >= len(columns) - numbers
-            table.add_column(self.text(column), justify="right" if right else "left", no_wrap=True)
-        for row in rows:
-            table.add_row(*(Text(self.text(cell)) for cell in row))
-        self.console.print(table)
 
 
 def render_summary(result: Result, console: Console, where_written: Path | str | None = None) -> None:
@@ -67,7 +31,7 @@ def render_summary(result: Result, console: Console, where_written: Path | str |
         console: of standard error; its width, encoding and NO_COLOR are heeded.
         where_written: the result's directory or file, for the last line.
     """
-    page = _Page(console)
+    page = Page(console, _LEAD)
     console.print()
     console.print(Text(page.text(str(result.scenario["name"])), style="bold"))
     page.lines("", [words.setting(result)])
@@ -108,7 +72,7 @@ def render_summary(result: Result, console: Console, where_written: Path | str |
         console.print(Text(f"{'result':<{_LEAD}}", style="bold").append(where, "not bold"), soft_wrap=True)
 
 
-def _verdict(page: _Page, result: Result) -> None:
+def _verdict(page: Page, result: Result) -> None:
     headline = words.headline(result)
     reasons = list(result.verdict.reasons[:_MOST_REASONS])
     if more := len(result.verdict.reasons) - len(reasons):
@@ -116,7 +80,7 @@ def _verdict(page: _Page, result: Result) -> None:
     page.lines(headline, reasons or ["long enough, repetitions agree, audit ok"], _STYLES[headline].split()[-1])
 
 
-def _rates(page: _Page, result: Result) -> None:
+def _rates(page: Page, result: Result) -> None:
     rows = []
     for phase, title in words.PHASE_TITLES.items():
         estimate = words.estimate(result, f"{phase}.per_second")
@@ -135,7 +99,7 @@ def _rates(page: _Page, result: Result) -> None:
         )
 
 
-def _latencies(page: _Page, result: Result) -> None:
+def _latencies(page: Page, result: Result) -> None:
     rows = []
     for phase in ("process", "execute"):
         cells = [words.estimate(result, f"{phase}.latency_ns.{leaf}").mean for leaf in _PERCENTILES]
@@ -147,14 +111,14 @@ def _latencies(page: _Page, result: Result) -> None:
         page.table([f"{'latency':<{_LEAD - 2}}", *_PERCENTILES, "samples"], rows, len(_PERCENTILES) + 1)
 
 
-def _breakdown(page: _Page, result: Result) -> None:
+def _breakdown(page: Page, result: Result) -> None:
     rows = [[line.title, *line.cells] for line in breakdown.lines(result)]
     if rows:
         page.table([f"{'where it went':<{_LEAD - 2}}", *breakdown.COLUMNS], rows, len(breakdown.COLUMNS))
     page.lines("" if rows else "where it went", breakdown.notes(result))
 
 
-def _incidents(page: _Page, result: Result) -> None:
+def _incidents(page: Page, result: Result) -> None:
     incidents = [(r.index, incident) for r in result.repetitions for incident in r.incidents]
     lines = [
         f"repetition {index}: {i.kind} {i.subject} {i.detail}".rstrip() for index, i in incidents[:_MOST_INCIDENTS]
