@@ -30,6 +30,7 @@ from pgflow_stress.engine.observation import Means, Observation
 from pgflow_stress.engine.orders import Role, State, WorkerOrder
 from pgflow_stress.engine.plans import Plans, PlanWatch, compared
 from pgflow_stress.engine.process import rss_peak_bytes
+from pgflow_stress.engine.profiling.profiler import Profiler
 from pgflow_stress.engine.sampler_handle import SamplerHandle
 from pgflow_stress.engine.sizing import arena_size, starter_regions
 from pgflow_stress.engine.starting import Starters
@@ -107,6 +108,7 @@ def _measure(
     starters: Starters | None = None
     observation: Observation | None = None
     sampler = SamplerHandle(arena, around.nursery, plan, database, around.embedded) if plan.samples(index) else None
+    profiler = _profiler(around, control, database, warmup=warmup)
     try:
         plans = plan_watch.look()  # while the workers prime: it takes no time of its own
         if plan.concurrent:
@@ -119,9 +121,13 @@ def _measure(
         vt_seconds = _choose_vt(plan, arena)
         begin_window(arena.house[House.COORDINATOR])
         before = _read_before(control, sampler)
+        if profiler is not None:
+            profiler.begin()
         cpus = cpus_in_use(dict(plan.options.pin))
         cpu_before = read_cpu(cpus)
     except BaseException:
+        if profiler is not None:
+            profiler.close()
         _end_children(arena, crew, control, starters, observation, sampler, at_once=True)
         raise
     origin_unix_ns = time.time_ns()
@@ -142,10 +148,15 @@ def _measure(
         watched = window.run()
     arena.house[House.COORDINATOR, Vital.RSS_PEAK_BYTES] = rss_peak_bytes()
     host = cpu_shares(cpu_before, read_cpu(cpus))
+    if profiler is not None:
+        profiler.end()
     readings = _read_after(control, sampler, before, host)
     _end_children(arena, crew, control, starters, observation, sampler, at_once=watched.failure is not None)
     if watched.stopped is None and watched.failure is None:
         readings = replace(readings, plans=_plans(plan_watch, plans))
+    if profiler is not None:
+        readings = replace(readings, profile=profiler.conclude(plan_watch))
+        profiler.close()
     taken = take_accounts(arena, watched.origin_ns)
     if taken.window_seconds <= 0:
         raise watched.failure or Interrupted("interrupted before anything was measured")
@@ -167,6 +178,7 @@ def _measure(
             left_out=repetition.client["rows_left_out"],
             rows=rows_of(arena, _titles(crew, starters, observation)),
             telemetry=sampled.points if sampled else None,
+            call_graphs=profiler.speedscope if profiler else None,
         )
     )
     if around.inspect is not None and examined.found.reached:
@@ -174,6 +186,13 @@ def _measure(
     goes_on = watched.stopped is None and watched.failure is None
     by_slot = tuple(int(arena.words[regions, Word.TASKS_COMPLETED].sum()) for regions in crew.regions_by_slot())
     return Done(repetition, endings(subject, repetition, watched), vt_seconds, by_slot, goes_on)
+
+
+def _profiler(around: Surroundings, control: Control, database: Database, *, warmup: bool) -> Profiler | None:
+    options = around.plan.options
+    if not options.profiled or warmup:
+        return None
+    return Profiler(control, around.arena, database.slug_prefix, call_graphs=options.call_graphs)
 
 
 def _lay_out(arena: Arena, plan: Plan) -> ArenaSize:

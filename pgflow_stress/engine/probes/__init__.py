@@ -5,6 +5,7 @@ from __future__ import annotations
 from pgflow_stress.engine.probes.activity import Activity
 from pgflow_stress.engine.probes.base import Means, Probe, Unseen
 from pgflow_stress.engine.probes.database import ServerState
+from pgflow_stress.engine.probes.executing import Executing
 from pgflow_stress.engine.probes.host import Host
 from pgflow_stress.engine.probes.pooler import Pooler
 from pgflow_stress.engine.probes.processes import Processes
@@ -17,6 +18,7 @@ PROBES: dict[str, type[Probe]] = {
     "database": ServerState,
     "tables": Tables,
     "pooler": Pooler,
+    "executing": Executing,
 }
 
 __all__ = ["PROBES", "Means", "Probe", "Unseen"]
