@@ -113,9 +113,7 @@ def _writers(statements: Sequence[Mapping[str, Any]], tables: Iterable[str]) -> 
     return found
 
 
-def _shared(
-    name: str, callers: Sequence[Mapping[str, Any]], total_ns: float
-) -> list[tuple[Mapping[str, Any], float]]:
+def _shared(name: str, callers: Sequence[Mapping[str, Any]], total_ns: float) -> list[tuple[Mapping[str, Any], float]]:
     """(caller, ns of the function's time). See `_called_ns`."""
     if len(callers) == 1:
         return [(callers[0], total_ns)]
@@ -151,6 +149,4 @@ def _of_functions(
     for one in statements:
         if not one["top_level"]:
             inside[str(one["function"])] += one["exec_ns"] - called[_key(one)] + one["plan_ns"]
-    return [
-        Row(name, "", AROUND, one["calls"], one["self_ns"] - inside[name]) for name, one in functions.items()
-    ]
+    return [Row(name, "", AROUND, one["calls"], one["self_ns"] - inside[name]) for name, one in functions.items()]

@@ -7,6 +7,7 @@ CPU time that the kernel says those backends used: the residual. docs/profile.md
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -186,8 +187,17 @@ def cost(total: Sum, attribution: Attribution, lock_shares: Json) -> Json:
         "cpu_ns_per_task": None if cpu_ns is None else cpu_ns / total.tasks,
         "backend_cpu_ns_per_task": None if total.cpu_ns is None else total.cpu_ns / total.tasks,
         "residual_share": None if cpu_ns is None or not total.cpu_ns else 1 - cpu_ns / total.cpu_ns,
+        "residual_error_share": None
+        if cpu_ns is None or not total.cpu_ns
+        else sampling_error(held, wall_ns, _samples(total.samples)) / total.cpu_ns,
         "unplaced": list(attribution.unplaced),
     }
+
+
+def sampling_error(held: Iterable[Held], wall_ns: float, samples: int) -> float:
+    """Half the 95 % interval of the waits' sum, as of independent samples: what a residual may be by it alone, ns."""
+    share = sum(one.ns for one in held) / wall_ns if wall_ns > 0 else 0.0
+    return 1.96 * wall_ns * math.sqrt(max(0.0, share * (1 - share)) / samples) if samples else 0.0
 
 
 def _as_json(row: Row, runnable_ns: float, factor: float | None, tasks: int) -> Json:
@@ -229,7 +239,7 @@ def _samples(samples: Counter[str]) -> int:
 
 
 def _run_queue_ns(total: Sum) -> float:
-    """Of executing backends: the kernel's count, less the part of it in which a backend was about to read its message."""
+    """Of executing backends: the kernel's count, less the part in which one was woken for its next message."""
     runnable = {True: 0, False: 0}
     for key, count in total.samples.items():
         _, doing, state, event = key.split(" ", 3)

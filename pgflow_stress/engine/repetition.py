@@ -85,9 +85,12 @@ def run_repetition(around: Surroundings, database: Database, nonce: int, index: 
     except psycopg.Error as error:
         raise SetUpFault(f"cannot connect to database {database.name}: {error}".splitlines()[0]) from None
     plan_watch = PlanWatch(database.conninfo, database.slug_prefix, ids.run_id(nonce, 0).bytes)
+    profiler = _profiler(around, control, database, warmup=warmup)
     try:
-        return _measure(around, database, control, plan_watch, nonce, index, warmup)
+        return _measure(around, database, control, plan_watch, profiler, nonce, index, warmup)
     finally:
+        if profiler is not None:
+            profiler.close()
         plan_watch.close()
         control.close()
 
@@ -97,6 +100,7 @@ def _measure(
     database: Database,
     control: Control,
     plan_watch: PlanWatch,
+    profiler: Profiler | None,
     nonce: int,
     index: int,
     warmup: bool,
@@ -108,7 +112,6 @@ def _measure(
     starters: Starters | None = None
     observation: Observation | None = None
     sampler = SamplerHandle(arena, around.nursery, plan, database, around.embedded) if plan.samples(index) else None
-    profiler = _profiler(around, control, database, warmup=warmup)
     try:
         plans = plan_watch.look()  # while the workers prime: it takes no time of its own
         if plan.concurrent:
@@ -120,14 +123,10 @@ def _measure(
         notes = control.settle()
         vt_seconds = _choose_vt(plan, arena)
         begin_window(arena.house[House.COORDINATOR])
-        before = _read_before(control, sampler)
-        if profiler is not None:
-            profiler.begin()
+        before = _read_before(control, sampler, profiler)
         cpus = cpus_in_use(dict(plan.options.pin))
         cpu_before = read_cpu(cpus)
     except BaseException:
-        if profiler is not None:
-            profiler.close()
         _end_children(arena, crew, control, starters, observation, sampler, at_once=True)
         raise
     origin_unix_ns = time.time_ns()
@@ -148,15 +147,12 @@ def _measure(
         watched = window.run()
     arena.house[House.COORDINATOR, Vital.RSS_PEAK_BYTES] = rss_peak_bytes()
     host = cpu_shares(cpu_before, read_cpu(cpus))
-    if profiler is not None:
-        profiler.end()
-    readings = _read_after(control, sampler, before, host)
+    readings = _read_after(control, sampler, profiler, before, host)
     _end_children(arena, crew, control, starters, observation, sampler, at_once=watched.failure is not None)
     if watched.stopped is None and watched.failure is None:
         readings = replace(readings, plans=_plans(plan_watch, plans))
     if profiler is not None:
         readings = replace(readings, profile=profiler.conclude(plan_watch))
-        profiler.close()
     taken = take_accounts(arena, watched.origin_ns)
     if taken.window_seconds <= 0:
         raise watched.failure or Interrupted("interrupted before anything was measured")
@@ -277,14 +273,21 @@ class _Before:
     counters: Counters | None
 
 
-def _read_before(control: Control, sampler: SamplerHandle | None) -> _Before:
+def _read_before(control: Control, sampler: SamplerHandle | None, profiler: Profiler | None) -> _Before:
     if sampler is not None:
         sampler.begin()
     counters = None if sampler is None else _or_none(lambda: read_counters(control.connection))
-    return _Before(_or_none(lambda: control.read_server(_backends_of(sampler))), counters)
+    server = _or_none(lambda: control.read_server(_backends_of(sampler)))
+    if profiler is not None:
+        profiler.begin()
+    return _Before(server, counters)
 
 
-def _read_after(control: Control, sampler: SamplerHandle | None, before: _Before, host: Json) -> Readings:
+def _read_after(
+    control: Control, sampler: SamplerHandle | None, profiler: Profiler | None, before: _Before, host: Json
+) -> Readings:
+    if profiler is not None:
+        profiler.end()
     after = _or_none(lambda: control.read_server(_backends_of(sampler)))
     statements = _or_none(lambda: control.statements() if control.has_statements() else None)
     counters = None if sampler is None else _or_none(lambda: read_counters(control.connection))

@@ -54,7 +54,7 @@ def cost_rows(profile: Json, most: int | None = None, characters: int | None = N
     rows = profile["cost"]["rows"]
     whole = sum(_of(row, measure) for row in rows) or 1.0
     shown = rows[:most]
-    told = [
+    told: list[tuple[str, ...]] = [
         (formats.duration_ns(_of(row, measure)), formats.share(_of(row, measure) / whole), _calls(row),
          _cut(_where(row), characters))
         for row in shown
@@ -78,13 +78,13 @@ def _cut(text: str, characters: int | None) -> str:
     return text if characters is None or len(text) <= characters else f"{text[: characters - 1]}…"
 
 
-def function_rows(profile: Json, most: int | None = None) -> list[tuple[str, ...]]:
+def function_rows(profile: Json, most: int | None = None, characters: int | None = None) -> list[tuple[str, ...]]:
     """(function, its own, share, set-up, planning, statements) without the functions that it calls, most first."""
     measure = measure_of(profile)
     whole = sum(_of(row, measure) for row in profile["cost"]["rows"]) or 1.0
     return [
         (
-            one["name"],
+            _cut(one["name"], characters),
             formats.duration_ns(one["self_ns_per_task"]),
             formats.share(one["self_ns_per_task"] / whole),
             *(formats.duration_ns(one[f"{kind}_ns_per_task"]) for kind in ("around", "planning", "statements")),
@@ -108,10 +108,15 @@ def adding_up(profile: Json) -> str:
     if cpu is None:
         return f"{formats.duration_ns(wall)} of wall time a task; the CPU time in it is not known here"
     waits = sum(one["ns_per_task"] for one in cost["waits"])
-    text = f"{formats.duration_ns(wall)} executing, less {formats.duration_ns(waits)} held up: {formats.duration_ns(cpu)}"
+    text = (
+        f"{formats.duration_ns(wall)} executing, less {formats.duration_ns(waits)} held up: {formats.duration_ns(cpu)}"
+    )
     if kernel is None or cost["residual_share"] is None:
         return text
-    return f"{text}; the kernel counted {formats.duration_ns(kernel)}: residual {formats.share(cost['residual_share'])}"
+    return (
+        f"{text}; the kernel counted {formats.duration_ns(kernel)}: residual {formats.share(cost['residual_share'])}, "
+        f"of which the samples of waits explain ± {formats.share(cost['residual_error_share'])}"
+    )
 
 
 def set_up(profile: Json) -> str:
@@ -122,8 +127,8 @@ def set_up(profile: Json) -> str:
     parts = {kind: sum(_of(row, measure) for row in rows if row["kind"] == kind) / whole for kind in _KINDS}
     return (
         f"set-up of nested statements {formats.share(parts['around its statements'])}, planning "
-        f"{formats.share(parts['planning'])}, executing them {formats.share(parts['statement'])}, outside of statements "
-        f"{formats.share(parts['outside of statements'])}; foreign keys' checks, within statements, "
+        f"{formats.share(parts['planning'])}, executing them {formats.share(parts['statement'])}, outside of "
+        f"statements {formats.share(parts['outside of statements'])}; foreign keys' checks, within statements, "
         f"{formats.duration_ns(profile['foreign_keys_ns_per_task'])} of wall time a task"
     )
 

@@ -18,6 +18,9 @@ _LEAD = 15
 _MOST_ROWS, _MOST_FUNCTIONS, _MOST_WAITS = 14, 8, 6
 _NUMBERS = 34  # columns that the numbers before a place take
 _LEAST_ROOM = 30
+_LINES = 2  # that a place may take
+_NAMES = 28  # columns of a function's name, at the least
+_SHARES = 52  # that its numbers take
 
 
 def render_profile(result: Result, console: Console, where_written: Path | str | None = None) -> None:
@@ -29,7 +32,7 @@ def render_profile(result: Result, console: Console, where_written: Path | str |
         where_written: the result's directory or file, for the last line.
     """
     page, profile = Page(console, _LEAD), result.profile
-    room = max(_LEAST_ROOM, console.width - _NUMBERS)
+    room = _LINES * max(_LEAST_ROOM, console.width - _NUMBERS)
     console.print()
     console.print(Text(page.text(f"{result.scenario['name']}: where the time goes"), style="bold"))
     page.lines("", [words.setting(result)])
@@ -43,17 +46,17 @@ def render_profile(result: Result, console: Console, where_written: Path | str |
     console.print()
     of = "CPU" if told.measure_of(profile) == "cpu" else "wall"
     rows = [list(row) for row in told.cost_rows(profile, _MOST_ROWS, room)]
-    page.table([f"server {of} a task", "share", "calls", "in"], rows, 0)
+    page.table([f"server {of} a task", "share", "calls", "in"], rows, 0, folds=True)
     page.lines("adds up", [told.adding_up(profile)])
     page.lines("by kind", [told.set_up(profile)])
     console.print()
     page.table(
         ["function, itself", "a task", "share", "set-up", "planning", "executing"],
-        [list(row) for row in told.function_rows(profile, _MOST_FUNCTIONS)], 5,
+        [list(row) for row in told.function_rows(profile, _MOST_FUNCTIONS, max(_NAMES, console.width - _SHARES))], 5,
     )  # fmt: skip
     if waits := told.wait_rows(profile, _MOST_WAITS, room):
         console.print()
-        page.table(["backends held up by", "a task", "in"], [list(row) for row in waits], 0)
+        page.table(["backends held up by", "a task", "in"], [list(row) for row in waits], 0, folds=True)
     if by := told.blocked_by(profile):
         page.lines("", [by])
     console.print()

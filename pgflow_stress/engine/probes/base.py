@@ -61,7 +61,7 @@ class Means:
 
     @staticmethod
     def _leave_views_alone(connection: psycopg.Connection[Any]) -> None:
-        """Keep our own statements out of the views that are read; where the role may not, they are told from the job's."""
+        """Keep our statements out of the views that are read; where the role may not, they are told from the job's."""
         for setting in ("track_activities = off", "pg_stat_statements.track = 'none'"):
             with contextlib.suppress(psycopg.Error):
                 connection.execute(f"set {setting}")

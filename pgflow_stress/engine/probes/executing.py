@@ -61,7 +61,8 @@ class Executing(Quiet):
             words = arena.words[regions[pid]]
             at_work = words[Word.PROCESS_FROM_NS] and words[Word.STATE] < State.PROCESSED
             state = UNKNOWN if kernel is None else RUNNABLE if kernel == "R" else BLOCKED
-            self._samples[f"{'process' if at_work else 'other'} {'active' if executing else 'idle'} {state} {event}"] += 1
+            phase, doing = "process" if at_work else "other", "active" if executing else "idle"
+            self._samples[f"{phase} {doing} {state} {event}"] += 1
 
     def tick(self) -> None:
         """The counts so far."""

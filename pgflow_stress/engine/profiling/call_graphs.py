@@ -23,6 +23,7 @@ _MOST_MIB = 128  # after that perf stops sampling
 _END_SECONDS = 20.0
 _SCRIPT_SECONDS = 120.0
 _HEAVIEST = 12
+_EVERYTHING = 0.9  # of the samples: what a function that is in nearly all of them calls says nothing
 _SCHEMA = "https://www.speedscope.app/file-format-schema.json"
 
 Stacks = Counter[tuple[str, ...]]  # from the root, how often
@@ -36,7 +37,7 @@ class CallGraphs:
         self.why = ""  # nothing was sampled
         self._roles: dict[int, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
-        self._data = tempfile.TemporaryFile()  # without a name: a kill leaves nothing of it
+        self._data = tempfile.TemporaryFile()  # noqa: SIM115  closed by close; without a name: a kill leaves nothing
 
     def begin(self, roles: Mapping[int, str]) -> None:
         """Sample these processes, each by its role, until `end`."""
@@ -89,9 +90,7 @@ class CallGraphs:
         command = [perf, "script", "--input", "-", "--fields", "pid,ip,sym", "--no-inline"]
         self._data.seek(0)
         try:
-            done = subprocess.run(
-                command, stdin=self._data, capture_output=True, timeout=_SCRIPT_SECONDS, check=False
-            )
+            done = subprocess.run(command, stdin=self._data, capture_output=True, timeout=_SCRIPT_SECONDS, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             self.why = f"perf script did not end: {type(error).__name__}"
             return {}
@@ -106,9 +105,10 @@ class CallGraphs:
 
 
 def parse_script(lines: Iterable[str], roles: Mapping[int, str]) -> dict[str, Stacks]:
-    """Of `perf script --fields pid,ip,sym`: by role, its stacks. A sample is its process, then frames from the leaf on."""
+    """Of `perf script --fields pid,ip,sym`: by role, its stacks; a sample is its process, then frames from the leaf."""
     found: dict[str, Stacks] = {}
-    role, frames = "", []
+    role = ""
+    frames: list[str] = []
     for line in [*lines, ""]:
         fields = line.split(maxsplit=1)
         if not fields:
@@ -149,7 +149,7 @@ def speedscope(stacks: Mapping[str, Stacks]) -> Json:
 
 
 def heaviest(stacks: Stacks) -> Json:
-    """The functions with the most samples, as shares: their own, and with what they call."""
+    """The functions with the most samples, as shares: their own, and with what they call, the outermost left out."""
     own: Counter[str] = Counter()
     whole: Counter[str] = Counter()
     for stack, count in stacks.items():
@@ -157,7 +157,8 @@ def heaviest(stacks: Stacks) -> Json:
         for frame in set(stack):
             whole[frame] += count
     total = stacks.total()
-    return {"samples": total, "own": _shares(own, total), "with_callees": _shares(whole, total)}
+    below = Counter({name: count for name, count in whole.items() if count < _EVERYTHING * total})
+    return {"samples": total, "own": _shares(own, total), "with_callees": _shares(below, total)}
 
 
 def _shares(counts: Counter[str], total: int) -> Sequence[tuple[str, float]]:

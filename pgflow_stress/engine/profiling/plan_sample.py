@@ -64,7 +64,8 @@ def _count_nodes(plan: Json, nodes: dict[str, Json], slug_prefix: str) -> None:
     about = plan.get("Index Name") or plan.get("Relation Name") or plan.get("CTE Name") or plan.get("Function Name")
     kind = plan.get("Operation") if plan["Node Type"] == "ModifyTable" else plan["Node Type"]
     name = f"{kind} {plain_text(str(about), slug_prefix)}" if about else str(kind)
-    _count(nodes, name, round(own_ms * NS_PER_MS), float(plan.get("Actual Rows", 0)) * float(plan.get("Actual Loops", 1)))
+    rows = float(plan.get("Actual Rows", 0)) * float(plan.get("Actual Loops", 1))
+    _count(nodes, name, round(own_ms * NS_PER_MS), rows)
     for part in parts:
         _count_nodes(part, nodes, slug_prefix)
 

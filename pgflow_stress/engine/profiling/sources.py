@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 _COMMENT = re.compile(r"/\*.*?\*/|--[^\n]*", re.DOTALL)
 _QUEUE = re.compile(r"pgmq\.\"?([qa])_\w+\"?")
+_OPEN = re.compile(r"%[IsL]|\w*\*")  # of FORMAT; and names that plain_text has cut
 _WORD = re.compile(r"[a-z_][a-z0-9_]*")
 _RUN = 3  # words that have to follow each other
 _LEAST_SHARE = 0.5  # of a statement's runs of words, in the source: EXECUTE's placeholders and constants break some
@@ -20,11 +21,12 @@ def plain_text(query: str, slug_prefix: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(_COMMENT.sub(" ", text).lower())
+    """Without what differs between a source and what it sends: placeholders of names, and PERFORM for SELECT."""
+    words = _WORD.findall(_OPEN.sub(" ", _COMMENT.sub(" ", text)).lower())
+    return ["select" if word == "perform" else word for word in words]
 
 
-def _runs(words: list[str]) -> set[tuple[str, ...]]:
-    width = min(_RUN, len(words))
+def _runs(words: list[str], width: int) -> set[tuple[str, ...]]:
     return {tuple(words[at : at + width]) for at in range(len(words) - width + 1)} if width else set()
 
 
@@ -33,24 +35,18 @@ class Sources:
 
     def __init__(self, sources: Iterable[tuple[str, str]]) -> None:
         """`sources` as (function, its source); those of one name are looked in together."""
-        self._words: defaultdict[str, set[str]] = defaultdict(set)
         self._runs: defaultdict[str, set[tuple[str, ...]]] = defaultdict(set)
         for name, source in sources:
             words = _words(source)
-            self._words[name].update(words)
-            self._runs[name].update(_runs(words))
+            for width in range(1, _RUN + 1):
+                self._runs[name] |= _runs(words, width)
 
     def function_of(self, query: str) -> str | None:
         """The function that has most of a statement, and at least half; None where none has."""
         words = _words(query)
-        wanted = _runs(words)
+        wanted = _runs(words, min(_RUN, len(words)))
         if not wanted:
             return None
-        found = {name: self._share(name, words, wanted) for name in self._runs}
-        best = max(found, key=lambda name: found[name], default=None)
-        return best if best is not None and found[best] >= _LEAST_SHARE else None
-
-    def _share(self, name: str, words: list[str], wanted: set[tuple[str, ...]]) -> float:
-        if len(words) < _RUN:  # too short for runs: all its words, anywhere
-            return float(set(words) <= self._words[name])
-        return len(wanted & self._runs[name]) / len(wanted)
+        shares = {name: len(wanted & runs) / len(wanted) for name, runs in self._runs.items()}
+        best = max(shares, key=lambda name: shares[name], default=None)
+        return best if best is not None and shares[best] >= _LEAST_SHARE else None

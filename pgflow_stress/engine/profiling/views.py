@@ -36,7 +36,7 @@ from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_language l 
 left join pg_stat_user_functions f on f.funcid = p.oid
 where l.lanname in ('plpgsql', 'sql') and n.nspname not in ('pg_catalog', 'information_schema')
 """
-# Time in which a session of this database was executing, of all that are over or idle; a session's own is not in it yet.
+# Time in which this database's sessions were executing: a session's is counted when it becomes idle.
 _ACTIVE = "select active_time from pg_stat_database where datname = current_database()"
 _ACTIVE_SINCE = 140000
 
@@ -78,7 +78,9 @@ def read_views(connection: psycopg.Connection[Any], slug_prefix: str) -> Views:
         try:
             statements = _statements(connection, slug_prefix)
             if track != "all":
-                not_seen.append(f"statements inside functions: pg_stat_statements.track is {track or 'unknown'}, not all")
+                not_seen.append(
+                    f"statements inside functions: pg_stat_statements.track is {track or 'unknown'}, not all"
+                )
         except psycopg.Error as error:  # created, and not preloaded; or not ours to read
             not_seen.append(f"statements: {str(error).splitlines()[0]}")
     if functions_tracked != "all":
@@ -112,7 +114,9 @@ def describe_views(before: Views, after: Views) -> Json:
     statements: {query, function, top_level, calls, exec_ns, plan_ns, rows, buffers}, those of one text together;
     functions: {name, calls, total_ns, self_ns, tables}, those of one name together.
     """
-    sources = Sources((one.name, one.source) for one in after.functions.values())
+    called = {row.name for row, _ in _rises(before.functions, after.functions)}
+    every = after.functions.values()
+    sources = Sources((one.name, one.source) for one in every if not called or one.name in called)
     active = None
     if before.active_ms is not None and after.active_ms is not None:
         active = round((after.active_ms - before.active_ms) * NS_PER_MS)
