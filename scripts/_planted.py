@@ -112,6 +112,7 @@ class Comparer:
             "ratio": metric["ratio"],
             "ci95": metric["ci95"],
             "pairs": metric["n"][0],
+            **({"why": metric["reason"]} if metric["verdict"] == "cannot tell" else {}),
         }
 
 

@@ -94,14 +94,18 @@ def common_drift(drifts: Sequence[Drift]) -> Drift:
     )
 
 
-def beginning(completed: Sequence[int], bin_seconds: float, count: int, level: float = LEVEL) -> Beginning | None:
+def beginning(
+    completed: Sequence[int], bin_seconds: float, count: int, *, level: float = LEVEL, at_once: float = 1.0
+) -> Beginning | None:
     """The first tenth of the batches against the others; None with fewer bins than batches, or nothing to compare with.
 
     The interval is that of the difference of both means, by the spread of the rest: a prediction interval. Where the
     rest's batches are alike it is widened, and its degrees of freedom are lowered, to what their effective number is.
+    The first tenth may begin and end amid a statement, so that its count is off by half of what one completes.
 
     Args:
         completed, bin_seconds, count, level: as `drift`; at least 10 batches.
+        at_once: tasks that one statement completes.
     Source: Hahn, Meeker 1991, "Statistical Intervals", ch. 4 (mean of m further values), on batch means.
     """
     rates = _rates(completed, bin_seconds, count)
@@ -114,7 +118,8 @@ def beginning(completed: Sequence[int], bin_seconds: float, count: int, level: f
         return None
     effective = effective_number(rest)
     of_first = max(1.0, some * effective / len(rest))
-    error = math.sqrt(float(rest.var(ddof=1)) * (1 / of_first + 1 / effective))
+    amid = at_once / 2 / (some * (len(completed) // count) * bin_seconds)
+    error = math.hypot(math.sqrt(float(rest.var(ddof=1)) * (1 / of_first + 1 / effective)), amid)
     half = float(stdtrit(max(1.0, effective - 1), (1 + level) / 2)) * error
     return Beginning(float(first.mean()) / centre - 1, half / centre, float(first.mean()), centre)
 

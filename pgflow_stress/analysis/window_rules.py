@@ -5,10 +5,10 @@ The steady part is from the first completion to the first idle worker.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from pgflow_stress.analysis.completions import completions_of
+from pgflow_stress.analysis.completions import Completions, completions_of
 from pgflow_stress.analysis.evidence import Evidence, Finding, in_repetitions
 from pgflow_stress.analysis.stationarity import Drift, beginning, common_drift, drift
 from pgflow_stress.analysis.statistics import LEVEL
@@ -21,7 +21,12 @@ _TOUCHED = ("process", "execute", "end_to_end")
 def priming_was_enough(evidence: Evidence) -> Iterator[Finding]:
     """The first tenth of the steady part has the rate of the rest, within its interval and `max_priming_gap`."""
     limits = evidence.limits
-    found = _of_each(evidence, beginning)
+    found = _of_each(
+        evidence,
+        lambda series, level: beginning(
+            series.steady(), series.bin_seconds, limits.min_batches, level=level, at_once=series.at_once
+        ),
+    )
     off = {index: one for index, one in found.items() if one.is_beyond(limits.max_priming_gap)}
     if off:
         worst = max(off.values(), key=lambda found: abs(found.share))
@@ -40,7 +45,9 @@ def rate_is_stationary(evidence: Evidence) -> Iterator[Finding]:
     Neither that of one repetition nor that of what all of them, three at least, have in common.
     """
     limits = evidence.limits
-    found = _of_each(evidence, drift)
+    found = _of_each(
+        evidence, lambda series, level: drift(series.steady(), series.bin_seconds, limits.min_batches, level)
+    )
     drifting = {index: one for index, one in found.items() if one.is_beyond(limits.max_drift_per_window)}
     common = _common(list(found.values()))
     if common and common.is_beyond(limits.max_drift_per_window):
@@ -59,16 +66,13 @@ def rate_is_stationary(evidence: Evidence) -> Iterator[Finding]:
     )
 
 
-def _of_each(
-    evidence: Evidence, look: Callable[[Sequence[int], float, int, float], _Found | None]
-) -> dict[int, _Found]:
-    """What each repetition's steady part shows, at a level that is all repetitions' together (Bonferroni)."""
+def _of_each(evidence: Evidence, look: Callable[[Completions, float], _Found | None]) -> dict[int, _Found]:
+    """What each repetition's series shows, at a level that is all repetitions' together (Bonferroni)."""
     level = 1 - (1 - LEVEL) / max(1, len(evidence.counted))
     found = {}
     for repetition in evidence.counted:
         series = completions_of(repetition)
-        one = series and look(series.steady(), series.bin_seconds, evidence.limits.min_batches, level)
-        if one:
+        if series and (one := look(series, level)):
             found[repetition.index] = one
     return found
 

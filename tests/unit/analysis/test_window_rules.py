@@ -153,6 +153,18 @@ def test_fewer_bins_than_batches_say_nothing() -> None:
     assert drift([0] * 40, 0.05, 20) is None
 
 
+def test_a_statement_more_in_the_first_tenth_is_no_slow_beginning() -> None:
+    bins = [80, 100, *[80] * 18]
+
+    off = beginning(bins, 0.05, 20, at_once=1)
+    within = beginning(bins, 0.05, 20, at_once=20)
+
+    assert off is not None
+    assert off.is_beyond(0.05)
+    assert within is not None
+    assert not within.is_beyond(0.05)
+
+
 def test_a_drift_of_a_smooth_series_is_its_own_slope() -> None:
     bins = [round(100_000 * 0.9 ** (place / 100)) for place in range(100)]
 
