@@ -126,10 +126,14 @@ class PlanWatch:
 
         [] where it cannot be seen, as `why` says.
         """
-        if self.why:
+        if self.why or self._connection is None:
             return []
-        for setting in _ANALYZE:
-            self._execute(setting)
+        try:
+            for setting in _ANALYZE:
+                self._execute(setting)
+        except psycopg.Error as error:
+            self.why = str(error).strip().splitlines()[0]
+            return []
         self.look()
         return [(text.replace(self._flow, "*"), context.replace(self._flow, "*")) for text, context in self._heard]
 

@@ -149,10 +149,12 @@ def _measure(
     host = cpu_shares(cpu_before, read_cpu(cpus))
     readings = _read_after(control, sampler, profiler, before, host)
     _end_children(arena, crew, control, starters, observation, sampler, at_once=watched.failure is not None)
-    if watched.stopped is None and watched.failure is None:
-        readings = replace(readings, plans=_plans(plan_watch, plans))
-    if profiler is not None:
-        readings = replace(readings, profile=profiler.conclude(plan_watch))
+    orderly = watched.stopped is None and watched.failure is None
+    readings = replace(
+        readings,
+        plans=_plans(plan_watch, plans) if orderly else {},
+        profile={} if profiler is None else profiler.conclude(plan_watch if orderly else None),
+    )
     taken = take_accounts(arena, watched.origin_ns)
     if taken.window_seconds <= 0:
         raise watched.failure or Interrupted("interrupted before anything was measured")
@@ -179,9 +181,8 @@ def _measure(
     )
     if around.inspect is not None and examined.found.reached:
         around.inspect(database, grounds(subject, arena, watched, observation, replaced=crew.replaced))
-    goes_on = watched.stopped is None and watched.failure is None
     by_slot = tuple(int(arena.words[regions, Word.TASKS_COMPLETED].sum()) for regions in crew.regions_by_slot())
-    return Done(repetition, endings(subject, repetition, watched), vt_seconds, by_slot, goes_on)
+    return Done(repetition, endings(subject, repetition, watched), vt_seconds, by_slot, orderly)
 
 
 def _profiler(around: Surroundings, control: Control, database: Database, *, warmup: bool) -> Profiler | None:

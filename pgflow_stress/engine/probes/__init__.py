@@ -5,6 +5,7 @@ from __future__ import annotations
 from pgflow_stress.engine.probes.activity import Activity
 from pgflow_stress.engine.probes.base import Means, Probe, Unseen
 from pgflow_stress.engine.probes.database import ServerState
+from pgflow_stress.engine.probes.elsewhere import Elsewhere
 from pgflow_stress.engine.probes.executing import Executing
 from pgflow_stress.engine.probes.host import Host
 from pgflow_stress.engine.probes.pooler import Pooler
@@ -15,6 +16,7 @@ PROBES: dict[str, type[Probe]] = {
     "activity": Activity,  # first: the others learn from it what a backend is for
     "processes": Processes,
     "host": Host,
+    "elsewhere": Elsewhere,
     "database": ServerState,
     "tables": Tables,
     "pooler": Pooler,

@@ -36,15 +36,15 @@ class Executing(Quiet):
         self._means = means
         self._samples: Counter[str] = Counter()
         self._look = _LOOK.format(kernel="null")
-        if means.postmaster is not None:
-            try:
-                own = _LOOK.format(kernel=_KERNEL)
-                rows = means.connection.execute(own.encode(), ([means.connection.info.backend_pid],)).fetchall()
-                self._look = own if rows and rows[0][3] else self._look
-            except psycopg.Error:
-                means.book.unseen(
-                    "waits: how long a backend that waited was only without a core: needs pg_read_file on /proc"
-                )
+        own = _LOOK.format(kernel=_KERNEL)
+        try:
+            rows = means.connection.execute(own.encode(), ([means.connection.info.backend_pid],)).fetchall()
+        except psycopg.Error as error:
+            rows = []
+            reason = str(error).strip().splitlines()[0]
+            means.book.unseen(f"waits: how long a backend that waited was only without a core: {reason}")
+        if rows and rows[0][3]:
+            self._look = own
 
     def beat(self) -> None:
         """One sample."""

@@ -20,7 +20,7 @@ from pgflow_stress.core.result import Json
 _PER_SECOND = 99  # not in step with anything that ticks
 _STACK_BYTES = 16384  # copied with a sample: PL/pgSQL's calls are deep, and PostgreSQL has no frame pointers
 _MOST_MIB = 128  # after that perf stops sampling
-_END_SECONDS = 20.0
+_END_SECONDS = 3.0
 _SCRIPT_SECONDS = 120.0
 _HEAVIEST = 12
 _EVERYTHING = 0.9  # of the samples: what a function that is in nearly all of them calls says nothing
@@ -73,8 +73,9 @@ class CallGraphs:
             self._process.kill()
             _, told = self._process.communicate()
         if not os.fstat(self._data.fileno()).st_size:
-            lines = [line.strip() for line in told.decode(errors="replace").splitlines() if line.strip()]
-            self.why = f"perf recorded nothing: {lines[0] if lines else 'it left no word'}"
+            lines = [line.strip() for line in told.decode(errors="replace").splitlines()]
+            said = [line for line in lines if line and line != "Error:"]
+            self.why = f"perf recorded nothing: {said[0] if said else 'it left no word'}"
 
     def read(self) -> tuple[Json, Json | None]:
         """(what the result says of it, the document for speedscope or None)."""

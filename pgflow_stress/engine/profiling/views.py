@@ -18,13 +18,13 @@ from pgflow_stress.core.units import NS_PER_MS
 from pgflow_stress.engine.profiling.sources import Sources, plain_text
 
 _PRELOADED = """
-select exists (select from pg_extension where extname = 'pg_stat_statements'),
+select (select extnamespace::regnamespace::text from pg_extension where extname = 'pg_stat_statements'),
        coalesce(current_setting('pg_stat_statements.track', true), ''), current_setting('track_functions')
 """
 _STATEMENTS = """
 select s.queryid, s.toplevel, s.query, s.calls, s.total_exec_time, s.total_plan_time, s.rows,
        s.shared_blks_hit + s.shared_blks_read
-from pg_stat_statements s join pg_database d on d.oid = s.dbid where d.datname = current_database()
+from {schema}.pg_stat_statements s join pg_database d on d.oid = s.dbid where d.datname = current_database()
 """
 # Every function that can have statements of its own; counted only where track_functions says so.
 _FUNCTIONS = """
@@ -70,13 +70,13 @@ def read_views(connection: psycopg.Connection[Any], slug_prefix: str) -> Views:
     """
     not_seen = []
     found = connection.execute(_PRELOADED).fetchone()
-    has_statements, track, functions_tracked = found or (False, "", "none")
+    schema, track, functions_tracked = found or (None, "", "none")
     statements = None
-    if not has_statements:
+    if schema is None:
         not_seen.append("statements: pg_stat_statements is not there (shared_preload_libraries, CREATE EXTENSION)")
     else:
         try:
-            statements = _statements(connection, slug_prefix)
+            statements = _statements(connection, schema, slug_prefix)
             if track != "all":
                 not_seen.append(
                     f"statements inside functions: pg_stat_statements.track is {track or 'unknown'}, not all"
@@ -92,8 +92,8 @@ def read_views(connection: psycopg.Connection[Any], slug_prefix: str) -> Views:
     return Views(statements, _functions(connection), active, tuple(not_seen))
 
 
-def _statements(connection: psycopg.Connection[Any], slug_prefix: str) -> dict[Any, Counted]:
-    rows = connection.execute(_STATEMENTS).fetchall()
+def _statements(connection: psycopg.Connection[Any], schema: str, slug_prefix: str) -> dict[Any, Counted]:
+    rows = connection.execute(_STATEMENTS.format(schema=schema).encode()).fetchall()
     return {
         (queryid, top_level): Counted(plain_text(query, slug_prefix), tuple(map(float, numbers)), top_level)
         for queryid, top_level, query, *numbers in rows

@@ -13,6 +13,12 @@ import pytest
 
 from pgflow_stress.analysis.attribution import AROUND, PLANNING, STATEMENT
 from pgflow_stress.analysis.profile import OUTSIDE, RUN_QUEUE
+from pgflow_stress.core.arena import Arena, ArenaSize
+from pgflow_stress.engine.orders import SamplerOrder
+from pgflow_stress.engine.probes.base import Means, Unseen
+from pgflow_stress.engine.probes.elsewhere import Elsewhere
+from pgflow_stress.engine.sampler_book import Book
+from pgflow_stress.engine.telemetry_accounts import take_telemetry
 from pgflow_stress.target.base import Target
 from tests.integration.engine.test_telemetry import unprivileged  # noqa: F401  a fixture
 
@@ -82,3 +88,33 @@ def test_a_role_that_may_not_look_is_profiled_as_far_as_it_may(unprivileged: str
         assert lacking in lines
         assert lacking in done.stderr
     assert found["worker_time"]["server_ns_per_task"] > 0
+
+
+def means_of(arena: Arena, conninfo: str) -> Means:
+    """A sampler's that has not found the server among this host's processes."""
+    means = Means(arena, SamplerOrder(0, arena.size, conninfo, True, "full", 10**9, os.getpid()), Book(arena))
+    means.backends = {means.connection.info.backend_pid: "backend of worker 0"}
+    return means
+
+
+def test_a_server_elsewhere_is_read_through_sql_where_the_role_may(target: Target, unprivileged: str) -> None:  # noqa: F811
+    arena = Arena(ArenaSize(processes=2, flows=1, runs=1, tasks=1, rows=1, points=4096))
+    means = means_of(arena, target.conninfo("postgres"))  # type: ignore[attr-defined]
+    onlooking = means_of(arena, unprivileged)
+    try:
+        probe = Elsewhere(means)
+        probe.tick()
+        means.book.flush()
+        taken = take_telemetry(arena)
+        with pytest.raises(Unseen, match="permission denied"):
+            Elsewhere(onlooking)
+    finally:
+        means.close()
+        onlooking.close()
+        arena.close()
+
+    of_host = {series.metric for series in taken.series if series.role == "server host"}
+    assert {"cpu_busy_total", "cpu_steal_total", "load_1m"} <= of_host
+    values = {s.metric: taken.points["value"][p] for p, s in enumerate(taken.series) if s.subject.startswith("backend")}
+    assert values["cpu_total"] > 0
+    assert "run_queue_total" in values
