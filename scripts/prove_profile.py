@@ -4,16 +4,21 @@ sum       the cost-of-a-task rows against the backends' CPU time in /proc, at 1 
 hand      what was found by hand: archive, complete_task's main statement, start_ready_steps, set-up of statements
 write     planted: an indexed write in complete_task; the row that grew most is that statement in that function
 burn      planted: CPU burnt in start_tasks; the row that grew most is that function's own
+elsewhere the tool in a namespace of processes of its own (unshare, root): the same sum, read through SQL
 lock      planted: the row of pgflow.runs held for longer; the largest wait is for it, where it is waited for
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from _planted import VERSION, migrations_with, tell, tool
+
+from pgflow_stress.target.base import TargetOptions
+from pgflow_stress.target.opening import open_target
 
 WITHIN = 0.10
 HAND = {
@@ -101,6 +106,26 @@ def prove_sum(runs: int) -> bool:
     return held
 
 
+def prove_elsewhere(runs: int) -> bool:
+    """A server whose processes the tool cannot see, as on another host: its backends' CPU time comes through SQL."""
+    with open_target(TargetOptions(profiled=True), lambda line: print(line, file=sys.stderr)) as target:
+        conninfo = target.conninfo("postgres")  # type: ignore[attr-defined]
+        code, document = tool(
+            "profile", *JOB, "--runs", runs, "--warmup", 1, "--no-perf", "--dsn", conninfo, "--isolation", "clone",
+            prefix=("unshare", "--pid", "--fork", "--mount-proc"),
+        )  # fmt: skip
+    if code or document is None:
+        raise SystemExit(f"a profile ended with {code}: nothing is proven")
+    found = document["profile"]
+    residual, hidden = (
+        found["cost"]["residual_share"],
+        [line for line in found["not_seen"] if "not on this host" in line],
+    )
+    held = bool(hidden) and residual is not None and abs(residual) <= WITHIN
+    tell(proof="elsewhere", held=held, residual=residual, busy=found["busy_share"], not_seen=found["not_seen"])
+    return held
+
+
 def prove_hand(runs: int) -> bool:
     """The functions and the statement that were found by hand are among the first, and so is the set-up."""
     found = profile(*JOB, "--runs", runs)
@@ -168,6 +193,7 @@ def prove_lock(steps: int) -> bool:
 
 PROOFS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "sum": lambda given: prove_sum(given.runs),
+    "elsewhere": lambda given: prove_elsewhere(given.runs),
     "hand": lambda given: prove_hand(given.runs),
     "write": lambda given: prove_write(given.runs),
     "burn": lambda given: prove_burn(given.runs),

@@ -10,6 +10,7 @@ from rich.text import Text
 from pgflow_stress.core.result import Result
 from pgflow_stress.report import profile as told
 from pgflow_stress.report import words
+from pgflow_stress.report.layout import CALL_GRAPHS
 from pgflow_stress.report.page import Page
 from pgflow_stress.report.printable import printable
 from pgflow_stress.report.telemetry import serialisation_words
@@ -40,7 +41,8 @@ def render_profile(result: Result, console: Console, where_written: Path | str |
     page.lines("rate", [f"{words.estimate(result, 'process.per_second').mean}, while it was profiled"])
     page.lines("limited by", [words.limited_by(result)])
     if serialised := serialisation_words(result):
-        page.lines("one run", [serialised])
+        runs = result.scenario["parameters"]["runs"]
+        page.lines("one run", [serialised if runs == 1 else f"{serialised} over {runs:,} runs"])
     console.print()
     page.table(["workers' time", "a task", "share"], [list(row) for row in told.sides(profile)], 2)
     console.print()
@@ -61,6 +63,8 @@ def render_profile(result: Result, console: Console, where_written: Path | str |
         page.lines("", [by])
     console.print()
     _rest(page, result)
+    if where_written is not None and (graphs := sorted(Path(where_written).glob(CALL_GRAPHS.replace("{:02d}", "*")))):
+        page.lines("", [f"https://www.speedscope.app opens {', '.join(path.name for path in graphs)}"])
     if where_written is not None:
         where = printable(str(where_written))
         console.print(Text(f"{'result':<{_LEAD}}", style="bold").append(where, "not bold"), soft_wrap=True)

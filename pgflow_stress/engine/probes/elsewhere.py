@@ -1,7 +1,7 @@
 """A server on another host: its cores, what was held up there, disks, and our backends' CPU time, read through SQL.
 
-PostgreSQL reads files for whoever may (a superuser, or pg_read_server_files with EXECUTE on pg_read_file): /proc is there
-what it is here. A managed server lets nobody, and then says so.
+PostgreSQL reads files for whoever may (a superuser, or pg_read_server_files with EXECUTE on pg_read_file): its /proc is
+what ours is here. A managed server lets nobody, and then says so.
 """
 
 from __future__ import annotations
