@@ -5,12 +5,14 @@ hand      what was found by hand: archive, complete_task's main statement, start
 write     planted: an indexed write in complete_task; the row that grew most is that statement in that function
 burn      planted: CPU burnt in start_tasks; the row that grew most is that function's own
 elsewhere the tool in a namespace of processes of its own (unshare, root): the same sum, read through SQL
+cost      what it costs to be profiled: tasks/s of run and of profile in turns, written down
 lock      planted: the row of pgflow.runs held for longer; the largest wait is for it, where it is waited for
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -126,6 +128,22 @@ def prove_elsewhere(runs: int) -> bool:
     return held
 
 
+def prove_cost(runs: int, pairs: int) -> bool:
+    """The same job by `run` and by `profile`, in turns; the median ratio of their rates."""
+    ratios = []
+    for turn in range(pairs):
+        rates = {}
+        for command in ("run", "profile") if turn % 2 else ("profile", "run"):
+            given = ("--no-perf",) if command == "profile" else ("--repetitions", 1)
+            code, document = tool(command, *JOB, "--runs", runs, "--workers", 4, "--warmup", 1, *given)
+            if code or document is None:
+                raise SystemExit(f"a {command} ended with {code}: nothing is proven")
+            rates[command] = document["summary"]["process.per_second"]["mean"]
+        ratios.append(rates["profile"] / rates["run"])
+    tell(proof="cost", held=True, median=statistics.median(ratios), ratios=ratios)
+    return True
+
+
 def prove_hand(runs: int) -> bool:
     """The functions and the statement that were found by hand are among the first, and so is the set-up."""
     found = profile(*JOB, "--runs", runs)
@@ -194,6 +212,7 @@ def prove_lock(steps: int) -> bool:
 PROOFS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "sum": lambda given: prove_sum(given.runs),
     "elsewhere": lambda given: prove_elsewhere(given.runs),
+    "cost": lambda given: prove_cost(given.runs, given.pairs),
     "hand": lambda given: prove_hand(given.runs),
     "write": lambda given: prove_write(given.runs),
     "burn": lambda given: prove_burn(given.runs),
@@ -207,6 +226,7 @@ def main() -> int:
     parser.add_argument("proofs", nargs="*", default=list(PROOFS), metavar="PROOF", help=", ".join(PROOFS))
     parser.add_argument("--runs", type=int, default=1000, help="of 10 steps each, a repetition")
     parser.add_argument("--steps", type=int, default=1500, help="of the one run whose lock is held")
+    parser.add_argument("--pairs", type=int, default=5, help="of the cost of being profiled")
     given = parser.parse_args()
     held = [PROOFS[name](given) for name in given.proofs]
     return 0 if all(held) else 1

@@ -32,7 +32,8 @@ def profile_view(subject: Subject) -> Json | None:
         ),
         "rows": table(
             f"Cost of a task in the server: {of} of each function and nested statement without what it calls",
-            ("a task", "share", "calls a task", "in"), told.cost_rows(profile, _MOST_ROWS), 0,
+            ("in", "a task", "share", "calls a task"),
+            [(place, *numbers) for *numbers, place in told.cost_rows(profile, _MOST_ROWS)], 3,
         ),
         "functions": table(
             f"{of} of each function and its statements, without the functions that it calls",
@@ -41,7 +42,7 @@ def profile_view(subject: Subject) -> Json | None:
         ),
         "waits": table(
             "What executing backends were held up by; taken out of the rows above",
-            ("wait", "a task", "in"), told.wait_rows(profile), 0,
+            ("wait", "a task", "in"), told.wait_rows(profile), 1, more=1,
         ),
         "plans": table(
             "A sample: the heaviest nodes of nested statements, of one run of two steps in a session of its own",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from pathlib import Path
 
 from rich.console import Console
 
 from pgflow_stress.core.result import Result, from_json, to_json
+from pgflow_stress.report.exports.markdown import render
 from pgflow_stress.report.html import render_html
 from pgflow_stress.report.profile_terminal import render_profile
+from pgflow_stress.report.saved import Saved
 from pgflow_stress.report.subject import Subject
 from tests.fixtures.profiles import LOCKING, profiled_result
 from tests.fixtures.results import build_result
@@ -59,3 +62,10 @@ def test_a_profile_survives_being_saved_and_an_ordinary_result_has_no_key_for_it
 
     assert from_json(to_json(result)).profile == to_json(result)["profile"]
     assert "profile" not in to_json(build_result())
+
+
+def test_markdown_has_its_heaviest_rows(tmp_path: Path) -> None:
+    text = render([Saved(profiled_result(), tmp_path)])
+
+    assert "| pgflow.complete_task: SELECT * FROM pgflow.runs" in text
+    assert "**Adds up**" in text
