@@ -58,7 +58,8 @@ def attribute(statements: Iterable[Mapping[str, Any]], functions: Iterable[Mappi
         functions: {name, calls, total_ns, self_ns, tables}.
     """
     counted = {str(one["name"]): one for one in functions}
-    told = list(statements)
+    # Without functions it is not known what is inside of what: only the outermost add up.
+    told = [one for one in statements if one["top_level"] or counted]
     checks = [one for one in told if not one["top_level"] and _FOREIGN_KEY.match(one["query"])]
     unplaced = [one for one in told if not one["top_level"] and not one["function"] and one not in checks]
     placed = [one for one in told if one["top_level"] or (one["function"] and one not in checks)]
@@ -68,7 +69,7 @@ def attribute(statements: Iterable[Mapping[str, Any]], functions: Iterable[Mappi
     top = [one for one in jobs if one["top_level"]]
     return Attribution(
         rows=tuple(sorted(rows, key=lambda row: -row.self_ns)),
-        top_ns=sum(one["exec_ns"] + one["plan_ns"] for one in top),
+        top_ns=sum(one["exec_ns"] + one["plan_ns"] for one in top) if top else sum(row.self_ns for row in rows),
         others_ns=sum(one["exec_ns"] + one["plan_ns"] for one in placed if one["top_level"] and one not in top),
         foreign_keys_ns=sum(one["exec_ns"] + one["plan_ns"] for one in checks),
         unplaced=tuple(str(one["query"]) for one in unplaced),

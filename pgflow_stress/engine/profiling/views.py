@@ -8,7 +8,7 @@ found by the words that the statement and a function's source have in common.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -26,6 +26,7 @@ select s.queryid, s.toplevel, s.query, s.calls, s.total_exec_time, s.total_plan_
        s.shared_blks_hit + s.shared_blks_read
 from {schema}.pg_stat_statements s join pg_database d on d.oid = s.dbid where d.datname = current_database()
 """
+_FORGOTTEN = "select dealloc from {schema}.pg_stat_statements_info"
 # Every function that can have statements of its own; counted only where track_functions says so.
 _FUNCTIONS = """
 select p.oid, n.nspname || '.' || p.proname, p.prosrc, coalesce(f.calls, 0), coalesce(f.total_time, 0),
@@ -59,7 +60,8 @@ class Views:
     statements: Mapping[Any, Counted] | None
     functions: Mapping[Any, Counted]
     active_ms: float | None
-    not_seen: tuple[str, ...] = field(default=())
+    not_seen: tuple[str, ...] = ()
+    forgotten: int = 0  # how often pg_stat_statements was full and dropped its rarest
 
 
 def read_views(connection: psycopg.Connection[Any], slug_prefix: str) -> Views:
@@ -68,28 +70,21 @@ def read_views(connection: psycopg.Connection[Any], slug_prefix: str) -> Views:
     Raises:
         psycopg.Error: the server does not answer.
     """
-    not_seen = []
-    found = connection.execute(_PRELOADED).fetchone()
-    schema, track, functions_tracked = found or (None, "", "none")
-    statements = None
-    if schema is None:
-        not_seen.append("statements: pg_stat_statements is not there (shared_preload_libraries, CREATE EXTENSION)")
-    else:
-        try:
-            statements = _statements(connection, schema, slug_prefix)
-            if track != "all":
-                not_seen.append(
-                    f"statements inside functions: pg_stat_statements.track is {track or 'unknown'}, not all"
-                )
-        except psycopg.Error as error:  # created, and not preloaded; or not ours to read
-            not_seen.append(f"statements: {str(error).splitlines()[0]}")
-    if functions_tracked != "all":
-        not_seen.append(f"functions: track_functions is {functions_tracked}, not all")
-    active = None
+    schema, track, functions_tracked = connection.execute(_PRELOADED).fetchall()[0]
+    not_seen = [] if functions_tracked == "all" else [f"functions: track_functions is {functions_tracked}, not all"]
+    statements, forgotten, active = None, 0, None
+    try:
+        if schema is None:
+            raise LookupError("pg_stat_statements is not there (shared_preload_libraries, CREATE EXTENSION)")
+        statements = _statements(connection, schema, slug_prefix)
+        forgotten = connection.execute(_FORGOTTEN.format(schema=schema).encode()).fetchall()[0][0]
+        if track != "all":
+            not_seen.append(f"statements inside functions: pg_stat_statements.track is {track or 'unknown'}, not all")
+    except (psycopg.Error, LookupError) as why:  # created, and not preloaded; or not ours to read
+        not_seen.append(f"statements: {str(why).splitlines()[0]}")
     if connection.info.server_version >= _ACTIVE_SINCE:
-        row = connection.execute(_ACTIVE).fetchone()
-        active = row[0] if row else None
-    return Views(statements, _functions(connection), active, tuple(not_seen))
+        active = connection.execute(_ACTIVE).fetchall()[0][0]
+    return Views(statements, _functions(connection), active, tuple(not_seen), forgotten)
 
 
 def _statements(connection: psycopg.Connection[Any], schema: str, slug_prefix: str) -> dict[Any, Counted]:
@@ -124,8 +119,14 @@ def describe_views(before: Views, after: Views) -> Json:
         "statements": _told_statements(before, after, sources),
         "functions": _told_functions(before, after),
         "active_ns": active,
-        "not_seen": list(after.not_seen),
+        "not_seen": [*after.not_seen, *_forgotten(before, after)],
     }
+
+
+def _forgotten(before: Views, after: Views) -> list[str]:
+    if after.forgotten <= before.forgotten:
+        return []
+    return ["statements: some were dropped while it was measured, pg_stat_statements.max is too small for them all"]
 
 
 def _rises(before: Mapping[Any, Counted], after: Mapping[Any, Counted]) -> list[tuple[Counted, list[float]]]:

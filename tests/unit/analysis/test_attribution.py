@@ -98,6 +98,16 @@ def test_statements_of_the_tool_are_not_the_jobs_and_an_unknown_one_is_named() -
     assert sum(row.self_ns for row in found.rows) == 100
 
 
+def test_with_functions_alone_they_are_the_rows_and_with_statements_alone_the_outermost_are() -> None:
+    functions = [function("pgflow.outer_one", 990, 590), function("pgflow.inner_one", 400, 400)]
+    statements = [statement(TOP, 1_000), statement("select pgflow.inner_one(x)", 410, "pgflow.outer_one")]
+
+    one, other = attribute([], functions), attribute(statements, [])
+
+    assert (one.top_ns, sum(row.self_ns for row in one.rows)) == (990, 990)
+    assert [(row.statement, row.self_ns) for row in other.rows] == [(TOP, 1_000)]
+
+
 @given(
     own=st.lists(st.integers(0, 10_000), min_size=4, max_size=4),
     plans=st.lists(st.integers(0, 1_000), min_size=3, max_size=3),

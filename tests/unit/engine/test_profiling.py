@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -67,6 +68,13 @@ def test_two_readings_are_subtracted_and_times_are_ns() -> None:
 def test_a_view_that_began_anew_counts_from_zero_and_what_was_not_called_is_left_out() -> None:
     assert describe_views(views(0.0, 9), views(0.0, 5))["statements"][0]["calls"] == 5
     assert describe_views(views(0.0, 5), views(0.0, 5))["statements"] == []
+
+
+def test_statements_that_the_server_dropped_are_not_passed_over() -> None:
+    before, after = views(0.0, 1), replace(views(0.0, 2), forgotten=1)
+
+    assert describe_views(before, before)["not_seen"] == []
+    assert "pg_stat_statements.max is too small" in describe_views(before, after)["not_seen"][0]
 
 
 SCRIPT = """ 101
