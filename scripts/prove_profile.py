@@ -160,25 +160,27 @@ def prove_hand(runs: int) -> bool:
     return held
 
 
+def _first_grown(sql: str, runs: int) -> tuple[dict[str, Any], float]:
+    """(the row that grew most by what is planted, the residual of that profile)."""
+    base = profile(*JOB, "--runs", runs)
+    with migrations_with(sql) as folder:
+        planted = profile(*JOB, "--runs", runs, pgflow=folder)
+    return _grown(base, planted)[0], planted["cost"]["residual_share"]
+
+
 def prove_write(runs: int) -> bool:
     """The write that was planted is the row that grew most."""
-    base = profile(*JOB, "--runs", runs)
-    with migrations_with(_WRITE) as folder:
-        planted = profile(*JOB, "--runs", runs, pgflow=folder)
-    first = _grown(base, planted)[0]
+    first, residual = _first_grown(_WRITE, runs)
     held = first["function"] == "pgflow.complete_task" and "planted_writes" in first["statement"]
-    tell(proof="write", held=held, first=first, residual=planted["cost"]["residual_share"])
+    tell(proof="write", held=held, first=first, residual=residual)
     return held
 
 
 def prove_burn(runs: int) -> bool:
     """The CPU time that was planted is start_tasks' own."""
-    base = profile(*JOB, "--runs", runs)
-    with migrations_with(_BURN) as folder:
-        planted = profile(*JOB, "--runs", runs, pgflow=folder)
-    first = _grown(base, planted)[0]
+    first, residual = _first_grown(_BURN, runs)
     held = (first["function"], first["kind"]) == ("pgflow.start_tasks", "around its statements")
-    tell(proof="burn", held=held, first=first, residual=planted["cost"]["residual_share"])
+    tell(proof="burn", held=held, first=first, residual=residual)
     return held
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from pgflow_stress.cli.old_script import OldScriptCommand
-from pgflow_stress.cli.run_options import run_parameters
+from pgflow_stress.cli.run_options import add_run_parameters
 
 # What makes repetitions of another kind, or offers less than all that the server takes.
 _NOT_OF_RUN = frozenset(
@@ -36,12 +36,4 @@ def profile(ctx: click.Context, /, **_values: object) -> None:
     ctx.exit(execute(profile_request(ctx)))
 
 
-def _of_run() -> list[click.Option]:
-    own = {option.name for option in profile.params}
-    options = [one for one in run_parameters() if one.name not in own | _NOT_OF_RUN]
-    for one in options:
-        one.default = _OTHER_DEFAULTS.get(str(one.name), one.default)
-    return options
-
-
-profile.params += _of_run()
+add_run_parameters(profile, _NOT_OF_RUN, _OTHER_DEFAULTS)
