@@ -23,6 +23,11 @@ OUTSIDE = "outside of statements"
 RUN_QUEUE = "a core: ready to run, and not run"
 _ROLES = ("worker", "starter")
 _ROW_LOCKS = ("Lock:tuple", "Lock:transactionid")
+_ROW_OF = "Lock:row of "
+_WAITS = {
+    "CPU": "a page fault, or a wait that has no event",
+    "Lock:transactionid": "a lock on a row, or a transaction's end",
+}
 _COMMIT = ("IO:Wal", "LWLock:WALWrite", "IPC:SyncRep")
 _SLEEP = "Timeout:PgSleep"
 _LEAST_SAMPLES = 20
@@ -45,7 +50,8 @@ class Sum:
     statements: list[Json]
     functions: list[Json]
     active_ns: float | None
-    samples: Counter[str]
+    samples: Counter[str]  # by "process|other active|idle runnable|blocked|unknown event"
+    times: Counter[str]  # ns that these stand for
     worker_process_ns: int
     cpu_ns: int | None
     run_queue_ns: int
@@ -68,7 +74,7 @@ def profile_of(result: Result) -> Json:
         "process_per_second": sum(rates) / len(rates) if rates else None,
         "busy_share": sum(busy) / len(busy) if busy else None,
         "worker_time": worker_time(chosen, total),
-        "cost": cost(total, attribution, _lock_shares(chosen)),
+        "cost": cost(total, attribution),
         "foreign_keys_ns_per_task": attribution.foreign_keys_ns / total.tasks,
         "serialisation": None
         if found is None
@@ -96,8 +102,10 @@ def _sum(repetitions: Sequence[Repetition]) -> Sum:
     backends = [of for one in repetitions if (of := one.telemetry.get("backends"))]
     used = [of[role] for of in backends for role in _ROLES if role in of]
     samples: Counter[str] = Counter()
+    times: Counter[str] = Counter()
     for one in repetitions:
         samples.update(one.server.get("executing_samples") or {})
+        times.update(one.server.get("executing_ns") or {})
     active = [profile.get("active_ns") for profile in told]
     return Sum(
         tasks=sum(one.tasks.completed for one in repetitions),
@@ -105,6 +113,7 @@ def _sum(repetitions: Sequence[Repetition]) -> Sum:
         functions=list(functions.values()),
         active_ns=None if None in active else float(sum(active)),
         samples=samples,
+        times=times,
         worker_process_ns=sum(profile.get("worker_process_ns") or 0 for profile in told),
         cpu_ns=sum(of.get("cpu_ns", 0) for of in used) if used and len(backends) == len(repetitions) else None,
         run_queue_ns=sum(of.get("run_queue_ns", 0) for of in used),
@@ -132,13 +141,6 @@ def _mean_shares(found: Iterable[Json]) -> Json:
     return dict(shares)
 
 
-def _lock_shares(repetitions: Sequence[Repetition]) -> Json:
-    """By table, the part of the waits for locks that waited for one of its rows."""
-    shares = _mean_shares(one.telemetry.get("lock_waits") or {} for one in repetitions)
-    whole = sum(shares.values())
-    return {table: share / whole for table, share in shares.items()} if whole else {}
-
-
 def worker_time(repetitions: Sequence[Repetition], total: Sum) -> Json:
     """Where the workers' time of the process phase went: the client, the server, the wire between. ns a task.
 
@@ -152,24 +154,24 @@ def worker_time(repetitions: Sequence[Repetition], total: Sum) -> Json:
         for one in repetitions
     )
     idle = 1e9 * sum(one.client.get("idle_seconds") or 0.0 for one in repetitions)
-    at_work = Counter({key: count for key, count in total.samples.items() if key.startswith("process ")})
+    at_work = {key: ns for key, ns in total.times.items() if key.startswith("process ")}
     seen = sum(at_work.values())
     server = None
-    if seen >= _LEAST_SAMPLES:
-        server = whole * sum(count for key, count in at_work.items() if key.split()[1] == "active") / seen
+    if seen and _samples(total.samples):
+        server = whole * sum(ns for key, ns in at_work.items() if key.split()[1] == "active") / seen
     wire = None if server is None else max(0.0, whole - waited - idle - server)
     parts = {"whole": whole, "client": waited, "idle": idle, "server": server, "wire": wire}
     return {f"{name}_ns_per_task": None if ns is None else ns / total.tasks for name, ns in parts.items()}
 
 
-def cost(total: Sum, attribution: Attribution, lock_shares: Json) -> Json:
+def cost(total: Sum, attribution: Attribution) -> Json:
     """The table: rows of self time, waits, and what they add up to beside the kernel's count. ns a task."""
     rows = list(attribution.rows)
     if total.active_ns is not None:
         outside = total.active_ns - attribution.others_ns - attribution.top_ns
         rows.append(Row("", "", OUTSIDE, 0, outside))
     wall_ns = sum(row.self_ns for row in rows)
-    held = held_up(total.samples, wall_ns, lock_shares)
+    held = held_up(total.times, wall_ns) if _samples(total.samples) else []
     placed, where = place(rows, held)
     runnable = [row.self_ns - blocked for row, blocked in zip(rows, placed, strict=True)]
     run_queue = _run_queue_ns(total) if total.cpu_ns is not None and _samples(total.samples) else None
@@ -241,31 +243,32 @@ def _samples(samples: Counter[str]) -> int:
 def _run_queue_ns(total: Sum) -> float:
     """Of executing backends: the kernel's count, less the part in which one was woken for its next message."""
     runnable = {True: 0, False: 0}
-    for key, count in total.samples.items():
+    for key, ns in total.times.items():
         _, doing, state, event = key.split(" ", 3)
         if state == "runnable" or (state == "unknown" and event == "CPU"):
-            runnable[doing == "active"] += count
+            runnable[doing == "active"] += ns
     return total.run_queue_ns * runnable[True] / max(1, sum(runnable.values()))
 
 
-def held_up(samples: Counter[str], wall_ns: float, lock_shares: Json) -> list[Held]:
+def held_up(times: Counter[str], wall_ns: float) -> list[Held]:
     """What executing backends waited for, as parts of the time that they were executing; locks on rows by table.
 
     Where the kernel's state could not be read a wait includes that for a core after it.
     """
-    seen = _samples(samples)
+    executing = sum(ns for key, ns in times.items() if key.split()[1] == "active")
     waits: Counter[str] = Counter()
-    for key, count in samples.items():
+    for key, ns in times.items():
         _, doing, state, event = key.split(" ", 3)
         if doing == "active" and (state == "blocked" or (state == "unknown" and event != "CPU")):
-            waits["a page fault, or a wait that has no event" if event == "CPU" else event] += count
-    found = []
-    locks = sum(waits.pop(event, 0) for event in _ROW_LOCKS)
-    for table, share in (lock_shares or {"": 1.0}).items():
-        if locks and seen:
-            name = f"a lock on a row of {table}" if "." in table else "a lock on a row, or a transaction's end"
-            found.append(Held(name, wall_ns * locks * share / seen, table))
-    return found + [Held(event, wall_ns * count / seen) for event, count in waits.items() if seen]
+            waits["Lock:transactionid" if event in _ROW_LOCKS else event] += ns
+    return [_held(event, wall_ns * ns / executing) for event, ns in waits.items()]
+
+
+def _held(event: str, ns: float) -> Held:
+    table = event.removeprefix(_ROW_OF) if event.startswith(_ROW_OF) else ""
+    if table:
+        return Held(f"a lock on a row of {table}", ns, table)
+    return Held(_WAITS.get(event, event), ns)
 
 
 def place(rows: Sequence[Row], held: Iterable[Held]) -> tuple[list[float], list[tuple[Held, str]]]:

@@ -16,6 +16,7 @@ from pgflow_stress.scenario.presets import PRESETS, shape_of
 
 _WORKERS_PER_CORE = 2  # one executes while another's backend waits for the disk, a lock or its worker
 _MOST_WORKERS = 64
+_MOST_CYCLES = 50  # that a worker is to have, whatever the rules of a rate ask for
 _SIZES = ("steps", "flows", "runs", "scale", "in_flight", "duration", "full")
 
 
@@ -40,7 +41,9 @@ def profile_request(ctx: click.Context) -> RunRequest:
         values["warmup"] = values["warmup"] if given(ctx, "warmup") else 0  # the pilot is one
     request = run_request(ctx)
     plans = tuple(_profiled(plan, call_graphs=values["perf"]) for plan in request.plans)
-    return replace(request, plans=plans, target=replace(request.target, profiled=True))
+    # A profile tells of a rate's causes, not of its interval: a window of some seconds is long enough.
+    limits = replace(request.limits, min_cycles_per_worker=min(_MOST_CYCLES, request.limits.min_cycles_per_worker))
+    return replace(request, plans=plans, target=replace(request.target, profiled=True), limits=limits)
 
 
 def _is_sized(ctx: click.Context) -> bool:

@@ -14,6 +14,7 @@ from pgflow_stress.core.telemetry import FIRST_TICK, House, SamplerWord, Series,
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine.probes.activity import BACKEND_OF, RUNS
 from pgflow_stress.engine.probes.executing import METRIC as EXECUTING
+from pgflow_stress.engine.probes.executing import TIME_METRIC as EXECUTING_TIME
 from pgflow_stress.engine.probes.processes import SERVER, SINCE_START, SINCE_WINDOW
 from pgflow_stress.engine.sizing import observer_regions, starter_regions
 from pgflow_stress.scenario.plan import Plan
@@ -126,9 +127,13 @@ def wait_events(ends: Ends) -> Json:
 
 
 def executing(ends: Ends) -> Json:
-    """The samples of `profile`, by "phase, executing or not, the kernel's state, event"; {} where it took none."""
+    """The samples of `profile` and the time that they stand for, each by "phase, executing or not, state, event".
+
+    {} where it took none.
+    """
     found = {series.subject: round(count) for series, count in ends.of(EXECUTING).items()}
-    return {"executing_samples": found} if found else {}
+    times = {series.subject: round(ns) for series, ns in ends.of(EXECUTING_TIME).items()}
+    return {"executing_samples": found, "executing_ns": times} if found else {}
 
 
 def describe_telemetry(arena: Arena, plan: Plan, ends: Ends, seconds: float, reason: str, process: Phase) -> Json:

@@ -25,22 +25,24 @@ _OURS = "pgflow-stress: "
 _BESIDE = ("coordinator", "plans")  # idle while it is measured
 _LOCK = "Lock"
 
-_ACTIVITY = """
-select pid, datname = current_database(), backend_type, application_name, state, wait_event_type, wait_event,
-       state = 'active' and position('complete_task' in query) > 0
-from pg_stat_activity where pid <> pg_backend_pid()
-"""
 # Whoever waits for a row holds, or waits for, the heavyweight lock on that tuple: it names the table.
-_TUPLES = """
-select l.pid, n.nspname || '.' || c.relname from pg_locks l
+LOCKED_ROW = """
+select n.nspname || '.' || c.relname from pg_locks l
 join pg_class c on c.oid = l.relation join pg_namespace n on n.oid = c.relnamespace
-where l.locktype = 'tuple' and l.pid = any(%s)
+where l.locktype = 'tuple' and l.pid = {pid} limit 1
+"""
+# In one statement: in a second one whoever waited would wait for something else.
+_ACTIVITY = f"""
+select pid, datname = current_database(), backend_type, application_name, state, wait_event_type, wait_event,
+       state = 'active' and position('complete_task' in query) > 0,
+       case when wait_event_type = 'Lock' then ({LOCKED_ROW.format(pid="a.pid")}) end
+from pg_stat_activity a where pid <> pg_backend_pid()
 """
 _BLOCKERS = "select w.pid, b.pid from unnest(%s::int[]) as w(pid), unnest(pg_blocking_pids(w.pid)) as b(pid)"
 
 
 class Activity(Quiet):
-    """Reads pg_stat_activity at each beat; pg_locks where somebody waits for a lock."""
+    """Reads pg_stat_activity at each beat, and pg_locks of those who wait for a lock."""
 
     def __init__(self, means: Means) -> None:
         """Finds the server's first process, where it is on this host."""
@@ -76,7 +78,7 @@ class Activity(Quiet):
         counted = self._counted(rows, processing)
         waiters: dict[int, str] = {}
         holders = 0
-        for pid, _ours, _type, _name, _state, kind, event, completing in rows:
+        for pid, _ours, _type, _name, _state, kind, event, completing, table in rows:
             role = counted.get(pid)
             if role is None:
                 continue
@@ -84,12 +86,11 @@ class Activity(Quiet):
             self._waits[(role, f"{kind}:{event}" if kind else CPU)] += 1
             if kind == _LOCK:
                 waiters[pid] = role
+                self._locks[(role, table or "not a row")] += 1
             elif completing and role == "worker":
                 holders += 1
         self._completing += min(holders, arena.size.runs)  # a run's row has one holder, whoever is on the way to it
         self._last_waiters = waiters
-        if waiters:
-            self._name_locks(waiters)
 
     def _look(self) -> list[tuple[Any, ...]]:
         means = self._means
@@ -114,13 +115,6 @@ class Activity(Quiet):
             if at_work and named not in _BESIDE:
                 found[pid] = role
         return found
-
-    def _name_locks(self, waiters: dict[int, str]) -> None:
-        held: dict[int, str] = {}
-        for pid, table in self._means.connection.execute(_TUPLES, (list(waiters),)).fetchall():
-            held[pid] = table
-        for pid, role in waiters.items():
-            self._locks[(role, held.get(pid, "not a row"))] += 1
 
     def tick(self) -> None:
         """The counts so far."""

@@ -12,15 +12,20 @@ import psycopg
 
 from pgflow_stress.core.arena import Header, Word
 from pgflow_stress.engine.orders import State
+from pgflow_stress.engine.probes.activity import LOCKED_ROW
 from pgflow_stress.engine.probes.base import Means, Quiet, Unseen
+from pgflow_stress_hot.clock import monotonic_ns
 
 METRIC = "executing_samples_total"
+TIME_METRIC = "executing_total"
 RUNNABLE, BLOCKED, UNKNOWN = "runnable", "blocked", "unknown"
+ROW_OF = "Lock:row of "
 _ROLES = ("worker", "starter")
 
 # The kernel's state, or null where it cannot be read.
-_LOOK = """
-select a.pid, a.state = 'active', coalesce(a.wait_event_type || ':' || a.wait_event, 'CPU'), {kernel}
+_LOOK = f"""
+select a.pid, a.state = 'active', coalesce(a.wait_event_type || ':' || a.wait_event, 'CPU'), {{kernel}},
+       case when a.wait_event_type = 'Lock' then ({LOCKED_ROW.format(pid="a.pid")}) end
 from unnest(%s::int[]) as p(pid), pg_stat_get_activity(p.pid) as a
 """
 _KERNEL = "substring(pg_read_file('/proc/' || a.pid || '/stat', 0, 400, true) from '\\) (\\w) ')"
@@ -35,6 +40,8 @@ class Executing(Quiet):
             raise Unseen("")
         self._means = means
         self._samples: Counter[str] = Counter()
+        self._times: Counter[str] = Counter()  # ns: a sample stands for the time since the last, however late it comes
+        self._last_ns = 0
         self._look = _LOOK.format(kernel="null")
         own = _LOOK.format(kernel=_KERNEL)
         try:
@@ -50,6 +57,7 @@ class Executing(Quiet):
         """One sample."""
         means, arena = self._means, self._means.arena
         if not State.CREATED <= arena.header[Header.PHASE] <= State.PROCESSED:
+            self._last_ns = 0
             return
         regions = {}
         for region in means.regions():
@@ -57,14 +65,19 @@ class Executing(Quiet):
             if backend and means.of_region(region)[0] in _ROLES:
                 regions[backend] = region
         rows = means.connection.execute(self._look.encode(), (list(regions),)).fetchall()
-        for pid, executing, event, kernel in rows:
+        now_ns = monotonic_ns()
+        passed_ns, self._last_ns = now_ns - (self._last_ns or now_ns), now_ns
+        for pid, executing, event, kernel, table in rows:
             words = arena.words[regions[pid]]
             at_work = words[Word.PROCESS_FROM_NS] and words[Word.STATE] < State.PROCESSED
             state = UNKNOWN if kernel is None else RUNNABLE if kernel == "R" else BLOCKED
             phase, doing = "process" if at_work else "other", "active" if executing else "idle"
-            self._samples[f"{phase} {doing} {state} {event}"] += 1
+            key = f"{phase} {doing} {state} {ROW_OF + table if table else event}"
+            self._samples[key] += 1
+            self._times[key] += passed_ns
 
     def tick(self) -> None:
         """The counts so far."""
         for subject, count in self._samples.items():
             self._means.book.put("worker", subject, METRIC, count, "samples")
+            self._means.book.put("worker", subject, TIME_METRIC, self._times[subject], "ns")

@@ -108,7 +108,7 @@ def test_an_ordinary_result_has_no_profile() -> None:
 def test_a_wait_whose_kernel_state_is_unknown_counts_as_a_wait() -> None:
     samples = Counter({"process active unknown CPU": 75, "process active unknown Lock:tuple": 25})
 
-    (one,) = held_up(samples, 1_000.0, {})
+    (one,) = held_up(samples, 1_000.0)
 
     assert (one.ns, one.table) == (250.0, "")
 
