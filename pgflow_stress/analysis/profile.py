@@ -167,14 +167,16 @@ def worker_time(repetitions: Sequence[Repetition], total: Sum) -> Json:
 def cost(total: Sum, attribution: Attribution) -> Json:
     """The table: rows of self time, waits, and what they add up to beside the kernel's count. ns a task."""
     rows = list(attribution.rows)
+    executing_ns = attribution.top_ns
     if total.active_ns is not None:
-        outside = total.active_ns - attribution.others_ns - attribution.top_ns
-        rows.append(Row("", "", OUTSIDE, 0, outside))
+        executing_ns = total.active_ns - attribution.others_ns
+        between_ns = executing_ns * _between_messages(total.times)
+        rows.append(Row("", "", OUTSIDE, 0, executing_ns - attribution.top_ns + between_ns))
     wall_ns = sum(row.self_ns for row in rows)
-    held = held_up(total.times, wall_ns) if _samples(total.samples) else []
+    held = held_up(total.times, executing_ns) if _samples(total.samples) else []
     placed, where = place(rows, held)
     runnable = [row.self_ns - blocked for row, blocked in zip(rows, placed, strict=True)]
-    run_queue = _run_queue_ns(total) if total.cpu_ns is not None and _samples(total.samples) else None
+    run_queue = total.run_queue_ns if total.cpu_ns is not None and _samples(total.samples) else None
     cpu_ns = None if run_queue is None else sum(runnable) - run_queue
     factor = None if cpu_ns is None or sum(runnable) <= 0 else cpu_ns / sum(runnable)
     waits = [{"wait": one.wait, "ns_per_task": one.ns / total.tasks, "at": at} for one, at in where]
@@ -240,17 +242,17 @@ def _samples(samples: Counter[str]) -> int:
     return seen if seen >= _LEAST_SAMPLES else 0
 
 
-def _run_queue_ns(total: Sum) -> float:
-    """Of executing backends: the kernel's count, less the part in which one was woken for its next message."""
-    runnable = {True: 0, False: 0}
-    for key, ns in total.times.items():
-        _, doing, state, event = key.split(" ", 3)
-        if state == "runnable" or (state == "unknown" and event == "CPU"):
-            runnable[doing == "active"] += ns
-    return total.run_queue_ns * runnable[True] / max(1, sum(runnable.values()))
+def _between_messages(times: Counter[str]) -> float:
+    """Time in which a backend ran, or waited for a core, and executed nothing: it read a message, or had just answered.
+
+    As a share of the time in which backends executed; 0 where the kernel's state could not be read.
+    """
+    executing = sum(ns for key, ns in times.items() if key.split()[1] == "active")
+    between = sum(ns for key, ns in times.items() if key.split()[1:3] == ["idle", "runnable"])
+    return between / executing if executing else 0.0
 
 
-def held_up(times: Counter[str], wall_ns: float) -> list[Held]:
+def held_up(times: Counter[str], executing_ns: float) -> list[Held]:
     """What executing backends waited for, as parts of the time that they were executing; locks on rows by table.
 
     Where the kernel's state could not be read a wait includes that for a core after it.
@@ -261,7 +263,7 @@ def held_up(times: Counter[str], wall_ns: float) -> list[Held]:
         _, doing, state, event = key.split(" ", 3)
         if doing == "active" and (state == "blocked" or (state == "unknown" and event != "CPU")):
             waits["Lock:transactionid" if event in _ROW_LOCKS else event] += ns
-    return [_held(event, wall_ns * ns / executing) for event, ns in waits.items()]
+    return [_held(event, executing_ns * ns / executing) for event, ns in waits.items()]
 
 
 def _held(event: str, ns: float) -> Held:

@@ -127,3 +127,15 @@ def test_waits_take_no_row_below_nothing_and_none_of_them_is_lost(own: list[floa
     assert len(where) == len(held)
     assert sum(blocked) == pytest.approx(sum(one.ns for one in held), abs=1e-3)
     assert all(part <= row.self_ns + 1e-3 for part, row in zip(blocked, made, strict=True))
+
+
+def test_what_a_backend_does_between_messages_is_outside_of_statements() -> None:
+    repetition = profiled_repetition(cpu_us=550.0)
+    times = {**repetition.server["executing_ns"], "process idle runnable Client:ClientRead": 10 * 20_000_000}
+    cost = profiled_result(replace(repetition, server={**repetition.server, "executing_ns": times})).profile["cost"]
+
+    # 1,000 us executing in 100 samples: 10 more of a backend that runs and executes nothing are 100 us.
+    outside = next(row for row in cost["rows"] if row["kind"] == OUTSIDE)
+    assert microseconds(outside["wall_ns_per_task"]) == pytest.approx(400)
+    assert microseconds(cost["cpu_ns_per_task"]) == pytest.approx(550)
+    assert cost["residual_share"] == pytest.approx(0)
