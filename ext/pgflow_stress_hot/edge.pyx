@@ -19,7 +19,9 @@ from pgflow_stress_hot.completing cimport FAILURE, count_attempts, leave_alone
 from pgflow_stress_hot.connection cimport BorrowedConnection, WAIT_READY, WAIT_REFUSED, WaitStatus, link_has_answer
 from pgflow_stress_hot.due cimport due_first_ns, due_free, due_make, due_put, due_take
 from pgflow_stress_hot.flight cimport END_DONE, END_REFUSED, END_STOPPED, LoopEnd, end_of
-from pgflow_stress_hot.held cimport Held, hand_completed, hand_count, hand_free, hand_hold, hand_make, hand_release
+from pgflow_stress_hot.held cimport (
+    Held, hand_completed, hand_count, hand_free, hand_hold, hand_make, hand_release, time_cycles,
+)
 from pgflow_stress_hot.lanes cimport (
     LANE_IDLE, LANE_PARSING, Lane, MOST_LANES, lane_go_on, lane_send, lane_take, lanes_begin, lanes_idle,
     lanes_in_flight, lanes_wait,
@@ -300,6 +302,7 @@ cdef void take_end(EdgeCycle c, const libpq.PGresult *result, const Lane *lane, 
         book_failed_run(c.kit.books, held.task.run, c.kit.books.run_flow[held.task.run], done_ns)
     elif status != NULL and lane.operation == OP_COMPLETE and length == 9 and memcmp(status, b"completed", 9) == 0:
         hand_completed(&c.hand, c.kit, &held.task, done_ns)
+        time_cycles(c.kit, held.read_ns, done_ns, 1)
         completed = True
     if not completed:
         publish(&words[W_NOT_OURS], words[W_NOT_OURS] + 1)

@@ -29,7 +29,9 @@ cdef int64_t hand_hold(Hand *hand, Kit *kit, Durations durations, const Task *ta
                        const Messages *polled) noexcept nogil
 # Its end was answered, completed or not.
 cdef void hand_release(Hand *hand, Kit *kit, int64_t slot, int64_t done_ns) noexcept nogil
+# A task was completed: its books. The cycle times of a statement's tasks are recorded apart.
 cdef void hand_completed(Hand *hand, Kit *kit, const Task *task, int64_t done_ns) noexcept nogil
+cdef void time_cycles(Kit *kit, int64_t read_ns, int64_t done_ns, int64_t tasks) noexcept nogil
 
 cdef inline int64_t hand_count(const Hand *hand) noexcept nogil:
     return hand.capacity - hand.free_count

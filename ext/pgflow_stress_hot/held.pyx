@@ -54,7 +54,11 @@ cdef int64_t hand_hold(Hand *hand, Kit *kit, Durations durations, const Task *ta
 cdef void hand_completed(Hand *hand, Kit *kit, const Task *task, int64_t done_ns) noexcept nogil:
     cdef Held *held = &hand.slots[task.slot]
     book_task(kit, held.flow, held.batch, held.read_ns, task, done_ns)
-    histogram_record(&kit.books.recorder.histograms[OP_TASK], done_ns - held.read_ns, 1)
+
+
+cdef void time_cycles(Kit *kit, int64_t read_ns, int64_t done_ns, int64_t tasks) noexcept nogil:
+    if tasks > 0:
+        histogram_record(&kit.books.recorder.histograms[OP_TASK], done_ns - read_ns, tasks)
 
 
 cdef void hand_release(Hand *hand, Kit *kit, int64_t slot, int64_t done_ns) noexcept nogil:

@@ -24,7 +24,7 @@ from pgflow_stress_hot.flight cimport (
     flights_pop, flights_push, flights_stamp,
 )
 from pgflow_stress_hot.held cimport (
-    Held, hand_completed, hand_count, hand_free, hand_hold, hand_make, hand_release,
+    Held, hand_completed, hand_count, hand_free, hand_hold, hand_make, hand_release, time_cycles,
 )
 from pgflow_stress_hot.kit cimport IDLE_SLEEP, IDLE_SERVER, messages_free, messages_make
 from pgflow_stress_hot.layout cimport (
@@ -243,6 +243,22 @@ cdef LoopEnd send_again(WorkingCycle c, Link *link, const Flight *flight, int64_
     return END_DONE
 
 
+cdef void book_completed(WorkingCycle c, const Task *tasks, int64_t count, int64_t completed,
+                         int64_t done_ns) noexcept nogil:
+    # Tasks of one poll have one cycle time: side by side they are one sample, as in the cycle without work.
+    cdef const Task *task
+    cdef int64_t i, read_ns = 0, alike = 0
+    for i in range(completed):
+        task = &tasks[i if completed == count else c.kit.places[i]]
+        hand_completed(&c.hand, c.kit, task, done_ns)
+        if c.hand.slots[task.slot].read_ns != read_ns:
+            time_cycles(c.kit, read_ns, done_ns, alike)
+            read_ns = c.hand.slots[task.slot].read_ns
+            alike = 0
+        alike += 1
+    time_cycles(c.kit, read_ns, done_ns, alike)
+
+
 cdef LoopEnd take_completion(WorkingCycle c, Link *link) noexcept nogil:
     cdef int64_t *words = c.kit.books.recorder.words
     cdef Flight flight = flights_head(&c.flights)[0]
@@ -265,8 +281,7 @@ cdef LoopEnd take_completion(WorkingCycle c, Link *link) noexcept nogil:
         book_failures(c.kit, tasks, count, result, done_ns)
     else:
         completed = completed_of(c.kit, result, count)
-        for i in range(completed):
-            hand_completed(&c.hand, c.kit, &tasks[i if completed == count else c.kit.places[i]], done_ns)
+        book_completed(c, tasks, count, completed, done_ns)
     libpq.PQclear(result)
     for i in range(count):
         if c.hand.slots[tasks[i].slot].flow != flow:
