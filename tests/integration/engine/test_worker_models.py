@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.integration.engine.conftest import Run
@@ -93,23 +94,45 @@ def test_an_edge_worker_serves_a_later_pgflow_too(run: Run) -> None:
     assert _exact(document)["tasks"]["completed"] == 18
 
 
+def _until_it_works(path: Path, *job: object) -> subprocess.Popen[str]:
+    """A run that is in its process phase, with work in hand."""
+    command = [sys.executable, "-m", "pgflow_stress.cli.main", "run", *map(str, job), "--json", str(path)]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+    assert running.stderr is not None
+    for line in running.stderr:
+        if line.startswith("phase process"):
+            break
+    time.sleep(0.5)
+    return running
+
+
+@pytest.mark.parametrize("model", [(), EDGE])
+@pytest.mark.usefixtures("target")
+def test_a_worker_that_is_killed_with_work_in_hand_is_replaced(model: tuple[str, ...], tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    job = ("single-flow", "--steps", 120, "--work", "150ms", "--concurrency", 10, *model, *ONCE)
+    with _until_it_works(path, *job) as running:
+        children = psutil.Process(running.pid).children(recursive=True)
+        os.kill(next(one.pid for one in children if "worker 1" in one.cmdline()[0]), signal.SIGKILL)
+        told = running.communicate(timeout=60)[1]
+
+    assert running.returncode == 0, told
+    (repetition,) = json.loads(path.read_text())["repetitions"]
+    assert repetition["audit"]["ok"]
+    assert repetition["tasks"]["completed"] == 120
+    assert {one["kind"] for one in repetition["incidents"]} == {"worker lost", "worker replaced"}
+
+
 @pytest.mark.parametrize("model", [(), EDGE])
 @pytest.mark.usefixtures("target")
 def test_an_interrupt_waits_for_the_work_in_hand_and_takes_no_more(model: tuple[str, ...], tmp_path: Path) -> None:
     path = tmp_path / "r.json"
-    job = ["single-flow", "--steps", 400, "--work", "300ms", "--concurrency", 10, *model, *ONCE, "--json", path]
-    command = [sys.executable, "-m", "pgflow_stress.cli.main", "run", *map(str, job)]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PGFLOW_STRESS_RUN")}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as running:
-        assert running.stderr is not None
-        for line in running.stderr:
-            if line.startswith("phase process"):
-                break
-        time.sleep(0.5)
+    job = ("single-flow", "--steps", 400, "--work", "300ms", "--concurrency", 10, *model, *ONCE)
+    with _until_it_works(path, *job) as running:
         running.send_signal(signal.SIGINT)
-        running.stderr.read()
+        told = running.communicate(timeout=60)[1]
 
-    assert running.returncode == 130
+    assert running.returncode == 130, told
     (repetition,) = json.loads(path.read_text())["repetitions"]
     tasks = repetition["tasks"]
     assert repetition["audit"]["ok"]
