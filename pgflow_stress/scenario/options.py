@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pgflow_stress.core.errors import UsageFault
+from pgflow_stress.scenario.durations import NO_WORK, SimulatedWork
 from pgflow_stress.scenario.schedule import Arrival, Late, Stage
 
 
@@ -153,5 +154,9 @@ class RunOptions:
     telemetry_cost: bool = False  # repetitions with and without telemetry, interleaved
     pooler_admin_dsn: str | None = field(default=None, repr=False)  # of PgBouncer's console; may hold a password
     worker_model: str = "ceiling"
+    work: SimulatedWork = NO_WORK  # what each task's handler takes, simulated
+    concurrency: int | None = None  # tasks in hand a worker; None: what a poll brings
+    max_pg_connections: int = 4  # of a worker, of the model edge-worker
+    heartbeat_seconds: float = 5.0  # likewise: between two of them
     pin: tuple[tuple[str, tuple[int, ...]], ...] = ()  # role -> CPUs; roles: coordinator, worker, postgres
     purpose: str = "compare"
