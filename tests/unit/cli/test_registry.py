@@ -8,13 +8,11 @@ from collections.abc import Iterator
 
 import click
 import pytest
-from click.testing import CliRunner
 
 from pgflow_stress.cli import commands
 from pgflow_stress.cli.app import app, load_command
 from pgflow_stress.cli.commands import COMMANDS
 from pgflow_stress.cli.config import outside_name
-from pgflow_stress.cli.later import LaterCommand
 
 CONTRACT = [
     "run",
@@ -41,17 +39,6 @@ def test_every_module_of_the_folder_is_in_the_registry() -> None:
     assert {module.name for module in pkgutil.iter_modules(commands.__path__)} <= registered
 
 
-@pytest.mark.parametrize("name", ["profile"])
-def test_a_command_that_comes_later_says_so_in_its_help_and_when_called(name: str) -> None:
-    shown = CliRunner().invoke(app, [name, "--help"])
-
-    assert shown.exit_code == 0
-    assert "Not available yet" in shown.output
-    for arguments in ([], ["x", "--fail-on", "y"], ["-z", "--", "a"]):
-        called = CliRunner().invoke(app, [name, *arguments])
-        assert "is not available yet" in str(called.exception)
-
-
 def leaves(command: click.Command) -> Iterator[click.Command]:
     if isinstance(command, click.Group):
         for inner in command.commands.values():
@@ -64,7 +51,7 @@ def leaves(command: click.Command) -> Iterator[click.Command]:
 def test_every_option_has_help_and_a_name_that_its_variable_and_its_key_in_a_file_can_have(name: str) -> None:
     for command in leaves(load_command(name)):
         options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
-        assert isinstance(command, LaterCommand) or "config" in [option.name for option in options]
+        assert "config" in [option.name for option in options]
         for option in options:
             variable = f"_{outside_name(option).upper()}"
             assert option.help, (command.name, option.opts)
