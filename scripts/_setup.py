@@ -19,8 +19,8 @@ from pathlib import Path
 from _system import (
     SetUpError,
     clean_environment,
-    ensure_browser,
     ensure_certificates,
+    ensure_onlookers,
     ensure_packages,
     make_environment,
     run,
@@ -94,7 +94,7 @@ def _set_up(profile: str, fingerprint: str) -> None:
     ensure_packages(LOG, environment=not usable)
     ensure_certificates(LOG)
     if profile == "test":
-        ensure_browser(LOG)
+        ensure_onlookers(LOG)
     if not usable:
         _make_environment()
     NOTES.mkdir(exist_ok=True)
