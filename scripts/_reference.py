@@ -1,7 +1,7 @@
 """Makes docs/reference out of the code: every command and option by click, every field by the schema, every registry.
 
-    scripts/reference           writes the files
-    scripts/reference --check   says which are not what the code says, with exit code 1
+scripts/reference           writes the files
+scripts/reference --check   says which are not what the code says, with exit code 1
 """
 
 from __future__ import annotations
@@ -126,7 +126,9 @@ def _paragraphs(text: str) -> str:
 def _result_page() -> str:
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     parts = [f"Schema: `docs/result.schema.json`. {schema['description']}"]
-    parts += ["`[]`: each of a list; `*`: any key. *Optional* fields may be absent. A name of a shape (*latency*) is below."]
+    parts += [
+        "`[]`: each of a list; `*`: any key. *Optional* fields may be absent. A name of a shape (*latency*) is below."
+    ]
     parts += [_fields(schema)]
     for name, shape in schema["$defs"].items():
         parts += [f"## {name}", _sentence(shape.get("description", "")), _fields(shape)]
@@ -199,8 +201,8 @@ def _metrics_page() -> str:
         for one in METRICS.values()
     ]
     told = (
-        "Metrics of `summary`, of `--threshold`, of `--fail-on` and of `sweep --metric`. Whatever number a probe adds to "
-        "`client` or `server` is a metric as well, under its path."
+        "Metrics of `summary`, of `--threshold`, of `--fail-on` and of `sweep --metric`. Whatever number a probe adds "
+        "to `client` or `server` is a metric as well, under its path."
     )
     return _page("Metrics", told, _table(("metric", "unit", "better", "meaning"), rows))
 
@@ -210,7 +212,7 @@ def _validity_page() -> str:
     limits = [(_code(field.name), f"{field.default:g}") for field in fields(Limits)]
     return _page(
         "Validity rules",
-        "What a measurement is held against. `docs/statistics.md` says why; `--limit NAME=VALUE` gives a rule another number.",
+        "What a measurement is held against. `docs/statistics.md` says why; `--limit NAME=VALUE` changes a number.",
         _table(("rule", "what it asks for"), rules),
         "## Limits",
         _table(("limit", "number"), limits),
@@ -224,7 +226,10 @@ def _scenarios_page() -> str:
         if shape.parameters:
             rows = [(_code(f"--{one.name}"), one.kind, str(one.default), one.help) for one in shape.parameters]
             parts += [_table(("parameter", "kind", "default", "meaning"), rows)]
-    parts += ["## Presets", _table(("name", "scenario", "what it is"), [_preset_row(*item) for item in PRESETS.items()])]
+    parts += [
+        "## Presets",
+        _table(("name", "scenario", "what it is"), [_preset_row(*item) for item in PRESETS.items()]),
+    ]
     codes = [(str(int(code)), CODE_WORDS[code]) for code in ExitCode]
     parts += ["## Exit codes", _table(("code", "meaning"), codes)]
     return _page("Scenarios", *parts)
@@ -243,8 +248,8 @@ def _index(made: dict[str, str]) -> str:
     others = [(f"[{page}]({page})", text.split("# ", 1)[1].split("\n")[0]) for page, text in made.items()]
     others = [row for row in others if row[0][1:].partition(".md")[0] not in COMMANDS]
     told = (
-        f"Every option also reads its variable, and its name in a TOML table a command (`--config FILE`). The command line "
-        f"beats the environment, which beats the file. `{PROGRAM} COMMAND --help` says the same."
+        "Every option also reads its variable, and its name in a TOML table a command (`--config FILE`). The command "
+        f"line beats the environment, which beats the file. `{PROGRAM} COMMAND --help` says the same."
     )
     return _page("Reference", told, _table(("command", "job"), commands), _table(("page", "what is on it"), others))
 
@@ -262,7 +267,9 @@ def main() -> None:
     if "--check" in sys.argv[1:]:
         left = stale()
         for name in left:
-            print(f"{FOLDER.relative_to(ROOT) / name} is not what the code says: type scripts/reference", file=sys.stderr)
+            print(
+                f"{FOLDER.relative_to(ROOT) / name} is not what the code says: type scripts/reference", file=sys.stderr
+            )
         sys.exit(1 if left else 0)
     FOLDER.mkdir(exist_ok=True)
     made = pages()

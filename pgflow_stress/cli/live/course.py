@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
+from itertools import pairwise
 
 NOW_SECONDS = 1.0  # that a rate "now" is taken over: longer than a poll's batch takes
 _MOST_SAMPLES = 256
@@ -50,7 +51,7 @@ class Course:
             return []
         width = elapsed_seconds / parts
         done = [self._done_at(place * width) for place in range(parts + 1)]
-        return [(after - before) / width for before, after in zip(done, done[1:], strict=False)]
+        return [(after - before) / width for before, after in pairwise(done)]
 
     def _done_at(self, seconds: float) -> float:
         """Between two samples as if it had gone evenly."""

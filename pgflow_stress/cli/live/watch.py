@@ -1,5 +1,4 @@
-"""The watch of a terminal. It has no thread: it draws when the engine ticks, and seldom enough to cost next to nothing.
-"""
+"""The watch of a terminal: no thread, and drawn when the engine ticks, seldom enough to cost next to nothing."""
 
 from __future__ import annotations
 
