@@ -8,6 +8,8 @@ from types import ModuleType
 
 import pytest
 
+from pgflow_stress.cli.app import load_command
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -30,3 +32,18 @@ def test_every_option_and_every_field_is_in_it(reference: ModuleType) -> None:
     assert "`client.breakdown.tail.mean_ns`" in made["result.md"]
     assert "`process.latency_ns.p99`" in made["metrics.md"]
     assert "`min_phase_seconds` | 10 " in made["validity.md"]
+
+
+@pytest.fixture
+def tutorial(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """scripts/prove_tutorial.py, which runs them."""
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    return importlib.import_module("prove_tutorial")
+
+
+def test_every_command_of_the_tutorial_is_one_that_the_tool_takes(tutorial: ModuleType) -> None:
+    told = tutorial.commands()
+
+    assert len(told) >= 8
+    for words in [*told, *map(tutorial.small, told)]:
+        load_command(words[0]).make_context(words[0], words[1:])
