@@ -23,6 +23,7 @@ from pgflow_stress.core.result import Json, Result, repetition_from_json, repeti
 from pgflow_stress.engine.measurement import Ending, Gathering, Measured, on_target
 from pgflow_stress.engine.rounds import order
 from pgflow_stress.report.journal import Journal
+from pgflow_stress.report.layout import SWEEP_FILE
 from pgflow_stress.report.sweep_directory import SweepDirectory
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from pgflow_stress.engine.engine import Engine
 
 GRID, CONFIRM = "grid", "confirm"  # the stages
-SWEEP_FILE = "sweep.json"
 # Of a cell these are never an outcome of the sweep that may pass: something was lost, or our own run failed.
 _NEVER_PASSED = frozenset({ExitCode.CHECK_FAILED, ExitCode.RUN_FAILED})
 
@@ -299,6 +299,7 @@ class _Sweep:
             )
             if directory is not None and self._results:
                 write_json(self._found, str(directory.path / SWEEP_FILE))
+                directory.write_page(self._found)
             if self._request.json is not None:
                 write_json(self._found, self._request.json)
         except StressError as fault:
