@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -45,6 +46,7 @@ Read = TypeVar("Read")
 
 LEAST_VT_SECONDS = 15
 _VT_CYCLES = 20  # the visibility outlasts this many cycles as long as the primed tasks said
+_WORK_WITHIN_VT = 0.999  # share of simulated work that it outlasts; what comes round again is not started twice
 _PRIME_SECONDS = 120.0
 
 
@@ -261,7 +263,8 @@ def _choose_vt(plan: Plan, arena: Arena) -> int:
     options = plan.options
     task_ns = int(arena.words[: options.workers, Word.PRIMED_TASK_NS].max())
     cycle_seconds = task_ns * options.poll_size * options.workers / NS_PER_SECOND
-    chosen = options.vt_seconds or max(LEAST_VT_SECONDS, round(_VT_CYCLES * cycle_seconds))
+    work_seconds = math.ceil(options.work.quantile_ns(_WORK_WITHIN_VT) / NS_PER_SECOND)
+    chosen = options.vt_seconds or max(LEAST_VT_SECONDS, round(_VT_CYCLES * cycle_seconds)) + work_seconds
     arena.header[Header.VT_SECONDS] = chosen
     return chosen
 

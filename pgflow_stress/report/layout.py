@@ -8,12 +8,13 @@ call-graphs-RR.speedscope.json                  of `profile`, where perf is ther
 histograms/OPERATION.hgrm                       percentile distribution of the counted repetitions, ms
 histograms/latencies.hlog                       HdrHistogram log, an interval per repetition and operation, ns
 
-Several scenarios: a folder each, NN-name/, and index.json.
+Several scenarios: a folder each, NN-name/, and index.json. A sweep: sweep.json and report.html beside them.
 """
 
 RESULT_FILE = "result.json"
 INDEX_FILE = "index.json"
 REPORT_FILE = "report.html"
+SWEEP_FILE = "sweep.json"
 TIMINGS = "timings"
 TELEMETRY_FILE = "telemetry.parquet"
 CALL_GRAPHS = "call-graphs-{:02d}.speedscope.json"

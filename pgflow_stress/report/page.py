@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pgflow_stress.report.printable import printable
+from pgflow_stress.report.printable import is_plain, printable
 
 _ASCII = str.maketrans({"±": "+/-", "…": "...", "–": "-", "·": ";", "µ": "u", "²": "^2"})
 _LEAST_ROOM = 20  # columns beside the left one
@@ -22,7 +22,7 @@ class Page:
         """`lead`: columns of the left-hand words."""
         self.console = console
         self.lead = lead
-        self.plain = not console.encoding.lower().startswith("utf")
+        self.plain = is_plain(console.encoding)
 
     def text(self, text: str) -> str:
         """What the stream can show of it."""

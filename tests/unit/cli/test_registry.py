@@ -3,7 +3,6 @@ from __future__ import annotations
 import pkgutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import click
@@ -59,14 +58,12 @@ def test_every_option_has_help_and_a_name_that_its_variable_and_its_key_in_a_fil
             assert option.name == outside_name(option) or str(option.envvar).endswith(variable)
 
 
-def test_help_imports_nothing_heavy_and_is_quick() -> None:
+def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys; from pgflow_stress.cli.main import run_command_line\n"
         "assert run_command_line(['--help']) == run_command_line(['run', '--help']) == 0\n"
         "print(*{'numpy', 'psycopg', 'rich', 'pyarrow', 'scipy', 'psutil'} & set(sys.modules), file=sys.stderr)"
     )
-    began = time.monotonic()
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert ended.stderr.split() == []
-    assert time.monotonic() - began < 2  # 0.2 s on an idle machine
