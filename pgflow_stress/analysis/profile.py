@@ -52,6 +52,7 @@ class Sum:
     active_ns: float | None
     samples: Counter[str]  # by "process|other active|idle runnable|blocked|unknown event"
     times: Counter[str]  # ns that these stand for
+    workers: Counter[str]  # ns of workers at work: "served" by an executing backend, "not served"
     worker_process_ns: int
     cpu_ns: int | None
     run_queue_ns: int
@@ -103,9 +104,11 @@ def _sum(repetitions: Sequence[Repetition]) -> Sum:
     used = [of[role] for of in backends for role in _ROLES if role in of]
     samples: Counter[str] = Counter()
     times: Counter[str] = Counter()
+    workers: Counter[str] = Counter()
     for one in repetitions:
         samples.update(one.server.get("executing_samples") or {})
         times.update(one.server.get("executing_ns") or {})
+        workers.update(one.server.get("workers_ns") or {})
     active = [profile.get("active_ns") for profile in told]
     return Sum(
         tasks=sum(one.tasks.completed for one in repetitions),
@@ -114,6 +117,7 @@ def _sum(repetitions: Sequence[Repetition]) -> Sum:
         active_ns=None if None in active else float(sum(active)),
         samples=samples,
         times=times,
+        workers=workers,
         worker_process_ns=sum(profile.get("worker_process_ns") or 0 for profile in told),
         cpu_ns=sum(of.get("cpu_ns", 0) for of in used) if used and len(backends) == len(repetitions) else None,
         run_queue_ns=sum(of.get("run_queue_ns", 0) for of in used),
@@ -145,8 +149,8 @@ def worker_time(repetitions: Sequence[Repetition], total: Sum) -> Json:
     """Where the workers' time of the process phase went: the client, the server, the wire between. ns a task.
 
     The client's: work in hand and nothing in flight, by the cycle's own stamps; idle: polls that found nothing. The
-    server's: the share of the samples in which a backend was executing. What is left of the whole is the wire: messages
-    under way, and sides that were woken and had no core yet. None where nothing was sampled.
+    server's: the share of the samples in which a backend of the worker's was executing. What is left of the whole is
+    the wire: messages under way, and sides that were woken and had no core yet. None where nothing was sampled.
     """
     whole = float(total.worker_process_ns)
     waited = sum(
@@ -154,11 +158,8 @@ def worker_time(repetitions: Sequence[Repetition], total: Sum) -> Json:
         for one in repetitions
     )
     idle = 1e9 * sum(one.client.get("idle_seconds") or 0.0 for one in repetitions)
-    at_work = {key: ns for key, ns in total.times.items() if key.startswith("process ")}
-    seen = sum(at_work.values())
-    server = None
-    if seen and _samples(total.samples):
-        server = whole * sum(ns for key, ns in at_work.items() if key.split()[1] == "active") / seen
+    seen = sum(total.workers.values())
+    server = whole * total.workers["served"] / seen if seen and _samples(total.samples) else None
     wire = None if server is None else max(0.0, whole - waited - idle - server)
     parts = {"whole": whole, "client": waited, "idle": idle, "server": server, "wire": wire}
     return {f"{name}_ns_per_task": None if ns is None else ns / total.tasks for name, ns in parts.items()}

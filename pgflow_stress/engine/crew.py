@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pgflow_stress.core.arena import Arena, Word
 from pgflow_stress.core.errors import RunFailed, SetUpFault
 from pgflow_stress.core.result import Incident
-from pgflow_stress.core.telemetry import POOL_BACKENDS
 from pgflow_stress.engine.accounts import refusals
 from pgflow_stress.engine.control import Control
 from pgflow_stress.engine.nursery import Nursery
 from pgflow_stress.engine.orders import ChildExit, Exited, Role, State, WorkerOrder
 from pgflow_stress.engine.sizing import starter_regions
+from pgflow_stress.engine.vitals import backends_of
 from pgflow_stress_hot.clock import monotonic_ns
 
 _BACKEND_LEAVES_SECONDS = 5.0  # after that it is terminated: nothing of a dead worker may still commit
@@ -69,11 +69,7 @@ class Crew:
 
     def backends(self) -> list[int]:
         """Backend pids of every worker that connected and was not seen to end."""
-        return [pid for r in range(self._next_region) if r not in self._gone for pid in self._backends_of(r)]
-
-    def _backends_of(self, region: int) -> list[int]:
-        pool = self._arena.vitals[region, POOL_BACKENDS:]
-        return [int(pid) for pid in (self._arena.words[region, Word.BACKEND_PID], *pool) if pid]
+        return [pid for r in range(self._next_region) if r not in self._gone for pid in backends_of(self._arena, r)]
 
     def watch(self, origin_ns: int, *, stopping: bool) -> list[str]:
         """Take note of ended workers and replace them; lines for the user.
@@ -121,7 +117,7 @@ class Crew:
 
     def _replace(self, lost: _Lost, origin_ns: int) -> None:
         region = lost.order.region
-        backends = self._backends_of(region)
+        backends = backends_of(self._arena, region)
         if any(map(self._control.alive, backends)):
             if time.monotonic() - lost.at > _BACKEND_LEAVES_SECONDS:
                 self._control.terminate(backends)

@@ -15,6 +15,7 @@ from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine.probes.activity import BACKEND_OF, RUNS
 from pgflow_stress.engine.probes.executing import METRIC as EXECUTING
 from pgflow_stress.engine.probes.executing import TIME_METRIC as EXECUTING_TIME
+from pgflow_stress.engine.probes.executing import WORKERS_METRIC as WORKERS_SERVED
 from pgflow_stress.engine.probes.processes import SERVER, SINCE_START, SINCE_WINDOW
 from pgflow_stress.engine.sizing import observer_regions, starter_regions
 from pgflow_stress.scenario.plan import Plan
@@ -133,7 +134,8 @@ def executing(ends: Ends) -> Json:
     """
     found = {series.subject: round(count) for series, count in ends.of(EXECUTING).items()}
     times = {series.subject: round(ns) for series, ns in ends.of(EXECUTING_TIME).items()}
-    return {"executing_samples": found, "executing_ns": times} if found else {}
+    workers = {series.subject: round(ns) for series, ns in ends.of(WORKERS_SERVED).items()}
+    return {"executing_samples": found, "executing_ns": times, "workers_ns": workers} if found else {}
 
 
 def describe_telemetry(arena: Arena, plan: Plan, ends: Ends, seconds: float, reason: str, process: Phase) -> Json:

@@ -8,11 +8,16 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pgflow_stress.core.arena import Int64s
-from pgflow_stress.core.telemetry import Vital
+from pgflow_stress.core.arena import Arena, Int64s, Word
+from pgflow_stress.core.telemetry import POOL_BACKENDS, Vital
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine.proc import reset_peak
 from pgflow_stress_hot.clock import monotonic_ns
+
+
+def backends_of(arena: Arena, region: int) -> list[int]:
+    """The backends of the process of a region, of its pool's connections too."""
+    return [int(pid) for pid in (arena.words[region, Word.BACKEND_PID], *arena.vitals[region, POOL_BACKENDS:]) if pid]
 
 
 def count_collections(vitals: Int64s) -> Callable[[str, dict[str, Any]], None]:

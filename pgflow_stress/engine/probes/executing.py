@@ -14,10 +14,12 @@ from pgflow_stress.core.arena import Header, Word
 from pgflow_stress.engine.orders import State
 from pgflow_stress.engine.probes.activity import LOCKED_ROW
 from pgflow_stress.engine.probes.base import Means, Quiet, Unseen
+from pgflow_stress.engine.vitals import backends_of
 from pgflow_stress_hot.clock import monotonic_ns
 
 METRIC = "executing_samples_total"
 TIME_METRIC = "executing_total"
+WORKERS_METRIC = "workers_served_total"
 RUNNABLE, BLOCKED, UNKNOWN = "runnable", "blocked", "unknown"
 ROW_OF = "Lock:row of "
 _ROLES = ("worker", "starter")
@@ -41,6 +43,7 @@ class Executing(Quiet):
         self._means = means
         self._samples: Counter[str] = Counter()
         self._times: Counter[str] = Counter()  # ns: a sample stands for the time since the last, however late it comes
+        self._workers: Counter[str] = Counter()  # ns of workers at work, with a backend that executes or without
         self._last_ns = 0
         self._look = _LOOK.format(kernel="null")
         own = _LOOK.format(kernel=_KERNEL)
@@ -59,25 +62,32 @@ class Executing(Quiet):
         if not State.CREATED <= arena.header[Header.PHASE] <= State.PROCESSED:
             self._last_ns = 0
             return
-        regions = {}
-        for region in means.regions():
-            backend = int(arena.words[region, Word.BACKEND_PID])
-            if backend and means.of_region(region)[0] in _ROLES:
-                regions[backend] = region
+        ours = [region for region in means.regions() if means.of_region(region)[0] in _ROLES]
+        regions = {backend: region for region in ours for backend in backends_of(arena, region)}
         rows = means.connection.execute(self._look.encode(), (list(regions),)).fetchall()
         now_ns = monotonic_ns()
         passed_ns, self._last_ns = now_ns - (self._last_ns or now_ns), now_ns
+        served = {region: False for region in ours if self._at_work(region)}  # whether one of its backends executes
         for pid, executing, event, kernel, table in rows:
-            words = arena.words[regions[pid]]
-            at_work = words[Word.PROCESS_FROM_NS] and words[Word.STATE] < State.PROCESSED
+            region = regions[pid]
             state = UNKNOWN if kernel is None else RUNNABLE if kernel == "R" else BLOCKED
-            phase, doing = "process" if at_work else "other", "active" if executing else "idle"
+            phase, doing = "process" if region in served else "other", "active" if executing else "idle"
             key = f"{phase} {doing} {state} {ROW_OF + table if table else event}"
             self._samples[key] += 1
             self._times[key] += passed_ns
+            if region in served:
+                served[region] |= executing
+        for executes in served.values():
+            self._workers["served" if executes else "not served"] += passed_ns
+
+    def _at_work(self, region: int) -> bool:
+        words = self._means.arena.words[region]
+        return bool(words[Word.PROCESS_FROM_NS]) and words[Word.STATE] < State.PROCESSED
 
     def tick(self) -> None:
         """The counts so far."""
         for subject, count in self._samples.items():
             self._means.book.put("worker", subject, METRIC, count, "samples")
             self._means.book.put("worker", subject, TIME_METRIC, self._times[subject], "ns")
+        for subject, time_ns in self._workers.items():
+            self._means.book.put("worker", subject, WORKERS_METRIC, time_ns, "ns")

@@ -13,6 +13,7 @@ from pgflow_stress.engine.profiling.plan_sample import nested_plans
 from pgflow_stress.engine.profiling.views import Views, describe_views, read_views
 from pgflow_stress.engine.server_processes import find_postmaster
 from pgflow_stress.engine.sizing import starter_regions
+from pgflow_stress.engine.vitals import backends_of
 
 
 class Profiler:
@@ -73,10 +74,10 @@ class Profiler:
 
     def _processes(self) -> dict[int, str]:
         """Workers, and their backends where they are on this host."""
-        words = self._arena.words[: starter_regions(self._arena.size).start]
-        found = {int(pid): "workers" for pid in words[:, Word.PID] if pid}
-        for backend in words[:, Word.BACKEND_PID].tolist():
-            if backend and find_postmaster(backend) is not None:
+        workers = range(starter_regions(self._arena.size).start)
+        found = {int(pid): "workers" for pid in self._arena.words[workers, Word.PID] if pid}
+        for backend in (pid for region in workers for pid in backends_of(self._arena, region)):
+            if find_postmaster(backend) is not None:
                 found[backend] = "backends"
         return found
 
