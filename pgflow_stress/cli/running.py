@@ -169,13 +169,14 @@ class Session:
             return
         from rich.console import Console  # noqa: PLC0415
 
+        from pgflow_stress.report.profile_terminal import render_profile  # noqa: PLC0415
         from pgflow_stress.report.terminal import render_summary  # noqa: PLC0415
 
         console = Console(stderr=True, highlight=False)
         for result, directory in zip(self._results, self._directories, strict=True):
             where = str(directory.path) if directory else _file_of(self._request.json)
             try:
-                render_summary(result, console, where)
+                (render_profile if result.profile else render_summary)(result, console, where)
             except OSError:
                 return  # nobody can read it; what was measured is written
 

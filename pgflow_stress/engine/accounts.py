@@ -202,6 +202,7 @@ def client_cost(arena: Arena, workers: int, taken: Accounts) -> Json:
         "rss_peak_bytes": int(peaks.max()),
         "rss_peak_total_bytes": int(peaks.sum()),
         "rss_peak_since": "window" if _peaks_are_the_windows(arena) else "process start",
+        "work_ns_per_task": _work_ns_per_task(arena, taken),
         "statements": statements,
         # An idle worker's are a matter of time, not of work.
         "statements_per_task": (statements - empty) / taken.tasks_completed if taken.tasks_completed else None,
@@ -276,3 +277,9 @@ def rows_of(arena: Arena, titles: dict[int, str]) -> Callable[[], Iterator[tuple
                 yield title, part
 
     return read
+
+
+def _work_ns_per_task(arena: Arena, taken: Accounts) -> float | None:
+    """What the simulated work of a completed task took, its failed attempts' too; None where none was simulated."""
+    work_ns = int(arena.vitals[: starter_regions(arena.size).start, Vital.WORK_NS].sum())
+    return work_ns / taken.tasks_completed if work_ns and taken.tasks_completed else None

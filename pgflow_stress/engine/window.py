@@ -35,6 +35,7 @@ _TICK_SECONDS = 0.1
 _HOUSEKEEPING_SECONDS = 0.02
 _STALL_CHECK_SECONDS = 1.0
 _DELIVER_SLEEP_SECONDS = 0.002
+_WORK_AT_MOST = 0.99999  # share of simulated work
 _PHASES = (("create", State.CREATED), ("start", State.STARTED), ("process", State.PROCESSED))
 
 
@@ -225,7 +226,7 @@ class Window:
         if answered != self._answered:
             self._answered, self._answered_at = answered, now
             return False
-        if now - self._answered_at < self._options.stall_timeout_seconds:
+        if now - self._answered_at < self._options.stall_timeout_seconds + self._work_seconds():
             return False
         if self._plan.load_model == "open" and not self._arena.header[Header.STARTS_DONE]:
             return False  # a gap in the schedule
@@ -236,6 +237,12 @@ class Window:
         if excused:
             self._answered_at = now - self._options.stall_timeout_seconds + _STALL_CHECK_SECONDS
         return not excused
+
+    def _work_seconds(self) -> float:
+        """Longer than that no handler is at work that is simulated."""
+        if not self._arena.words[:, Word.CLAIMED].any():
+            return 0.0
+        return self._options.work.quantile_ns(_WORK_AT_MOST) / NS_PER_SECOND
 
     def _progress(self, phase: str, elapsed_seconds: float) -> Progress:
         words, plan = self._arena.words, self._plan

@@ -39,12 +39,13 @@ class Page:
                 )
                 word = ""
 
-    def table(self, columns: list[str], rows: list[list[str]], numbers: int) -> None:
-        """Columns without borders: the last `numbers` of them are set right."""
+    def table(self, columns: list[str], rows: list[list[str]], numbers: int, *, folds: bool = False) -> None:
+        """Columns without borders: the last `numbers` of them are set right; `folds`: the last may take more lines."""
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
         for position, column in enumerate(columns):
             right = position >= len(columns) - numbers
-            table.add_column(self.text(column), justify="right" if right else "left", no_wrap=True)
+            folded = folds and position == len(columns) - 1
+            table.add_column(self.text(column), justify="right" if right else "left", no_wrap=not folded)
         for row in rows:
             table.add_row(*(Text(self.text(cell)) for cell in row))
         self.console.print(table)
