@@ -81,7 +81,7 @@ class Session:
                 for number, plan in enumerate(plans):
                     if worst(self._codes()) in _LAST:
                         break
-                    watch.place(*_place_of(plans, number))
+                    watch.place(*place_of(plans, number))
                     self._scenario(plan, engine, target, watch)
         except StressError as fault:
             self._untold.append(Ending(fault.exit_code, str(fault)))
@@ -188,7 +188,7 @@ class Session:
         return worst(self._codes())
 
 
-def _place_of(plans: Sequence[Plan], number: int) -> tuple[str, int, int | None]:
+def place_of(plans: Sequence[Plan], number: int) -> tuple[str, int, int | None]:
     """For a watch: which of the scenarios comes, the repetitions before it, and all; None where a pilot says it yet."""
     label = f"scenario {number + 1} of {len(plans)}" if len(plans) > 1 else ""
     repetitions = [plan.repetitions for plan in plans]

@@ -13,6 +13,7 @@ from pgflow_stress.core.progress import Gauges, Progress
 from pgflow_stress.report.printable import is_plain
 
 REFRESH_SECONDS = 0.25
+_TICKING = frozenset({"create", "start", "process", "deliver"})  # phases
 MOST_SHARE = 0.01  # of a core: a drawing that cost more than its part is followed by a longer pause
 
 
@@ -49,13 +50,15 @@ class LiveWatch(LineWatch):
         self._forecast.place(done, of, self._clock())
 
     def phase(self, name: str, scenario: str, repetition: int) -> None:
-        """Name the phase at once: set-up and audit do not tick."""
+        """Name the phase at once, where no tick does it in a moment: the rows do not come and go."""
         if name == "set-up":
             self._forecast.begin(self._clock())
         if scenario != self._at[1]:
             self._last = None
         self._at, self._course = (name, scenario, repetition), Course()
-        self._draw(None)
+        self._drawing_due = float("-inf")
+        if name not in _TICKING:
+            self._draw(None)
 
     def tick(self, progress: Progress) -> None:
         """Draw, where the last time is long enough ago."""

@@ -52,7 +52,7 @@ def axis_plot(document: Json, name: str, metric: str) -> Plot | None:
         name=f"along-{name}-{metric}".replace(".", "-"),
         title=label(title),
         described=f"{title}: " + "; ".join(f"{row[1]}: {row[2]}" for row in rows[:8]),
-        caption=f"{info.description}. Means of the repetitions with their 95 % intervals; thin: the fitted cost, where "
+        caption=f"{_sentence(info)} Means of the repetitions with their 95 % intervals; thin: the fitted cost, where "
         f"something is shown of it.{left_out}",
         traces=tuple(traces),
         layout={
@@ -82,7 +82,7 @@ def heat_plot(document: Json, across: str, down: str, at: Mapping[str, str], met
         name=f"heat-{across}-{down}".replace(".", "-"),
         title=label(title),
         described=f"{title}: " + "; ".join(f"{x}, {y}: {found[(x, y)]['mean']:.4g}" for x, y in list(found)[:8]),
-        caption=f"{info.description}.{where} Empty: not measured, or the cell failed.",
+        caption=f"{_sentence(info)}{where} Empty: not measured, or the cell failed.",
         traces=(
             {
                 "type": "heatmap", "name": label(metric), "colorscale": "@heat", "xgap": 2, "ygap": 2,
@@ -149,7 +149,7 @@ def _points(name: str, metric: str, at: At, cells: Sequence[Json], number: int, 
     ends = [one["ci95"] or (one["mean"], one["mean"]) for one in found]
     texts = [cell["values"][name] for cell in cells]
     return {
-        "type": "scatter", "mode": "lines+markers", "name": label(_at_words(at) or metric),
+        "type": "scatter", "mode": "lines+markers" if numeric else "markers", "name": label(_at_words(at) or metric),
         "line": {"color": colour(number)}, "marker": {"color": colour(number), "size": 7},
         "x": [float(text) for text in texts] if numeric else [label(text) for text in texts],
         "y": [scaled(one["mean"]) for one in found],
@@ -193,6 +193,10 @@ def _at_words(at: At) -> str:
 def _scaled(info: MetricInfo) -> Callable[[float], float]:
     factor = NS_PER_MS if info.unit == "ns" else 1
     return lambda value: float(f"{value / factor:.6g}")
+
+
+def _sentence(info: MetricInfo) -> str:
+    return f"{info.description[:1].upper()}{info.description[1:]}."
 
 
 def _unit(info: MetricInfo) -> str:

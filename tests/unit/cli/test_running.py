@@ -9,18 +9,21 @@ import signal
 import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
 
 from pgflow_stress.cli.main import run_command_line
+from pgflow_stress.cli.running import place_of
 from pgflow_stress.core.errors import Interrupted, RunFailed, SetUpFault
 from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.core.recording import Recording
 from pgflow_stress.core.result import Repetition
 from pgflow_stress.engine.measurement import Ending, Measurement
-from pgflow_stress.scenario.plan import Plan
+from pgflow_stress.scenario.options import RunOptions
+from pgflow_stress.scenario.plan import Plan, make_plan
 from pgflow_stress.target.base import Fingerprint
 from tests.fixtures.results import build_recording, build_repetition
 
@@ -390,3 +393,12 @@ def test_auto_computes_the_number_once_from_its_pilot_and_says_whether_the_preci
     )
     assert 0.02 < auto["half_width"] < 0.06
     assert any(note.startswith("not execute.per_second within ±2 %") for note in document["verdict"]["notes"])
+
+
+def test_a_watch_is_told_which_scenario_comes_and_how_many_repetitions_are_before_it() -> None:
+    plans = [make_plan("single-flow", RunOptions(workers=1, repetitions=3, warmup=1)),
+             make_plan("chain", RunOptions(workers=1, repetitions=2, warmup=0))]  # fmt: skip
+    planned = replace(plans[0], options=replace(plans[0].options, precision=0.02))
+
+    assert [place_of(plans, number) for number in (0, 1)] == [("scenario 1 of 2", 0, 6), ("scenario 2 of 2", 4, 6)]
+    assert place_of([planned], 0) == ("", 0, None), "a pilot says it later"

@@ -73,6 +73,20 @@ def test_both_sides_have_every_index_once() -> None:
     assert (base.endings, candidate.endings) == ((), ())
 
 
+def test_a_watch_is_told_which_pair_comes_and_how_many_repetitions_are_done() -> None:
+    class Places(QuietWatch):
+        def place(self, label: str, done: int, of: int | None) -> None:
+            told.append((label, done, of))
+
+    told: list[tuple[str, int, int | None]] = []
+    engine: Any = FakeEngine(good)
+
+    interleave(engine, sides(), Places())
+
+    assert [label for label, _, _ in told] == [f"pair {pair} of 4" for pair in (1, 1, 2, 2, 3, 3, 4, 4)]
+    assert [(done, of) for _, done, of in told] == [(done, 8) for done in range(8)]
+
+
 def test_where_one_side_cannot_go_on_both_end_and_what_was_measured_is_kept() -> None:
     def late(plan: Plan, index: int) -> Measured:
         if plan.options.workers == 2 and index == 2:

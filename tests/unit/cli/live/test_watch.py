@@ -58,6 +58,7 @@ def test_gauges_are_read_only_where_they_are_drawn(terminal: Terminal) -> None:
     times, read = Times(0.0001), []
     with LiveWatch(None, terminal.stream, times.clock, times.cost) as watch:
         watch.phase("process", "single-flow", 1)
+        watch.tick(at(0.1))
         for tick in range(20):
             times.now = tick / 100
             watch.tick(Progress("f", 1, 3, False, "process", 1, 2, 0.1, 1, 0, None, lambda: read.append(1)))  # type: ignore[arg-type, return-value]
@@ -69,7 +70,7 @@ def test_it_starts_no_thread_and_leaves_nothing_behind(terminal: Terminal) -> No
     before = threading.active_count()
     with LiveWatch(None, terminal.stream) as watch:
         watch.place("cell 1 of 2", 0, 2)
-        watch.phase("process", "single-flow", 1)
+        watch.phase("prime", "single-flow", 1)
         watch.note("a worker was lost on postgresql://u:hunter2@h/x")
         watch.phase("audit", "single-flow", 1)
         assert threading.active_count() == before
@@ -83,7 +84,7 @@ def test_it_starts_no_thread_and_leaves_nothing_behind(terminal: Terminal) -> No
 @pytest.mark.parametrize("fault", [KeyboardInterrupt, RuntimeError])
 def test_it_goes_at_an_error_too(terminal: Terminal, fault: type[BaseException]) -> None:
     with pytest.raises(fault), LiveWatch(None, terminal.stream) as watch:
-        watch.phase("process", "single-flow", 1)
+        watch.phase("set-up", "single-flow", 1)
         raise fault
 
     assert terminal.written().endswith("\r\x1b[J")
@@ -97,3 +98,16 @@ def test_progress_lines_stay_above(terminal: Terminal) -> None:
         watch.tick(at(1.5))
 
     assert "progress process single-flow 1: 1.5 s, 15 of 1000, 10.0/s, backlog 100, errors 2\n" in terminal.written()
+
+
+def test_a_new_phase_is_drawn_by_its_first_tick_and_others_at_once(terminal: Terminal) -> None:
+    times = Times(0.0001)
+    with LiveWatch(None, terminal.stream, times.clock, times.cost) as watch:
+        watch.phase("prime", "single-flow", 1)
+        assert "single-flow prime" in terminal.written()
+        watch.phase("process", "single-flow", 1)
+        assert terminal.written() == ""
+        times.now = 0.01
+        watch.tick(at(0.01))
+
+        assert "backlog" in terminal.written()
