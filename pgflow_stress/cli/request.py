@@ -10,6 +10,7 @@ import click
 
 from pgflow_stress.cli.later import NOT_YET
 from pgflow_stress.cli.old_script import scenario_size
+from pgflow_stress.cli.own_flows import implied_scenario, own_flows
 from pgflow_stress.cli.param_types import AUTO
 from pgflow_stress.cli.scenario_parameters import check_parameters, scenario_parameters, with_preset
 from pgflow_stress.cli.sources import given, typed
@@ -58,9 +59,10 @@ def run_request(ctx: click.Context) -> RunRequest:
     _refuse_later(ctx)
     _check_observer(values)
     _check_telemetry(values)
-    names: tuple[str, ...] = values["scenario"] or STOCK_JOB
+    names: tuple[str, ...] = values["scenario"] or implied_scenario(values) or STOCK_JOB
     check_parameters(ctx, names)
-    plans = tuple(_plan(ctx, name) for name in names)
+    limits, thresholds = _limits(values["limit"]), _thresholds(values["threshold"], values["events"])
+    plans = tuple(_plan(ctx, name) for name in names)  # last: a flow of the user's own is read on a server
     return RunRequest(
         plans=plans,
         target=replace(
@@ -68,9 +70,10 @@ def run_request(ctx: click.Context) -> RunRequest:
             events=values["events"],
             days_ahead=max(_days_ahead(plan.options) for plan in plans),
             aged=bool(values["history"]),
+            deployed=next((plan.work.deployed for plan in plans if plan.work.deployed is not None), None),
         ),
-        limits=_limits(values["limit"]),
-        thresholds=_thresholds(values["threshold"], values["events"]),
+        limits=limits,
+        thresholds=thresholds,
         strict=values["strict"],
         full=values["full"],
         output=values["output"],
@@ -232,7 +235,8 @@ def _plan(ctx: click.Context, name: str) -> Plan:
     steps = values["steps"] if values["steps"] is not None else scenario_size(ctx, "steps", shape)
     flows = values["flows"] if values["flows"] is not None else scenario_size(ctx, "flows", shape)
     parameters = scenario_parameters(values, shape)
-    return make_plan(name, replace(shared, steps=steps, flows=flows, parameters=parameters))
+    own = own_flows(ctx, shape, parameters, target_options(ctx))
+    return make_plan(name, replace(shared, steps=steps, flows=flows, parameters=parameters, own_flows=own))
 
 
 def target_options(ctx: click.Context) -> TargetOptions:

@@ -10,7 +10,10 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from psycopg import sql
+
 from pgflow_stress.core.ids import split_run_id
+from pgflow_stress.engine.chosen import chosen_of
 from pgflow_stress.engine.driver import payload
 from pgflow_stress.engine.orders import WorkerOrder
 from pgflow_stress.scenario.options import Orphans
@@ -33,7 +36,7 @@ from (select run_id, step_slug, task_index from pgflow.step_tasks
 _DONE = """
 select run_id, step_slug, task_index from pgflow.step_tasks where last_worker_id = %(dead)s and status = 'completed'
 """
-_FAILED_RUNS = "select run_id from pgflow.runs where starts_with(flow_slug, %(flows)s) and status = 'failed'"
+_FAILED_RUNS = "select r.run_id from pgflow.runs r where {of_r} and r.status = 'failed'"
 _STARTED_RUNS = "select run_id from pgflow.runs where run_id = any(%(runs)s)"
 
 
@@ -60,7 +63,9 @@ def adopt(order: WorkerOrder, connection: Any, account: Account) -> None:
 
 def _write_off(order: WorkerOrder, connection: Any, account: Account) -> None:
     """Book failed runs: nobody else knows of those that the dead worker failed without hearing so."""
-    for (run,) in connection.execute(_FAILED_RUNS, {"flows": order.slug_prefix + "f"}).fetchall():
+    nonce, _ = split_run_id(uuid.UUID(bytes=order.first_run_id)) or (0, 0)
+    query = sql.SQL(_FAILED_RUNS).format(**chosen_of(order.work, order.slug_prefix, nonce).parts())
+    for (run,) in connection.execute(query).fetchall():
         place = account.run_index(run.bytes)
         if place >= 0:
             account.fail_run(place)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pgflow_stress.core.errors import UsageFault
+from pgflow_stress.scenario.own import OwnFlow
 from pgflow_stress.scenario.schedule import Arrival, Late, Stage
 
 
@@ -116,6 +117,7 @@ class RunOptions:
     workers: int = field(default_factory=default_workers)
     steps: int | None = None  # the scenario's size: what its `size` parameter is called
     parameters: tuple[tuple[str, int | float | str], ...] = ()  # of the scenario, by name
+    own_flows: tuple[OwnFlow, ...] = ()  # the user's, as they were read
     deal: Deal = field(default_factory=Deal)
     flows: int | None = None
     runs: int | None = None

@@ -184,6 +184,7 @@ class Plan:
         return {
             "workers": options.workers,
             **{name.replace("-", "_"): value for name, value in self.values},
+            **({"own_flows": [flow.as_parameter() for flow in options.own_flows]} if options.own_flows else {}),
             "steps": self.work.most_steps,
             "deal": str(options.deal),
             "flows": self.flows,
@@ -237,11 +238,18 @@ def make_plan(scenario: str, options: RunOptions) -> Plan:
         raise UsageFault(f"unknown scenario {scenario!r}; there are: {', '.join(names())}")
     try:
         values = _values(shape, options)
-        built = shape.build(values, options.seed)
+        if shape.build_own is not None:
+            built = shape.build_own(values, options.seed, options.own_flows)
+        else:
+            built = shape.build(values, options.seed)
     except UsageFault as fault:
         raise UsageFault(f"{scenario}: {fault}") from None
     flows = _scaled(options.flows if options.flows is not None else shape.default_flows, options.scale)
     flows = max(flows, len(built.shapes))
+    if built.deployed is not None:
+        if options.flows not in (None, 1):
+            raise UsageFault(f"--flows {options.flows}: the flow of --flow-slug is one")
+        flows = 1
     load_model = load_model_of(options)
     runs, options = _runs(shape, options, load_model, flows)
     if not shape.starts:
@@ -313,7 +321,7 @@ def _workload(built: Built, flows: int, runs: int, options: RunOptions) -> Workl
     if skewed or len(shares) > 1:
         by_flow = [shares[shape] / counts[shape] for shape in shape_of_flow]
         weights = tuple(weight * skew for weight, skew in zip(by_flow, skewed or (1.0,) * flows, strict=True))
-    return Workload(built.shapes, shape_of_flow, runs, weights, built.failing)
+    return Workload(built.shapes, shape_of_flow, runs, weights, built.failing, built.deployed)
 
 
 def load_model_of(options: RunOptions) -> str:

@@ -29,6 +29,7 @@ class Workload:
     runs: int
     weights: tuple[float, ...] = ()  # of each flow: its share of the runs; empty: alike
     failing: Failing | None = None  # what fails by design
+    deployed: str | None = None  # the slug of the one flow, where it is in the database already: it is not created
 
     @property
     def flows(self) -> int:
@@ -57,7 +58,9 @@ class Workload:
 
     @property
     def steps_created(self) -> int:
-        """Steps of all flows."""
+        """Steps of all flows; none of one that is there already."""
+        if self.deployed is not None:
+            return 0
         counts = [len(shape.steps) for shape in self.shapes]
         return sum(counts[shape] for shape in self.shape_of)
 
@@ -117,6 +120,6 @@ def with_distinct_slugs(shapes: tuple[FlowShape, ...]) -> tuple[FlowShape, ...]:
     if len(set(slugs)) == len(slugs):
         return shapes
     return tuple(
-        FlowShape(tuple(replace(step, slug=f"x{index}_{step.slug}") for step in shape.steps))
+        replace(shape, steps=tuple(replace(step, slug=f"x{index}_{step.slug}") for step in shape.steps))
         for index, shape in enumerate(shapes)
     )
