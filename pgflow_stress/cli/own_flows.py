@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from pgflow_stress.cli.scenario_parameters import option_name
+from pgflow_stress.cli.run_options import option_name
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.scenario.own import OwnFlow
 from pgflow_stress.scenario.shapes import own_flow

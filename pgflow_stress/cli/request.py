@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,7 @@ from pgflow_stress.cli.later import NOT_YET
 from pgflow_stress.cli.old_script import scenario_size
 from pgflow_stress.cli.own_flows import implied_scenario, own_flows
 from pgflow_stress.cli.param_types import AUTO
+from pgflow_stress.cli.scenario_files import is_file, put_in
 from pgflow_stress.cli.scenario_parameters import check_parameters, scenario_parameters, with_preset
 from pgflow_stress.cli.sources import given, typed
 from pgflow_stress.core.errors import UsageFault
@@ -56,13 +58,15 @@ def run_request(ctx: click.Context) -> RunRequest:
             options that do not go together.
     """
     values = ctx.params
+    typed_names: tuple[str, ...] = values["scenario"]
+    names = put_in(ctx, typed_names) or implied_scenario(values) or STOCK_JOB
     _refuse_later(ctx)
     _check_observer(values)
     _check_telemetry(values)
-    names: tuple[str, ...] = values["scenario"] or implied_scenario(values) or STOCK_JOB
     check_parameters(ctx, names)
     limits, thresholds = _limits(values["limit"]), _thresholds(values["threshold"], values["events"])
-    plans = tuple(_plan(ctx, name) for name in names)  # last: a flow of the user's own is read on a server
+    file = Path(typed_names[0]).name if typed_names and is_file(typed_names[0]) else None
+    plans = tuple(_plan(ctx, name, file) for name in names)  # last: a flow of the user's own is read on a server
     return RunRequest(
         plans=plans,
         target=replace(
@@ -225,7 +229,7 @@ def _shared_options(values: Mapping[str, Any]) -> RunOptions:
     )
 
 
-def _plan(ctx: click.Context, name: str) -> Plan:
+def _plan(ctx: click.Context, name: str, file: str | None) -> Plan:
     values = with_preset(ctx, name)
     _check_probe(values)
     shared = replace(_shared_options(values), **_load(ctx, values), **_repetitions(ctx))
@@ -236,7 +240,9 @@ def _plan(ctx: click.Context, name: str) -> Plan:
     flows = values["flows"] if values["flows"] is not None else scenario_size(ctx, "flows", shape)
     parameters = scenario_parameters(values, shape)
     own = own_flows(ctx, shape, parameters, target_options(ctx))
-    return make_plan(name, replace(shared, steps=steps, flows=flows, parameters=parameters, own_flows=own))
+    return make_plan(
+        name, replace(shared, steps=steps, flows=flows, parameters=parameters, own_flows=own, scenario_file=file)
+    )
 
 
 def target_options(ctx: click.Context) -> TargetOptions:

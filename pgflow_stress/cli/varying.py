@@ -15,7 +15,7 @@ from pgflow_stress.cli.config import outside_name
 from pgflow_stress.cli.old_script import OldScriptCommand
 from pgflow_stress.cli.own_flows import implied_scenario
 from pgflow_stress.cli.request import RunRequest, run_request
-from pgflow_stress.cli.scenario_parameters import option_name
+from pgflow_stress.cli.run_options import option_name
 from pgflow_stress.cli.sources import typed
 from pgflow_stress.core.errors import UsageFault
 

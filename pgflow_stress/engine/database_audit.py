@@ -33,8 +33,8 @@ def audit_database(options: TargetOptions, flow_slugs: Sequence[str]) -> Databas
     with reading(options, choose_target(options, {})) as (connection, what):
         # Not before the libpq is chosen.
         from pgflow_stress.engine.audit import snapshot  # noqa: PLC0415
-        from pgflow_stress.engine.chosen import Chosen
-from pgflow_stress.engine.invariants import Invariants  # noqa: PLC0415
+        from pgflow_stress.engine.chosen import Chosen  # noqa: PLC0415
+        from pgflow_stress.engine.invariants import Invariants  # noqa: PLC0415
 
         require_pgflow(inspect(connection), what)
         with snapshot(connection):

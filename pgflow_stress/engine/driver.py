@@ -46,7 +46,7 @@ def payload(size_bytes: int) -> bytes:
 
 
 def containing(text: str, size_bytes: int) -> bytes:
-    """A jsonb value with all of a JSON object in it, filled up to so many bytes as `payload` is, where it is shorter."""
+    """A jsonb value with all of a JSON object in it, filled up to so many bytes as `payload` is."""
     value = json.loads(text)
     room = size_bytes - len(json.dumps({**value, "p": ""}))
     if room >= 0 and "p" not in value:

@@ -61,9 +61,7 @@ def arguments_of(work: Workload, slug_prefix: str, flow: str, step: str) -> Argu
     of_flow = ""
     if all(of_shapes):
         number = f"case when {measured} then substr({flow}, {len(slug_prefix) + 2})::int else 0 end"
-        of_flow = "".join(
-            f", {name} => {_by_flow(work, field, number)}" for name, field in _FLOW_ARGUMENTS
-        )
+        of_flow = "".join(f", {name} => {_by_flow(work, field, number)}" for name, field in _FLOW_ARGUMENTS)
     return Arguments(of_flow.encode(), of_step.encode())
 
 

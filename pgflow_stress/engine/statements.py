@@ -10,8 +10,8 @@ import uuid
 from dataclasses import dataclass
 
 from pgflow_stress.core.ids import RUN_ID_PREFIX
-from pgflow_stress.engine.own_definitions import Arguments, arguments_of
 from pgflow_stress.engine.orders import WorkerOrder
+from pgflow_stress.engine.own_definitions import Arguments, arguments_of
 from pgflow_stress.scenario.failing import Failing
 from pgflow_stress.scenario.options import EmptyPoll, Mode
 
@@ -100,6 +100,19 @@ _FAIL_MANY = Statement(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A queue that may have others' messages: they are read with ours, and left until they are visible again."""
+
+    queue: str
+    first_run_id: str
+
+    def only_ours(self) -> bytes:
+        """What a read is held to; not that of a flow which is primed on."""
+        ours = self.first_run_id[:RUN_ID_PREFIX]
+        return f" where $1 <> '{self.queue}' or starts_with(message ->> 'run_id', '{ours}')".encode()
+
+
 def _given(statement: Statement, arguments: bytes) -> Statement:
     """With more arguments of the call that it is about."""
     return Statement(statement.name, statement.sql % arguments, statement.types)
@@ -121,7 +134,7 @@ def statements_of(order: WorkerOrder) -> tuple[Statement, ...]:
         options.empty_poll,
         work.failing,
         arguments_of(work, order.slug_prefix, "u.f" if many else "$1", "u.s" if many else "$2"),
-        str(uuid.UUID(bytes=order.first_run_id)) if work.deployed is not None else None,
+        None if work.deployed is None else Shared(work.deployed, str(uuid.UUID(bytes=order.first_run_id))),
     )
 
 
@@ -131,20 +144,19 @@ def statements(
     empty_poll: EmptyPoll,
     failing: Failing | None = None,
     defined: Arguments | None = None,
-    only_runs_of: str | None = None,
+    shared: Shared | None = None,
 ) -> tuple[Statement, ...]:
     """Every statement that a worker prepares for these modes.
 
     Args:
         defined: what flows and steps are created with, where that is not pgflow's own.
-        only_runs_of: the id of a repetition's first run: the queues are others' too, and only its messages are taken.
+        shared: a queue that is others' too.
     """
     many = creation is Mode.BATCH
     arguments = defined or Arguments(_of_failing(failing), b"")
     read = _READ_WITH_POLL if empty_poll.kind == "read-with-poll" else _READ
-    if only_runs_of is not None:
-        ours = b" where starts_with(message ->> 'run_id', '%s')" % only_runs_of[:RUN_ID_PREFIX].encode()
-        read = Statement(read.name, read.sql + ours, read.types)
+    if shared is not None:
+        read = Statement(read.name, read.sql + shared.only_ours(), read.types)
     failures = () if failing is None else (_FAIL_MANY if completion is Mode.BATCH else _FAIL_ONE,)
     return (
         PING,

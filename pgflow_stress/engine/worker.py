@@ -50,7 +50,6 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> None:
         "insert into pgflow.workers (worker_id, queue_name, function_name) values (%s, %s, 'pgflow-stress')",
         (order.worker_id.hex(), order.slug_prefix),
     )
-    options = order.options
     for statement in statements_of(order):
         connection.pgconn.prepare(statement.name, statement.sql, statement.types)
     words[Word.STATE] = State.CONNECTED

@@ -86,7 +86,9 @@ def _with_skips(shape: FlowShape, given: Any, outputs: Sequence[Any]) -> FlowSha
         elif not _met(step, own if step.deps else root_input):
             skipped = True
             if step.options.when_unmet == "fail":
-                raise UsageFault(f"step {step.slug!r}: its condition is not met by any input made here: every run fails")
+                raise UsageFault(
+                    f"step {step.slug!r}: its condition is not met by any input made here: every run fails"
+                )
             if step.options.when_unmet == "skip-cascade":
                 cascaded.add(index)
         empty = step.kind == "map" and bool(step.deps) and known[step.deps[0]] in (None, [])

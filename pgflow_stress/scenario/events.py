@@ -1,7 +1,8 @@
 """Which events a run of a flow emits: pgflow's rules, in one place.
 
 A completed run sends run:started and run:completed; each of its steps started and completed, but for a map without
-elements, which only completes, and a step whose condition is not met, which is skipped and says only that. start_tasks, retries and the tasks of a map send nothing. (pgflow's own SQL: start_flow,
+elements, which only completes, and a step whose condition is not met, which is skipped and says only that. start_tasks,
+retries and the tasks of a map send nothing. (pgflow's own SQL: start_flow,
 start_ready_steps, complete_task, maybe_complete_run and cascade_complete_taskless_steps.)
 """
 

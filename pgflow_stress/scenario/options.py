@@ -118,6 +118,7 @@ class RunOptions:
     steps: int | None = None  # the scenario's size: what its `size` parameter is called
     parameters: tuple[tuple[str, int | float | str], ...] = ()  # of the scenario, by name
     own_flows: tuple[OwnFlow, ...] = ()  # the user's, as they were read
+    scenario_file: str | None = None  # the name of the file that said all this
     deal: Deal = field(default_factory=Deal)
     flows: int | None = None
     runs: int | None = None

@@ -73,8 +73,9 @@ def check_slugs(flows: Sequence[OwnFlow]) -> None:
     """
     seen: dict[str, OwnFlow] = {}
     for flow in flows:
-        other = seen.setdefault(flow.slug.lower(), flow)
-        if other is flow:
+        other = seen.get(flow.slug.lower())
+        if other is None:
+            seen[flow.slug.lower()] = flow
             continue
         if other.slug == flow.slug:
             raise UsageFault(f"{flow.source}: flow {flow.slug!r} is defined twice ({other.source})")
@@ -85,5 +86,5 @@ def check_slugs(flows: Sequence[OwnFlow]) -> None:
 
 def nearest(name: str, known: Sequence[str]) -> str:
     """`; nearest: a, b`, or nothing where nothing is near."""
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     return f"; nearest: {', '.join(near)}" if near else ""

@@ -184,6 +184,7 @@ class Plan:
         return {
             "workers": options.workers,
             **{name.replace("-", "_"): value for name, value in self.values},
+            **({"scenario_file": options.scenario_file} if options.scenario_file else {}),
             **({"own_flows": [flow.as_parameter() for flow in options.own_flows]} if options.own_flows else {}),
             "steps": self.work.most_steps,
             "deal": str(options.deal),

@@ -11,8 +11,9 @@ from pgflow_stress.core.errors import UsageFault
 # What has no end of its own ends at the end of the text, where the server says what is wrong with it.
 _TOKEN = re.compile(
     r"""
-    (?P<line>--[^\n]*) | (?P<block>/\*) | (?P<escaped>\b[eE]'(?:[^'\\]|\\.|'')*(?:'|\Z)) | (?P<text>'(?:[^']|'')*(?:'|\Z))
-    | (?P<name>"(?:[^"]|"")*(?:"|\Z)) | (?P<dollar>\$(?P<tag>[A-Za-z_]\w*)?\$) | (?P<end>;) | (?P<blank>\s+) | (?P<other>\w+|.)
+    (?P<line>--[^\n]*) | (?P<block>/\*) | (?P<escaped>\b[eE]'(?:[^'\\]|\\.|'')*(?:'|\Z))
+    | (?P<text>'(?:[^']|'')*(?:'|\Z)) | (?P<name>"(?:[^"]|"")*(?:"|\Z)) | (?P<dollar>\$(?P<tag>[A-Za-z_]\w*)?\$)
+    | (?P<end>;) | (?P<blank>\s+) | (?P<other>\w+|.)
     """,
     re.VERBOSE | re.DOTALL,
 )

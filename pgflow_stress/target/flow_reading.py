@@ -136,7 +136,7 @@ def _counts(connection: Connection) -> tuple[int, int, int]:
             SELECT count(*) FROM pgflow.deps d WHERE d.flow_slug = s.flow_slug AND d.step_slug = s.step_slug))
         FROM pgflow.steps s
         """,
-    )[0]  # type: ignore[return-value]
+    )[0]
 
 
 def _slug(row: Any, column: int) -> str:
@@ -149,6 +149,8 @@ def _slug(row: Any, column: int) -> str:
 
 def _said(error: psycopg.Error) -> str:
     """What the server said, in the words of who wrote the file."""
+    import psycopg  # noqa: PLC0415
+
     detail = error.diag.message_detail or ""
     missing = _MISSING.search(detail)
     if error.diag.constraint_name and missing and error.diag.table_name == "deps":
@@ -158,6 +160,8 @@ def _said(error: psycopg.Error) -> str:
         )
     if error.diag.table_name == "steps" and "is not present" in detail:
         return f"a step of a flow that is not created before it ({detail.rstrip('.')})"
+    if isinstance(error, psycopg.errors.UndefinedFunction):
+        return f"{error.diag.message_primary}: the pgflow that it is read with has none such (--pgflow names another)"
     return connect.clean(f"{connect.first_line(error)}{f' ({detail})' if detail else ''}").rstrip(".")
 
 
@@ -203,7 +207,9 @@ def _steps(connection: Connection, slug: str) -> tuple[OwnStep, ...]:
         connection, _STEPS, slug
     ):
         if count != len(deps):
-            raise UsageFault(f"flow {slug!r}: step {name!r} names a dependency twice: pgflow would wait for it for ever")
+            raise UsageFault(
+                f"flow {slug!r}: step {name!r} names a dependency twice: pgflow would wait for it for ever"
+            )
         patterns = [None if pattern is None else json.dumps(pattern) for pattern in (required, forbidden)]
         options = StepOptions(attempts, delay, timeout, start, patterns[0], patterns[1], unmet, exhausted)
         steps.append(OwnStep(name, tuple(deps), kind, options))

@@ -70,6 +70,7 @@ def _fault(answer: Mapping[str, str]) -> StressError:
 
 def _flow(told: Mapping[str, Any]) -> OwnFlow:
     steps = tuple(
-        OwnStep(step["slug"], tuple(step["deps"]), step["kind"], StepOptions(**step["options"])) for step in told["steps"]
+        OwnStep(step["slug"], tuple(step["deps"]), step["kind"], StepOptions(**step["options"]))
+        for step in told["steps"]
     )
     return OwnFlow(**{**told, "options": FlowOptions(**told["options"]), "steps": steps})

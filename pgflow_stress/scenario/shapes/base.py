@@ -111,7 +111,7 @@ class Shape:
         for name in given:
             if name not in found:
                 known = f"there are: {', '.join(found) or 'none'}"
-                raise UsageFault(f"no parameter {name!r}{nearest(name, list(found))}; {known}")
+                raise UsageFault(f"no parameter {name!r}; {known}{nearest(name, list(found))}")
         return found
 
 

@@ -52,18 +52,18 @@ def _failing(values: Values, seed: int, shapes: Sequence[FlowShape]) -> Failing 
                 )
             if attempts[-1] > MOST_ATTEMPTS:
                 raise UsageFault(
-                    f"step {step.slug!r} has {attempts[-1]} attempts: with --failure-probability at most {MOST_ATTEMPTS}"
+                    f"step {step.slug!r} has {attempts[-1]} attempts: at most {MOST_ATTEMPTS} where tasks fail"
                 )
     return Failing(probability, doomed, max(attempts), 0, seed, tuple(range(len(shapes))), tuple(attempts))
 
 
 SHAPE = Shape(
-    summary="your own flow: --flow FILE.sql, as pgflow's compiler emits it, or --flow-slug NAME in the given database",
+    summary="your own flow: --flow FILE.sql, as pgflow compiles it, or --flow-slug NAME in the given database",
     explains=(
-        "The shape is read from the definition that the file makes in a database of the tool's own; its attempts, delays, "
-        "timeouts and conditions are the measured flow's. Every map has --elements elements; what tasks give fits the "
-        "maps and conditions after them. With --flow-slug the flow is driven where it is: nothing is created, and only "
-        "the rows of the tool's own runs are removed."
+        "The shape is read from the definition that the file makes in a database of the tool's own; its attempts, "
+        "delays, timeouts and conditions are the measured flow's. Every map has --elements elements; what tasks give "
+        "fits the maps and conditions after them. With --flow-slug the flow is driven where it is: nothing is created, "
+        "and only the rows of the tool's own runs are removed."
     ),
     parameters=(
         Parameter(FLOW, "A flow's migration, or several: a.sql:3,b.sql:1, the numbers being weights.", ""),

@@ -21,5 +21,5 @@ const sync = new Flow({ slug: 'sync_accounts', maxAttempts: 4, baseDelay: 1 })
   .step({ slug: 'push', dependsOn: ['merge'], maxAttempts: 2, baseDelay: 1, timeout: 5 }, () => ({ ok: true }))
   .step({ slug: 'audit', dependsOn: ['merge'], startDelay: 2 }, () => ({ ok: true }));
 for (const flow of [order, crawl, sync]) {
-  writeFileSync(`${flow.slug}.sql`, compileFlow(flow).join('\n') + '\n');
+  writeFileSync(`${flow.slug === "fulfilOrder" ? "fulfil_order" : flow.slug}.sql`, compileFlow(flow).join('\n') + '\n');
 }
