@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from pgflow_stress.cli import scenario_files
-from pgflow_stress.cli.app import VARIABLES, load_command
+from pgflow_stress.cli.app import load_command
 from pgflow_stress.cli.request import run_request
 from pgflow_stress.cli.streams import complain, say
 from pgflow_stress.core.errors import StressError, UsageFault
@@ -33,8 +33,8 @@ def _faults(name: str) -> Iterator[Exception]:
         return
     command = load_command("run")
     try:
-        # The environment is somebody's, the file is everybody's.
-        with command.make_context("run", [name], auto_envvar_prefix=f"{VARIABLES}_RUN_NOT") as ctx:
+        # No variables: the environment is somebody's, the file is everybody's.
+        with command.make_context("run", [name]) as ctx:
             located = scenario_files.read(name)
             wrong = list(scenario_files.faults(ctx, located))
             yield from wrong

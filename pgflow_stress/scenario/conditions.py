@@ -12,22 +12,25 @@ from dataclasses import replace
 from typing import Any
 
 from pgflow_stress.core.errors import UsageFault
-from pgflow_stress.scenario.flow import FlowShape, Step
+from pgflow_stress.scenario.flow import FlowShape, Step, StepOptions
 
 
 def contains(value: Any, pattern: Any) -> bool:
-    """Whether jsonb's `value @> pattern` (PostgreSQL manual 8.14.3)."""
+    """Whether jsonb's `value @> pattern` (PostgreSQL manual 8.14.3), of a pattern that is an object."""
     if isinstance(pattern, dict):
         return isinstance(value, dict) and all(key in value and contains(value[key], pattern[key]) for key in pattern)
     if isinstance(pattern, list):
         return isinstance(value, list) and all(any(contains(one, part) for one in value) for part in pattern)
-    if isinstance(value, list):
-        return any(_same(one, pattern) for one in value)
-    return _same(value, pattern)
+    return isinstance(value, bool) == isinstance(pattern, bool) and bool(value == pattern)
 
 
-def _same(value: Any, pattern: Any) -> bool:
-    return isinstance(value, bool) == isinstance(pattern, bool) and value == pattern
+def of_renamed(options: StepOptions, names: Mapping[str, str]) -> StepOptions:
+    """A dependant's options once the steps that its conditions name are called otherwise."""
+    required, forbidden = (
+        None if text is None else json.dumps({names.get(key, key): value for key, value in json.loads(text).items()})
+        for text in (options.required, options.forbidden)
+    )
+    return replace(options, required=required, forbidden=forbidden)
 
 
 def merged(value: Any, pattern: Any) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pgflow_stress.scenario.conditions import of_renamed
 from pgflow_stress.scenario.failing import Failing
 from pgflow_stress.scenario.flow import FlowShape, Step
 
@@ -119,7 +120,13 @@ def with_distinct_slugs(shapes: tuple[FlowShape, ...]) -> tuple[FlowShape, ...]:
     slugs = [step.slug for shape in shapes for step in shape.steps]
     if len(set(slugs)) == len(slugs):
         return shapes
-    return tuple(
-        replace(shape, steps=tuple(replace(step, slug=f"x{index}_{step.slug}") for step in shape.steps))
-        for index, shape in enumerate(shapes)
-    )
+    return tuple(_renamed(shape, f"x{index}_") for index, shape in enumerate(shapes))
+
+
+def _renamed(shape: FlowShape, prefix: str) -> FlowShape:
+    names = {step.slug: f"{prefix}{step.slug}" for step in shape.steps}
+    steps = [
+        replace(step, slug=names[step.slug], options=of_renamed(step.options, names) if step.deps else step.options)
+        for step in shape.steps
+    ]
+    return replace(shape, steps=tuple(steps))

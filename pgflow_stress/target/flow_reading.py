@@ -224,10 +224,17 @@ def _say(line: str) -> None:
 
 
 def main() -> int:
-    """Read one order from standard input, answer on standard output."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    """Read one order from standard input, answer on standard output; 130 where it was told to end."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
-    order = json.load(sys.stdin)
+    try:
+        json.dump(_answer(json.load(sys.stdin)), sys.stdout)
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _answer(order: dict[str, Any]) -> dict[str, Any]:
     fields = order["options"]
     for name in ("yes_on", "pg_settings"):
         fields[name] = tuple(tuple(one) if isinstance(one, list) else one for one in fields[name])
@@ -238,13 +245,9 @@ def main() -> int:
             flows = read_deployed(options, order["slug"])
         else:
             flows = read_files(options, order["files"], order["quiet"])
-        answer: dict[str, Any] = {"flows": [dataclasses.asdict(flow) for flow in flows]}
     except StressError as fault:
-        answer = {"fault": type(fault).__name__, "text": str(fault)}
-    except KeyboardInterrupt:
-        return 130
-    json.dump(answer, sys.stdout)
-    return 0
+        return {"fault": type(fault).__name__, "text": str(fault)}
+    return {"flows": [dataclasses.asdict(flow) for flow in flows]}
 
 
 if __name__ == "__main__":

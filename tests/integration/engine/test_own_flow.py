@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pgflow_stress.core.errors import UsageFault
+from pgflow_stress.core.ids import new_nonce
+from pgflow_stress.scenario.conditions import contains
 from pgflow_stress.target.base import Target, TargetOptions
 from pgflow_stress.target.flow_reading import read_files
 from tests.integration.engine.conftest import Run
 from tests.integration.engine.test_scenarios import ONCE, _exact
-from tests.integration.target.helpers import LATER_PGFLOW
+from tests.integration.target.helpers import LATER_PGFLOW, rows
 
 FLOWS = Path(__file__).resolve().parents[2] / "data/flows"
 FILES = ("fulfil_order.sql", "crawl_site.sql", "sync_accounts.sql")
@@ -100,6 +105,31 @@ def test_files_are_read_apart_and_nothing_of_them_stays(target: Target) -> None:
     assert first[0].steps[-1].deps == ("label", "invoice", "notify")
     assert first[2].steps[0].options.max_attempts == 6
     assert first[2].steps[3].options.start_delay_seconds == 2
+
+
+def test_what_contains_a_condition_here_contains_it_there(target: Target) -> None:
+    draw, leaves = random.Random(7), (1, 1.0, True, None, "x", {}, [])
+
+    def value(depth: int) -> Any:
+        kind = draw.randrange(4) if depth else 0
+        if kind == 1:
+            return [value(depth - 1) for _ in range(draw.randrange(3))]
+        return {draw.choice("ab"): value(depth - 1) for _ in range(2)} if kind > 1 else draw.choice(leaves)
+
+    pairs = [(value(3), {draw.choice("ab"): value(2)}) for _ in range(2000)]
+    database = target.acquire(new_nonce())
+    try:
+        there = rows(
+            database.conninfo,
+            "SELECT v @> p FROM unnest(%s::jsonb[], %s::jsonb[]) WITH ORDINALITY AS u(v, p, n) ORDER BY n",
+            [json.dumps(one) for one, _ in pairs],
+            [json.dumps(pattern) for _, pattern in pairs],
+        )
+    finally:
+        target.release(database)
+
+    assert [contains(one, pattern) for one, pattern in pairs] == [does for (does,) in there]
+    assert 50 < sum(does for (does,) in there) < 1950
 
 
 def test_a_line_that_is_typed_with_a_bad_file_ends_with_one_line(run: Run, tmp_path: Path) -> None:

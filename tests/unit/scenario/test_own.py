@@ -66,6 +66,18 @@ def test_options_are_arguments_by_slug_of_the_measured_flows_alone() -> None:
     assert "timeout => 60" in arguments.of_flow.decode()
 
 
+def test_conditions_name_the_steps_as_they_are_called_where_flows_share_slugs() -> None:
+    after = OwnStep("after", ("once",), "single", StepOptions(required='{"once": {"ok": true}}'))
+    root = OwnStep("once", (), "single", StepOptions(required='{"once": 1}'))
+    flows = [replace(FLOW, slug=slug, steps=(root, after)) for slug in ("a", "b")]
+
+    steps = _plan(*flows).work.steps
+
+    assert [step.slug for step in steps] == ["x0_once", "x0_after", "x1_once", "x1_after"]
+    assert steps[3].options.required == '{"x1_once": {"ok": true}}'
+    assert steps[2].options.required == '{"once": 1}'
+
+
 def test_what_a_result_is_primed_on_has_no_options() -> None:
     assert all(step.options == NO_OPTIONS for step in _plan(FLOW).work.sample(48).steps)
 
