@@ -58,17 +58,24 @@ def own_flows(
 
 def _files(text: str) -> list[tuple[str, float]]:
     """(name, weight) of each file; a name that is there as it is typed is taken as it is."""
-    if Path(text).exists():
+    if _is_there(text):
         return [(text, 1.0)]
     found: list[tuple[str, float]] = []
     for part in text.split(","):
         name, _, weight = part.strip().rpartition(":")
-        if not name or Path(part.strip()).exists():
+        if not name or _is_there(part.strip()):
             name, weight = part.strip(), "1"
         if any(name == other for other, _ in found):
             raise UsageFault(f"--flow {text!r}: {name} is there twice")
         found.append((name, _weight(text, weight)))
     return found
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except OSError:  # as too long a name
+        return False
 
 
 def _weight(text: str, weight: str) -> float:
@@ -94,6 +101,8 @@ def _text(name: str) -> str:
         before = content[: error.start]
         column = error.start - (before.rfind(b"\n") + 1) + 1
         raise UsageFault(f"{name}:{before.count(10) + 1}:{column}: not UTF-8 text, so no flow's migration") from None
+    except ValueError:  # a zero byte in its name
+        raise UsageFault(f"--flow {name!r}: no name of a file") from None
     if "\0" in text:
         at = text.index("\0")
         line, column = text.count("\n", 0, at) + 1, at - (text.rfind("\n", 0, at) + 1) + 1

@@ -13,7 +13,7 @@ from pgflow_stress.cli.later import NOT_YET
 from pgflow_stress.cli.old_script import scenario_size
 from pgflow_stress.cli.own_flows import implied_scenario, own_flows
 from pgflow_stress.cli.param_types import AUTO
-from pgflow_stress.cli.scenario_files import is_file, put_in
+from pgflow_stress.cli.scenario_files import is_file, placed, put_in
 from pgflow_stress.cli.scenario_parameters import check_parameters, scenario_parameters, with_preset
 from pgflow_stress.cli.sources import given, typed
 from pgflow_stress.core.errors import UsageFault
@@ -66,7 +66,10 @@ def run_request(ctx: click.Context) -> RunRequest:
     check_parameters(ctx, names)
     limits, thresholds = _limits(values["limit"]), _thresholds(values["threshold"], values["events"])
     file = Path(typed_names[0]).name if typed_names and is_file(typed_names[0]) else None
-    plans = tuple(_plan(ctx, name, file) for name in names)  # last: a flow of the user's own is read on a server
+    try:
+        plans = tuple(_plan(ctx, name, file) for name in names)  # last: a flow of the user's own is read on a server
+    except UsageFault as fault:
+        raise (placed(ctx, typed_names[0], fault) if file else fault) from None
     return RunRequest(
         plans=plans,
         target=replace(

@@ -5,6 +5,7 @@ Command line, environment and --config beat it, as they beat a preset.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from pgflow_stress.cli.sources import given, note_source
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.scenario.file_format import Located, check, parse
 from pgflow_stress.scenario.presets import shape_of
+from pgflow_stress.scenario.schedule import parse_stages
 from pgflow_stress.scenario.shapes import own_flow, own_parameters
 
 SUFFIX = ".toml"
@@ -112,6 +114,8 @@ def read(name: str) -> Located:
             content = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise UsageFault(f"{name}: {error.strerror}") from None
+    except ValueError:  # a zero byte in it
+        raise UsageFault(f"{name!r}: no name of a file") from None
     if len(content) > _MOST_BYTES:
         raise UsageFault(f"{name}: it has more than {_MOST_BYTES:,} bytes: no scenario has")
     return parse(name, content)
@@ -156,10 +160,11 @@ def _option_faults(ctx: click.Context, located: Located) -> Iterator[UsageFault]
 def _other_faults(located: Located) -> Iterator[UsageFault]:
     for index, stage in enumerate(located.values.get("stages", ())):
         try:
-            parse_duration(str(stage["duration"]))
-        except ValueError:
+            parse_stages(_stage(stage))
+        except (ValueError, UsageFault):
             yield located.fault(
-                ("stages", index, "duration"), f"duration {stage['duration']!r}: give 30s, 1m30s or seconds"
+                ("stages", index, "duration"),
+                f"duration {stage['duration']!r}: give 30s, 1m30s or seconds, above 0 and at most 30 days",
             )
     if located.values.get("thresholds"):
         from pgflow_stress.analysis.threshold import parse as parse_threshold  # noqa: PLC0415  pulls in numpy
@@ -194,13 +199,27 @@ def _scenario_file(ctx: click.Context, located: Located) -> ScenarioFile:
         str(known[name].name): _converted(ctx, known[name], value) for name, value in values.get("options", {}).items()
     }
     if "stages" in values:
-        options["stages"] = ",".join(
-            f"{parse_duration(str(stage['duration'])):g}s:{stage['rate']:g}" for stage in values["stages"]
-        )
+        options["stages"] = ",".join(map(_stage, values["stages"]))
     scenario = values.get("scenario", "mix")
     return ScenarioFile(
         scenario, options, tuple(_parameters(located, scenario)), tuple(values.get("thresholds", ())), located
     )
+
+
+def _stage(stage: Mapping[str, Any]) -> str:
+    return f"{parse_duration(str(stage['duration'])):g}s:{stage['rate']:g}"
+
+
+def placed(ctx: click.Context, name: str, fault: UsageFault) -> UsageFault:
+    """What could not be run of a file, with the place of what it names, else of what the file is about."""
+    located = load(ctx, name).located
+    named: list[tuple[str, ...]] = [
+        (table, word.removeprefix("--"))
+        for word in re.findall(r"--[a-z][a-z-]*|[a-z][a-z-]*", str(fault))
+        for table in ("options", "parameters")
+    ]
+    paths = [path for path in (*named, ("parameters",), ("mix",), ("scenario",)) if path in located.places]
+    return located.fault(paths[0] if paths else (), str(fault))
 
 
 def _parameters(located: Located, scenario: str) -> Iterator[tuple[str, str]]:

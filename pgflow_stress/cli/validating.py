@@ -43,4 +43,4 @@ def _faults(name: str) -> Iterator[Exception]:
     except click.UsageError as error:
         yield UsageFault(f"{name}: {error.message.rstrip('.')}")
     except StressError as fault:
-        yield fault if str(fault).startswith(name) else type(fault)(f"{name}: {fault}")
+        yield fault

@@ -6,6 +6,7 @@ Which keys there may be is said by a JSON Schema, the same that editors are give
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -152,11 +153,20 @@ def check(located: Located, schema: Mapping[str, Any]) -> list[UsageFault]:
     """Everything in a file that its schema does not allow, in the file's order."""
     from jsonschema import Draft202012Validator  # noqa: PLC0415
 
-    faults: list[tuple[Path, str]] = []
+    faults = [(path, f"{_name(path)}: give a finite number") for path in _infinite(located.values, ())]
     for error in Draft202012Validator(schema).iter_errors(dict(located.values)):
         faults += _told(error)
     faults.sort(key=lambda fault: located.places.get(fault[0], (0, 0)))
     return [located.fault(path, what) for path, what in dict.fromkeys(faults)]
+
+
+def _infinite(value: Any, path: Path) -> Iterator[Path]:
+    """Where there is `nan` or `inf`, which JSON and so its schemas do not know."""
+    inside = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inside:
+        if isinstance(one, float) and not math.isfinite(one):
+            yield (*path, key)
+        yield from _infinite(one, (*path, key))
 
 
 def _told(error: ValidationError) -> list[tuple[Path, str]]:

@@ -108,7 +108,8 @@ def test_files_are_read_apart_and_nothing_of_them_stays(target: Target) -> None:
 
 
 def test_what_contains_a_condition_here_contains_it_there(target: Target) -> None:
-    draw, leaves = random.Random(7), (1, 1.0, True, None, "x", {}, [])
+    draw = random.Random(7)
+    leaves: tuple[Any, ...] = (1, 1.0, True, None, "x", {}, [])
 
     def value(depth: int) -> Any:
         kind = draw.randrange(4) if depth else 0

@@ -129,6 +129,10 @@ def test_a_preset_in_a_file_has_its_options_but_for_those_of_the_file(folder: Pa
         ("[[mix]]\nscenario='fan'\nweight=1\n[[mix]]\nscenario='fan'\nweight=1", "f.toml:5:1: scenario 'fan' is in"),
         ("[[mix]]\nscenario='fan'\nweight=1\nparameters.depth=1", "f.toml:4:1: unknown key 'depth'; nearest: width"),
         ("scenario = ", "f.toml:1:12: Invalid value"),
+        ("scenario = 'dag'\n[parameters]\ndag = 'a:b b:a'", "f.toml:3:1: dag: step 'a' depends on a step"),
+        ("scenario = 'own-flow'\nparameters.flow = 'a.sql'", "f.toml:2:1: --flow a.sql: No such file"),
+        ("scenario = 'chain'\n[[stages]]\nduration = 1\nrate = inf", "f.toml:4:1: rate: give a finite number"),
+        ("scenario = 'chain'\n[[stages]]\nduration = -1\nrate = 1", "f.toml:3:1: duration -1: give 30s"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_one_line_with_line_and_column(
@@ -172,7 +176,7 @@ def test_a_file_is_run_by_itself_and_the_faults_of_its_plan_name_it(folder: Path
 
     with pytest.raises(UsageFault, match="by itself"):
         parse_run("f.toml", "fan")
-    with pytest.raises(UsageFault, match="at most 20000"):
+    with pytest.raises(UsageFault, match=r"f.toml:3:1: --flows 90000: at most 20000"):
         parse_run("f.toml")
 
 
