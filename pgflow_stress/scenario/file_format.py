@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Path = tuple[str | int, ...]
 _AT = re.compile(r"(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)", re.DOTALL)
+MOST_LEVELS = 20
+_TOO_DEEP = f"tables and lists within one another more than {MOST_LEVELS} deep: no scenario has"
 _TYPES = {
     "integer": "a whole number",
     "number": "a number",
@@ -67,7 +69,20 @@ def parse(name: str, content: bytes) -> Located:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageFault(_syntax(name, text, str(error))) from None
+    except RecursionError:
+        raise UsageFault(f"{name}:1:1: {_TOO_DEEP}") from None
+    if _depth(values) > MOST_LEVELS:
+        raise UsageFault(f"{name}:1:1: {_TOO_DEEP}")
     return Located(name, values, dict(_places(content)))
+
+
+def _depth(value: Any) -> int:
+    """Levels of tables and lists; MOST_LEVELS + 1 for more than that."""
+    level, depth = [value], 0
+    while level and depth <= MOST_LEVELS:
+        inside = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level, depth = [one for some in inside for one in some], depth + 1
+    return depth
 
 
 def _line_and_column(before: bytes) -> tuple[int, int]:

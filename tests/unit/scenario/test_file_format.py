@@ -69,6 +69,8 @@ key = '''
         (b"a = 1\na = 2", "f.toml:2:6: Cannot overwrite a value"),
         (b"\xc3\xbc = 1\nb = '\xff'", "f.toml:2:6: not UTF-8 text"),
         (b"\x00\x01\x02ELF", "f.toml:1:1: "),
+        (b"x." * 2000 + b"y = 1", "more than 20 deep"),
+        (b"x = " + b"[" * 3000 + b"]" * 3000, "more than 20 deep"),
         ('"ü" = 1 1'.encode(), "f.toml:1:9: "),
     ],
 )
