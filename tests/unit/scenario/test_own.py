@@ -118,3 +118,5 @@ def test_a_deployed_flow_is_not_created() -> None:
     assert (plan.work.deployed, plan.flows, plan.steps_created) == ("orders", 1, 0)
     with pytest.raises(UsageFault, match="--flows 3"):
         make_plan("own-flow", RunOptions(own_flows=(replace(FLOW, deployed=True),), flows=3))
+    with pytest.raises(UsageFault, match="take others' messages"):
+        make_plan("own-flow", RunOptions(own_flows=(replace(FLOW, deployed=True),), worker_model="edge-worker"))
