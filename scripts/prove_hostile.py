@@ -61,6 +61,23 @@ TOMLS = (
     f"[run]\ndsn = 'postgresql://u:{SECRET}@h:x/y'", f"[run]\ndsn = 5 # {SECRET}", "[run]\nempty_poll = 'sleep:'", "[run]\nconfig = 'x'", "\x00",
     "[[run]]\nsteps = 1", "[run]\n'' = 1", "[run]\n\"steps\\u0000\" = 1", "[run]\nevents = 1979-05-27T07:32:00Z", "a." * 2_000 + "b = 1",
 )  # fmt: skip
+FLOWS = (
+    "", ";", "--", "/*", "$$", "$a$ $b$", "E'\\", "'", '"', "select 1", "SELECT pgflow.create_flow", "SELECT pgflow.create_flow(", "drop schema pgflow",
+    "SELECT pgflow.create_flow('a'); COPY x TO PROGRAM 'touch pwned'", "DO $$BEGIN PERFORM pg_sleep(99); END$$", "\\! touch pwned", "\\copy x from y",
+    "SELECT pgflow.create_flow('a') " + "(" * 10_000, "/*" * 10_000, "SELECT pgflow.add_step('a', $x$" + "y" * 100_000, "\x00", "SELECT\x00", "\ufeffSELECT 1",
+    "WITH x AS (SELECT pgflow.create_flow('a')) SELECT 1", "SELECT pgflow.delete_flow_and_data('a')", "SELECT pgflow.create_flow('a'); ROLLBACK; DROP TABLE x",
+)  # fmt: skip
+SCENARIOS = (
+    "", "scenario", "scenario = ", "scenario = 5", "scenario = 'x.toml'", "scenario = ['chain']", "scenario = 'chain'\nscenario = 'fan'", "[scenario]", "[[scenario]]",
+    "scenario = 'chain'\n[options]\nworkers = '2'", "scenario = 'chain'\n[options]\nworkers = 99999999999999999999", "scenario = 'chain'\n[options]\nrate = nan",
+    "scenario = 'chain'\n[options]\nrate = inf", "scenario = 'chain'\noptions = 5", "scenario = 'chain'\n[parameters.depth]\nx = 1", "scenario = 'chain'\nparameters = []",
+    "scenario = 'chain'\nstages = {}", "scenario = 'chain'\nstages = [1]", "scenario = 'chain'\n[[stages]]\nduration = -1\nrate = 1", "scenario = 'chain'\nthresholds = [1]",
+    "scenario = 'chain'\nthresholds = ['" + "x" * 10_000 + "']", "mix = []", "[[mix]]", "[[mix]]\nscenario = 'chain'\nweight = nan", "[[mix]]\nscenario = 'chain'\nweight = inf",
+    "[[mix]]\nscenario = 'chain'\nweight = -1", "[[mix]]\nscenario = 'chain'\nweight = 1\nparameters = 1", "scenario = 'own-flow'", "scenario = 'own-flow'\nparameters.flow = '/etc/shadow'",
+    "scenario = 'own-flow'\nparameters.flow = ''", f"scenario = 'chain'\n[options]\ndsn = 'postgresql://u:{SECRET}@h/x'", "scenario = 1979-05-27", "x." * 2_000 + "y = 1",
+    "scenario = 'chain'\nx = " + "[" * 200 + "]" * 200, "scenario = 'chain'\n[options]\ntimeout = 1e400", "scenario = 'chain'\n[options]\n'workers\u0000' = 1",
+    "\x00", "scenario = 'chain'\nparameters.depth = true", "scenario = 'chain'\n[options]\nyes-on = ['x']", "scenario = 'dag'\nparameters.dag = 'a:b b:a'",
+)  # fmt: skip
 OLD_VARIABLES = ("STEP_COUNT", "CONCURRENT_FLOWS", "STEPS_PER_FLOW", "COMPLETION_BATCH_SIZE", "MAX_COMPLETION_TIME_MS")
 LIBPQ_VARIABLES = ("PGHOST", "PGSERVICE", "PGDATABASE", "DATABASE_URL")
 
@@ -101,10 +118,10 @@ class Inputs:
         self._result = result
         self._files = 0
 
-    def file(self, content: bytes) -> str:
+    def file(self, content: bytes, suffix: str = "") -> str:
         """A file with this content; its path."""
         self._files += 1
-        path = self._folder / f"input{self._files}"
+        path = self._folder / f"input{self._files}{suffix}"
         path.write_bytes(content)
         return str(path)
 
@@ -114,7 +131,7 @@ class Inputs:
 
     def all(self) -> Iterator[Case]:
         """Every case."""
-        for make in (self.options, self.environment, self.names, self.dsns, self.files, self.results):
+        for make in (self.options, self.environment, self.names, self.dsns, self.files, self.own, self.results):
             yield from make()
 
     def options(self) -> Iterator[Case]:
@@ -178,6 +195,20 @@ class Inputs:
             for option in ("--output", "--json"):
                 if path not in ("/dev/null", "\n"):
                     yield Case("files", ("run", "--dsn", NOWHERE, option, path))
+
+    def own(self) -> Iterator[Case]:
+        """Flows and scenario files of the user's own."""
+        for content in [text.encode(errors="surrogatepass") for text in FLOWS] + [os.urandom(4096), b"\xff"]:
+            yield Case("own", ("run", "--dsn", NOWHERE, "--flow", self.file(content, ".sql")))
+        for text in TEXTS:
+            yield Case("own", ("run", "--dsn", NOWHERE, f"--flow={text}"))
+            yield Case("own", ("run", "--dsn", NOWHERE, f"--flow-slug={text}"))
+        for content in [text.encode() for text in SCENARIOS] + [os.urandom(4096), b"\xff"]:
+            path = self.file(content, ".toml")
+            yield Case("own", ("run", path, "--dsn", NOWHERE))
+            yield Case("own", ("scenarios", "validate", path), codes=frozenset({2}), one_line=False)
+        for path in ("/.toml", "/dev/null/x.toml", "x" * 5_000 + ".toml", "\n.toml", "a\x00.toml"):
+            yield Case("own", ("run", path), codes=frozenset({2}))
 
     def results(self) -> Iterator[Case]:
         """Results with one value struck."""

@@ -2,6 +2,8 @@
 
     scenarios   each at three sizes: tasks as counted here, every event of the log accounted for, the audit
     dags        random DAGs of up to 50 steps, maps and failures among them, several to a database
+    own-flow    flows as pgflow's compiler emits them, unedited: alone, mixed, failing, under an open load; with
+                conditions where this pgflow has them
 
 Each for the pinned pgflow and for those of --pgflow, versions or directories of migrations. Prints JSON lines.
 """
@@ -50,6 +52,34 @@ SIZES: dict[str, tuple[tuple[str, int], ...]] = {
         ("--runs 60 --in-flight 8 -p weights=fan:2,map:1 -p fan.width=4 -p map.elements=9 -p map.source=run", 440),
     ),
 }
+
+FLOWS = Path(__file__).resolve().parents[1] / "tests" / "data" / "flows"
+# Per file of theirs, or several: sizes as they are typed, with the tasks that they have.
+OWN: dict[str, tuple[tuple[str, int], ...]] = {
+    "fulfil_order.sql": (
+        ("--runs 1", 7),
+        ("--runs 60 --flows 3", 420),
+        ("--runs 40 --creation single --completion pipeline --failure-probability 0.1 --failing-runs 0.1", 280),
+        ("--rate 50 --duration 2s --payload 1000", 700),
+    ),
+    "crawl_site.sql": (
+        ("--runs 3 --elements 0", 9),
+        ("--runs 20 --elements 7", 340),
+        ("--runs 4 --elements 60 --failure-probability 0.01", 492),
+    ),
+    "sync_accounts.sql": (
+        ("--runs 1 --elements 1", 4),
+        ("--runs 30 --elements 5 --creation pipeline", 240),
+        ("--runs 12 --elements 4 --failure-probability 0.15 --failing-runs 0.2", 84),
+    ),
+    "fulfil_order.sql:2,crawl_site.sql:1,sync_accounts.sql:1": (
+        ("--runs 4 --flows 3 --elements 2", 14 + 7 + 5),
+        ("--runs 80 --flows 9 --elements 3", 280 + 180 + 120),
+        ("--runs 40 --flows 4 --elements 3 --in-flight 6 --failing-runs 0.1", 140 + 90 + 60),
+    ),
+    "route_ticket.sql": (("--runs 1", 3), ("--runs 50 --payload 300", 150), ("--runs 50 --rate 25", 150)),
+}
+WITH_CONDITIONS = "route_ticket.sql"
 
 
 def measure(*arguments: str) -> dict[str, Any]:
@@ -106,6 +136,27 @@ def dags(pgflow: str, seed: int, count: int = 200) -> Iterator[dict[str, Any]]:
         yield {"dags": len(made), "first": first, **found, "held": found["held"] and exact}
 
 
+def own_flows(pgflow: str, seed: int) -> Iterator[dict[str, Any]]:
+    """Each file at each size."""
+    for files, sizes in OWN.items():
+        if files == WITH_CONDITIONS and not _has_conditions(pgflow):
+            continue
+        paths = ",".join(str(FLOWS / file) for file in files.split(","))
+        for typed, tasks in sizes:
+            found = measure("--flow", paths, *typed.split(), "--pgflow", pgflow, "--seed", str(seed))
+            exact = found.get("tasks", {}).get("expected") == tasks
+            yield {"flow": files, "size": typed, **found, "held": found["held"] and exact}
+
+
+def _has_conditions(pgflow: str) -> bool:
+    """Whether this pgflow has them: told by its migrations, of a version by its number."""
+    folder = Path(pgflow)
+    if folder.is_dir():
+        return any("when_unmet" in path.read_text() for path in folder.rglob("*.sql"))
+    major, minor, *_ = map(int, pgflow.split("-", maxsplit=1)[0].split("."))
+    return (major, minor) >= (0, 14)
+
+
 def random_dag(randomly: random.Random) -> tuple[str, int]:
     """A flow as `run dag` reads it, and its tasks: counted here, by pgflow's rules alone."""
     elements_of: list[int | None] = []  # of what a step gives its dependants; None: nobody has asked yet
@@ -134,7 +185,7 @@ def random_dag(randomly: random.Random) -> tuple[str, int]:
 def main() -> int:
     """Run the proofs asked for; 1 where one did not hold."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("proofs", nargs="*", default=["scenarios", "dags"])
+    parser.add_argument("proofs", nargs="*", default=["scenarios", "dags", "own-flow"])
     parser.add_argument("--pgflow", action="append", default=["0.8.1"], help="another pgflow as well")
     parser.add_argument("--dags", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
@@ -144,7 +195,11 @@ def main() -> int:
 
 
 def _prove(proof: str, pgflow: str, given: argparse.Namespace) -> bool:
-    runs = scenarios(pgflow, given.seed) if proof == "scenarios" else dags(pgflow, given.seed, given.dags)
+    runs = {
+        "scenarios": lambda: scenarios(pgflow, given.seed),
+        "dags": lambda: dags(pgflow, given.seed, given.dags),
+        "own-flow": lambda: own_flows(pgflow, given.seed),
+    }[proof]()
     held: Sequence[bool] = [_told({"proof": proof, "pgflow": Path(pgflow).name, **found}) for found in runs]
     print(json.dumps({"proof": proof, "pgflow": Path(pgflow).name, "runs": len(held), "held": all(held)}), flush=True)
     return all(held)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pgflow_stress.cli.later import NOT_YET
 from pgflow_stress.cli.old_script import scenario_size
+from pgflow_stress.cli.own_flows import implied_scenario, own_flows
 from pgflow_stress.cli.param_types import AUTO
+from pgflow_stress.cli.scenario_files import is_file, placed, put_in
 from pgflow_stress.cli.scenario_parameters import check_parameters, scenario_parameters, with_preset
 from pgflow_stress.cli.sources import given, typed
 from pgflow_stress.cli.worker_model import with_worker_model
@@ -57,12 +60,18 @@ def run_request(ctx: click.Context) -> RunRequest:
             options that do not go together.
     """
     values = ctx.params
+    typed_names: tuple[str, ...] = values["scenario"]
+    names = put_in(ctx, typed_names) or implied_scenario(values) or STOCK_JOB
     _refuse_later(ctx)
     _check_observer(values)
     _check_telemetry(values)
-    names: tuple[str, ...] = values["scenario"] or STOCK_JOB
     check_parameters(ctx, names)
-    plans = tuple(_plan(ctx, name) for name in names)
+    limits, thresholds = _limits(values["limit"]), _thresholds(values["threshold"], values["events"])
+    file = Path(typed_names[0]).name if typed_names and is_file(typed_names[0]) else None
+    try:
+        plans = tuple(_plan(ctx, name, file) for name in names)  # last: a flow of the user's own is read on a server
+    except UsageFault as fault:
+        raise (placed(ctx, typed_names[0], fault) if file else fault) from None
     return RunRequest(
         plans=plans,
         target=replace(
@@ -70,9 +79,10 @@ def run_request(ctx: click.Context) -> RunRequest:
             events=values["events"],
             days_ahead=max(_days_ahead(plan.options) for plan in plans),
             aged=bool(values["history"]),
+            deployed=next((plan.work.deployed for plan in plans if plan.work.deployed is not None), None),
         ),
-        limits=_limits(values["limit"]),
-        thresholds=_thresholds(values["threshold"], values["events"]),
+        limits=limits,
+        thresholds=thresholds,
         strict=values["strict"],
         full=values["full"],
         output=values["output"],
@@ -226,7 +236,7 @@ def _shared_options(values: Mapping[str, Any]) -> RunOptions:
     )
 
 
-def _plan(ctx: click.Context, name: str) -> Plan:
+def _plan(ctx: click.Context, name: str, file: str | None) -> Plan:
     values = with_worker_model(ctx, with_preset(ctx, name))
     _check_probe(values)
     shared = replace(_shared_options(values), **_load(ctx, values), **_repetitions(ctx))
@@ -236,7 +246,10 @@ def _plan(ctx: click.Context, name: str) -> Plan:
     steps = values["steps"] if values["steps"] is not None else scenario_size(ctx, "steps", shape)
     flows = values["flows"] if values["flows"] is not None else scenario_size(ctx, "flows", shape)
     parameters = scenario_parameters(values, shape)
-    return make_plan(name, replace(shared, steps=steps, flows=flows, parameters=parameters))
+    own = own_flows(ctx, shape, parameters, target_options(ctx))
+    return make_plan(
+        name, replace(shared, steps=steps, flows=flows, parameters=parameters, own_flows=own, scenario_file=file)
+    )
 
 
 def target_options(ctx: click.Context) -> TargetOptions:

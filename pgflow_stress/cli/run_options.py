@@ -64,9 +64,14 @@ _LOAD = (
 )  # fmt: skip
 
 
+def option_name(parameter: str) -> str:
+    """What click calls the option of a scenario's parameter."""
+    return f"scenario_{parameter.replace('-', '_')}"
+
+
 def _of_scenario(parameter: Parameter) -> Callable[[Decorated], Decorated]:
     """An option of its own for a parameter that only some scenarios have; what it may be is for the scenario to say."""
-    return option(f"--{parameter.name}", f"scenario_{parameter.name.replace('-', '_')}", metavar=parameter.kind,
+    return option(f"--{parameter.name}", option_name(parameter.name), metavar=parameter.kind,
                   help=f"{parameter.help}  [of {', '.join(owners(parameter.name))}]")  # fmt: skip
 
 

@@ -7,18 +7,14 @@ from typing import Any
 
 import click
 
+from pgflow_stress.cli.run_options import option_name
 from pgflow_stress.cli.sources import given
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.scenario.presets import PRESETS, shape_of
 from pgflow_stress.scenario.shapes import own_parameters, owners
 from pgflow_stress.scenario.shapes.base import Shape
 
-_LOADS = frozenset({"rate", "stages", "in_flight"})  # one of them is a load of its own
-
-
-def option_name(parameter: str) -> str:
-    """What click calls the option of a scenario's parameter."""
-    return f"scenario_{parameter.replace('-', '_')}"
+LOADS = frozenset({"rate", "stages", "in_flight"})  # one of them is a load of its own
 
 
 def check_parameters(ctx: click.Context, names: Sequence[str]) -> None:
@@ -63,11 +59,11 @@ def with_preset(ctx: click.Context, name: str) -> Mapping[str, Any]:
         return ctx.params
     values = dict(ctx.params)
     own = own_parameters()
-    loaded = any(given(ctx, load) for load in _LOADS)
+    loaded = any(given(ctx, load) for load in LOADS)
     parameters = {parameter.name: parameter for parameter in ctx.command.params}
     for option, text in preset.options:
         key = option_name(option) if option in own else option.replace("-", "_")
-        if key not in parameters or given(ctx, key) or (key in _LOADS and loaded):
+        if key not in parameters or given(ctx, key) or (key in LOADS and loaded):
             continue
         values[key] = parameters[key].type_cast_value(ctx, text)
     return values

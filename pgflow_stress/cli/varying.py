@@ -13,8 +13,9 @@ import click
 
 from pgflow_stress.cli.config import outside_name
 from pgflow_stress.cli.old_script import OldScriptCommand
+from pgflow_stress.cli.own_flows import implied_scenario
 from pgflow_stress.cli.request import RunRequest, run_request
-from pgflow_stress.cli.scenario_parameters import option_name
+from pgflow_stress.cli.run_options import option_name
 from pgflow_stress.cli.sources import typed
 from pgflow_stress.core.errors import UsageFault
 
@@ -108,7 +109,7 @@ def sides(ctx: click.Context, vary: Sequence[str], run_options: Sequence[click.P
     variation = parse_vary(vary[0])
     check_variation(ctx, variation, run_options)
     names: tuple[object, ...] = ctx.params["results"]
-    if len(names) != 1:
+    if len(names) != 1 and not (not names and implied_scenario(ctx.params)):
         raise UsageFault("compare --interleave measures one scenario: compare --interleave --vary NAME=A,B SCENARIO")
     for name in ("observer_cost", "telemetry_cost", "probe_client"):
         if ctx.params[name]:

@@ -16,6 +16,7 @@ import secrets
 import uuid
 
 RUN_INDEX_LIMIT = 1 << 58
+RUN_ID_PREFIX = 20  # characters of an id's text that are alike in a repetition: 60 bits of its nonce beside the variant
 NONCE_LIMIT = 1 << 64
 
 
@@ -36,6 +37,11 @@ def run_id(nonce: int, run_index: int) -> uuid.UUID:
         raise ValueError(f"run index outside 58 bits: {run_index}")
     value = (nonce >> 16) << 80 | 8 << 76 | (nonce >> 4 & 0xFFF) << 64 | 0b10 << 62 | (nonce & 0xF) << 58 | run_index
     return uuid.UUID(int=value)
+
+
+def run_id_bounds(nonce: int) -> tuple[uuid.UUID, uuid.UUID]:
+    """The first and the last id that a run of the repetition can have; as uuids sort, there are no others between."""
+    return run_id(nonce, 0), run_id(nonce, RUN_INDEX_LIMIT - 1)
 
 
 def split_run_id(value: uuid.UUID) -> tuple[int, int] | None:

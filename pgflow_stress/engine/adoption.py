@@ -7,11 +7,15 @@ under the dead one's worker id, by one statement that reads them again.
 
 from __future__ import annotations
 
+import json
 import uuid
 from typing import Any
 
+from psycopg import sql
+
 from pgflow_stress.core.ids import split_run_id
-from pgflow_stress.engine.driver import payload
+from pgflow_stress.engine.chosen import chosen_of
+from pgflow_stress.engine.driver import outputs_of, payload
 from pgflow_stress.engine.orders import WorkerOrder
 from pgflow_stress.scenario.options import Orphans
 from pgflow_stress_hot.account import Account
@@ -21,7 +25,8 @@ _COMPLETE = """
 select k.run_id, k.step_slug, k.task_index
 from (select run_id, step_slug, task_index from pgflow.step_tasks
       where last_worker_id = %(dead)s and status = 'started' order by run_id, step_slug, task_index) as k,
-     lateral pgflow.complete_task(k.run_id, k.step_slug, k.task_index, %(output)s::jsonb) as c
+     lateral pgflow.complete_task(
+         k.run_id, k.step_slug, k.task_index, coalesce(%(fitting)s::jsonb -> k.step_slug, %(output)s::jsonb)) as c
 where c.status = 'completed'
 """
 _FAIL = """
@@ -33,7 +38,7 @@ from (select run_id, step_slug, task_index from pgflow.step_tasks
 _DONE = """
 select run_id, step_slug, task_index from pgflow.step_tasks where last_worker_id = %(dead)s and status = 'completed'
 """
-_FAILED_RUNS = "select run_id from pgflow.runs where starts_with(flow_slug, %(flows)s) and status = 'failed'"
+_FAILED_RUNS = "select r.run_id from pgflow.runs r where {of_r} and r.status = 'failed'"
 _STARTED_RUNS = "select run_id from pgflow.runs where run_id = any(%(runs)s)"
 
 
@@ -50,7 +55,10 @@ def adopt(order: WorkerOrder, connection: Any, account: Account) -> None:
             account.settle_start(place[1])
     if order.work.failing is not None:
         _write_off(order, connection, account)
-    parameters = {"dead": dead, "output": payload(order.options.payload_bytes)[1:].decode()}
+    usual = payload(order.options.payload_bytes)
+    outputs = zip(order.work.steps, outputs_of(order.work, order.options.payload_bytes), strict=True)
+    fitting = {step.slug: json.loads(output[1:]) for step, output in outputs if output != usual}
+    parameters = {"dead": dead, "output": usual[1:].decode(), "fitting": json.dumps(fitting)}
     _settle(order, account, connection.execute(_DONE, parameters).fetchall(), adopted=False)
     if order.options.orphans is Orphans.COMPLETE:
         _settle(order, account, connection.execute(_COMPLETE, parameters).fetchall(), adopted=True)
@@ -60,7 +68,9 @@ def adopt(order: WorkerOrder, connection: Any, account: Account) -> None:
 
 def _write_off(order: WorkerOrder, connection: Any, account: Account) -> None:
     """Book failed runs: nobody else knows of those that the dead worker failed without hearing so."""
-    for (run,) in connection.execute(_FAILED_RUNS, {"flows": order.slug_prefix + "f"}).fetchall():
+    nonce, _ = split_run_id(uuid.UUID(bytes=order.first_run_id)) or (0, 0)
+    query = sql.SQL(_FAILED_RUNS).format(**chosen_of(order.work, order.slug_prefix, nonce).parts())
+    for (run,) in connection.execute(query).fetchall():
         place = account.run_index(run.bytes)
         if place >= 0:
             account.fail_run(place)

@@ -17,8 +17,9 @@ import psycopg
 from psycopg import sql
 
 from pgflow_stress.core.arena import LedgerBit
-from pgflow_stress.core.ids import run_id
+from pgflow_stress.core.ids import RUN_ID_PREFIX, run_id
 from pgflow_stress.core.result import Audit, Check
+from pgflow_stress.engine.chosen import chosen_of
 from pgflow_stress.engine.copying import triples
 from pgflow_stress.engine.definitions import DEFINITIONS, planned_parts
 from pgflow_stress.engine.driver import inputs_of, outputs_of, payload, payload_sql
@@ -31,7 +32,6 @@ MOST_ERRORS = 20  # of failed tasks, told apart
 MOST_ERROR_CHARACTERS = 200
 OTHER_ERRORS = "other errors"
 
-_PREFIX = "starts_with({slug}, {prefix})"
 # The last 58 bits of a run's id are its index; the step's index is its place in the flow.
 _INDEX = "(('x' || right(replace({run_id}::text, '-', ''), 15))::bit(60)::bigint & {mask})"
 _WITH_STATUS = """
@@ -49,10 +49,14 @@ _FAILED_RUNS = """
 copy (select {index}, 0::int4, 0::int4 from pgflow.runs r where {of_r} and r.status = 'failed')
 to stdout (format binary)
 """
-# The number in a flow's slug is its index; -1: a slug that none of ours has.
+# The number in a flow's slug is its index, a deployed flow is the only one; -1: a slug that none of ours has.
+_NUMBERED = """
+case when length(r.flow_slug) = {length} and substr(r.flow_slug, {first}) ~ '^[0-9]+$'
+     then substr(r.flow_slug, {first})::int4 else -1 end
+"""
+_DEPLOYED = "case when r.flow_slug = {slug} then 0 else -1 end"
 _FLOWS_OF_RUNS = """
-copy (select {index}, case when length(r.flow_slug) = {length} and substr(r.flow_slug, {first}) ~ '^[0-9]+$'
-             then substr(r.flow_slug, {first})::int4 else -1 end, 0::int4
+copy (select {index}, {flow}, 0::int4
       from pgflow.runs r where {of_r} and starts_with(r.run_id::text, {ours})) to stdout (format binary)
 """
 _FOREIGN_RUNS = "select r.run_id::text from pgflow.runs r where {of_r} and not starts_with(r.run_id::text, {ours})"
@@ -131,9 +135,9 @@ class _Auditor:
     def __init__(self, connection: psycopg.Connection[Any], given: AuditInput) -> None:
         self._connection = connection
         self._given = given
-        self._flow_slugs = [slug.decode() for slug in flow_slugs(given.slug_prefix, given.work.flows)]
-        self._invariants = Invariants(connection, _PREFIX, prefix=given.slug_prefix + "f")
-        self._ours = sql.Literal(str(run_id(given.nonce, 0))[:20])  # 64 bits of nonce less 4 beside the variant
+        self._flow_slugs = [slug.decode() for slug in flow_slugs(given.slug_prefix, given.work)]
+        self._invariants = Invariants(connection, chosen_of(given.work, given.slug_prefix, given.nonce))
+        self._ours = sql.Literal(str(run_id(given.nonce, 0))[:RUN_ID_PREFIX])
         self._places = Places(given.work)
         self._outcomes = expected_outcomes(given.work, self._places)
 
@@ -169,10 +173,13 @@ class _Auditor:
         yield offended(_SENT, self._not_sent(_SENT_OUTPUTS, ("k", "step_slug"), outputs))
 
     def _misplaced_runs(self) -> list[str]:
-        run_flow, first = self._places.run_flow, len(self._given.slug_prefix) + 2
-        slug = {"length": sql.Literal(len(self._flow_slugs[0])), "first": sql.Literal(first)}
+        run_flow, slug = self._places.run_flow, self._flow_slugs[0]
+        first = sql.Literal(len(self._given.slug_prefix) + 2)
+        flow = sql.SQL(_NUMBERED).format(length=sql.Literal(len(slug)), first=first)
+        if self._given.work.deployed is not None:
+            flow = sql.SQL(_DEPLOYED).format(slug=sql.Literal(slug))
         wrong: list[int] = []
-        for rows in triples(self._connection, self._query(_FLOWS_OF_RUNS, "r", ours=self._ours, **slug)):
+        for rows in triples(self._connection, self._query(_FLOWS_OF_RUNS, "r", ours=self._ours, flow=flow)):
             runs, flows = (rows[name].astype(np.int64) for name in ("first", "second"))
             known = runs < len(run_flow)
             known[known] = run_flow[runs[known]] == flows[known]

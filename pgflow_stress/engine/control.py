@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+import psycopg.sql
 
 from pgflow_stress.core.result import Json
+from pgflow_stress.engine.chosen import Chosen
 from pgflow_stress.engine.server_processes import find_postmaster, server_cpu_ns
 from pgflow_stress.engine.work import Work, read_work
 
@@ -35,6 +37,8 @@ select schemaname || '.' || relname, autovacuum_count, autoanalyze_count from pg
 where schemaname in ('pgflow', 'pgmq', 'realtime') and autovacuum_count + autoanalyze_count > 0
 """
 
+_QUEUES = psycopg.sql.SQL("select lower(w.flow_slug) from pgflow.flows w where {flows_w}")
+_LATER = psycopg.sql.SQL("select from {table} m where m.vt > clock_timestamp() and {of_messages} limit 1")
 _HAS_STATEMENTS = """
 select from pg_extension, pg_settings where extname = 'pg_stat_statements' and name = 'shared_preload_libraries'
 and 'pg_stat_statements' = any(string_to_array(replace(setting, ' ', ''), ','))
@@ -189,13 +193,12 @@ class Control:
         """Whether one of these backends executes a statement without waiting for a lock."""
         return bool(self._rows(_NOT_STALLED, pids=list(backends))[0][0])
 
-    def due_later(self, slug_prefix: str) -> bool:
+    def due_later(self, chosen: Chosen) -> bool:
         """Whether a message of ours becomes visible only later: a retry, a start delay, a dead worker's poll."""
-        for (queue,) in self._rows(
-            "select queue_name from pgmq.meta where starts_with(queue_name, %(prefix)s)", prefix=slug_prefix + "f"
-        ):
+        parts = chosen.parts()
+        for (queue,) in self._rows(_QUEUES.format(**parts)):
             table = psycopg.sql.Identifier("pgmq", f"q_{queue}")
-            if self._rows(psycopg.sql.SQL("select from {} where vt > clock_timestamp() limit 1").format(table)):
+            if self._rows(_LATER.format(table=table, **parts)):
                 return True
         return False
 

@@ -33,6 +33,7 @@ def audit_database(options: TargetOptions, flow_slugs: Sequence[str]) -> Databas
     with reading(options, choose_target(options, {})) as (connection, what):
         # Not before the libpq is chosen.
         from pgflow_stress.engine.audit import snapshot  # noqa: PLC0415
+        from pgflow_stress.engine.chosen import Chosen  # noqa: PLC0415
         from pgflow_stress.engine.invariants import Invariants  # noqa: PLC0415
 
         require_pgflow(inspect(connection), what)
@@ -42,5 +43,5 @@ def audit_database(options: TargetOptions, flow_slugs: Sequence[str]) -> Databas
             if absent:
                 raise UsageFault(f"--flow-slug {absent[0]}: no such flow in {what}")
             chosen = "{slug} = any({flows})" if flow_slugs else "true"
-            invariants = Invariants(connection, chosen, flows=list(flow_slugs))
+            invariants = Invariants(connection, Chosen(chosen, values={"flows": list(flow_slugs)}))
             return DatabaseAudit(what, len(set(flow_slugs)) or len(known), tuple(invariants.checks()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,6 +39,15 @@ def payload(size_bytes: int) -> bytes:
     return b'\x01{"p":"' + b"x" * (size_bytes - len('{"p":""}')) + b'"}'
 
 
+def containing(text: str, size_bytes: int) -> bytes:
+    """A jsonb value with all of a JSON object in it, filled up to so many bytes as `payload` is."""
+    value = json.loads(text)
+    room = size_bytes - len(json.dumps({**value, "p": ""}))
+    if room >= 0 and "p" not in value:
+        value["p"] = "x" * room
+    return b"\x01" + json.dumps(value).encode()
+
+
 def payload_sql(size_bytes: int) -> str:
     """The same value as an expression of SQL, so that it need not be sent again to be compared with."""
     if size_bytes < len('{"p":""}'):
@@ -52,19 +62,29 @@ def array_payload(elements: int) -> bytes:
 
 
 def inputs_of(work: Workload, size_bytes: int) -> list[bytes]:
-    """For each flow what its runs are given: an array where a root map wants one."""
-    value = payload(size_bytes)
-    wanted = [shape.input_elements for shape in work.shapes]
-    by_shape = [value if elements is None else array_payload(elements) for elements in wanted]
+    """For each flow what its runs are given: an array where a root map wants one, else what its conditions want."""
+    by_shape = [_value(shape.input_elements, shape.input, size_bytes) for shape in work.shapes]
     return [by_shape[shape] for shape in work.shape_of]
 
 
 def outputs_of(work: Workload, size_bytes: int) -> list[bytes]:
-    """For each step what its tasks give: an array where a map is over it."""
-    value = payload(size_bytes)
-    wanted = [elements for shape in work.shapes for elements in shape.output_elements()]
-    arrays = {elements: array_payload(elements) for elements in set(wanted) if elements is not None}
-    return [value if elements is None else arrays[elements] for elements in wanted]
+    """For each step what its tasks give: an array where a map is over it, else what conditions after it want."""
+    values: dict[tuple[int | None, str | None], bytes] = {}
+    wanted = [
+        (elements, step.output)
+        for shape in work.shapes
+        for step, elements in zip(shape.steps, shape.output_elements(), strict=True)
+    ]
+    for elements, text in wanted:
+        if (elements, text) not in values:
+            values[elements, text] = _value(elements, text, size_bytes)
+    return [values[one] for one in wanted]
+
+
+def _value(elements: int | None, text: str | None, size_bytes: int) -> bytes:
+    if elements is not None:
+        return array_payload(elements)
+    return payload(size_bytes) if text is None else containing(text, size_bytes)
 
 
 def make_account(
@@ -136,7 +156,8 @@ class Driver:
         self._connection = connection
         self._header = header
         self._creation_piped = options.creation is not Mode.SINGLE
-        flows = np.arange(order.slot, work.flows, options.workers, dtype=np.int64)
+        created = 0 if work.deployed is not None else work.flows
+        flows = np.arange(order.slot, created, options.workers, dtype=np.int64)
         dealt = np.arange(order.slot, work.runs, options.workers, dtype=np.int64)
         self._runs = dealt if order.starts else dealt[:0]
         self._region = account.region

@@ -14,6 +14,7 @@ from psycopg import sql
 from pgflow_stress.core.arena import Arena
 from pgflow_stress.core.events import EventKind, place_in_run
 from pgflow_stress.core.ids import run_id
+from pgflow_stress.engine.chosen import chosen_of
 from pgflow_stress.engine.copying import pieces, triples
 from pgflow_stress.engine.driver import make_account
 from pgflow_stress.engine.orders import flow_slugs
@@ -29,7 +30,7 @@ _INDEX = "(('x' || right(replace({run_id}::text, '-', ''), 15))::bit(60)::bigint
 # status: 1 completed, 2 failed
 _RUNS = """
 copy (select {index}, case r.status when 'completed' then 1 when 'failed' then 2 else 0 end::int4, 0::int4
-      from pgflow.runs r where starts_with(r.flow_slug, {prefix})) to stdout (format binary)
+      from pgflow.runs r where {of_r}) to stdout (format binary)
 """
 # third: 1 has sent its step:started, and 2 * status: 1 completed, 2 failed, 3 skipped
 _STEPS = """
@@ -37,11 +38,11 @@ copy (select {index}, p.step_index::int4,
              (case when s.started_at is not null and s.initial_tasks > 0 then 1 else 0 end
               + 2 * case s.status when 'completed' then 1 when 'failed' then 2 when 'skipped' then 3 else 0 end)::int4
       from pgflow.step_states s join pgflow.steps p using (flow_slug, step_slug)
-      where starts_with(s.flow_slug, {prefix})) to stdout (format binary)
+      where {of_s}) to stdout (format binary)
 """
 _FAILED_TASKS = """
 copy (select {index}, count(*)::int4, 0::int4 from pgflow.step_tasks k
-      where starts_with(k.flow_slug, {prefix}) and k.status = 'failed' group by k.run_id) to stdout (format binary)
+      where {of_k} and k.status = 'failed' group by k.run_id) to stdout (format binary)
 """
 _STORED = "copy (select topic, event from realtime.messages where topic like {topics}) to stdout (format binary)"
 # What a row's payload says that it is, where its topic or name says otherwise.
@@ -66,7 +67,7 @@ with said as materialized (
     from realtime.messages m where m.topic like {topics} and m.topic = 'pgflow:run:' || (m.payload ->> 'run_id')
 )
 select e.run_id || ' ' || e.event from said e join pgflow.runs r on r.run_id = e.run_id
-where starts_with(r.flow_slug, {prefix}) and (
+where {of_r} and (
     e.payload ->> 'status' is distinct from split_part(e.kind, ':', 2)
     or case e.kind
         when 'run:started' then e.payload -> 'input' is distinct from r.input
@@ -111,7 +112,7 @@ class EventRows:
         self._run_flow = given.work.run_flow()
         self._steps_of_flow = given.work.flow_steps()[:, 1]
         self._parts = {
-            "prefix": sql.Literal(given.slug_prefix + "f"),
+            **chosen_of(given.work, given.slug_prefix, given.nonce).parts(),
             "topics": sql.Literal(topic_pattern(given.nonce)),
         }
 
@@ -184,6 +185,6 @@ class EventRows:
 def book_of(given: EventInput) -> EventBook:
     """A reader of the same books, on a region of its own; it only reads."""
     arena, work = given.arena, given.work
-    slugs = flow_slugs(given.slug_prefix, work.flows)
+    slugs = flow_slugs(given.slug_prefix, work)
     account = make_account(arena, new_region(1).region, 0, run_id(given.nonce, 0).bytes, slugs, work)
     return EventBook(account, arena.received, arena.strays.view(np.uint8), [list(step.deps) for step in work.steps])

@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from pgflow_stress.core.result import Check
+from pgflow_stress.engine.chosen import Chosen
 
 MOST_IDS = 10_000  # of one check kept in a result
 
@@ -103,13 +104,13 @@ _QUEUES = """
 select lower(w.flow_slug), array_agg(w.flow_slug order by w.flow_slug),
        bool_and(to_regclass(format('pgmq.%I', 'q_' || lower(w.flow_slug))) is not null
                 and to_regclass(format('pgmq.%I', 'a_' || lower(w.flow_slug))) is not null)
-from pgflow.flows w group by 1 having bool_or({of_w}) order by 1
+from pgflow.flows w group by 1 having bool_or({flows_w}) order by 1
 """
 _MESSAGES = """
 select k.run_id || ' ' || k.step_slug || ' ' || k.task_index from pgflow.step_tasks k
 join pgflow.runs r using (run_id) join pgflow.step_states s using (run_id, step_slug)
 left join {queue} q on q.msg_id = k.message_id left join {archive} a on a.msg_id = k.message_id
-where k.flow_slug = any({flows}) and s.status::text <> 'skipped' and {asked}
+where k.flow_slug = any({flows}) and {of_k} and s.status::text <> 'skipped' and {asked}
   and (num_nonnulls(q.msg_id, a.msg_id) <> 1
     or (a.msg_id is not null) <> (k.status in ('completed', 'failed') or r.status = 'failed')
     or a.read_ct < k.attempts_count)
@@ -118,13 +119,14 @@ _MISLABELLED = """
 select k.run_id || ' ' || k.step_slug || ' ' || k.task_index from pgflow.step_tasks k
 join (select msg_id, message from {queue} union all select msg_id, message from {archive}) m
     on m.msg_id = k.message_id
-where k.flow_slug = any({flows}) and (m.message ->> 'run_id' is distinct from k.run_id::text
+where k.flow_slug = any({flows}) and {of_k} and (m.message ->> 'run_id' is distinct from k.run_id::text
     or m.message ->> 'step_slug' is distinct from k.step_slug
     or coalesce(m.message ->> 'task_index', '0') <> k.task_index::text)
 """
 _STRAYS = """
-select m.msg_id from (select msg_id from {queue} union all select msg_id from {archive}) m
-where not exists (select from pgflow.step_tasks where message_id = m.msg_id and flow_slug = any({flows}))
+select m.msg_id from (select msg_id, message from {queue} union all select msg_id, message from {archive}) m
+where {of_messages} and not exists (
+    select from pgflow.step_tasks where message_id = m.msg_id and flow_slug = any({flows}))
 """
 
 _ANYWHERE = (
@@ -155,16 +157,12 @@ INVARIANTS = (
 
 
 class Invariants:
-    """The checks over the flows that were chosen, within the caller's snapshot."""
+    """The checks over what was chosen, within the caller's snapshot."""
 
-    def __init__(self, connection: psycopg.Connection[Any], chosen: str, **values: object) -> None:
-        """`chosen`: SQL of a condition on {slug}, a flow's, with values by name."""
+    def __init__(self, connection: psycopg.Connection[Any], chosen: Chosen) -> None:
+        """Nothing is read yet but which columns there are."""
         self._connection = connection
-        literals = {name: sql.Literal(value) for name, value in values.items()}
-        self._of = {
-            f"of_{alias}": sql.SQL(chosen).format(slug=sql.Identifier(alias, "flow_slug"), **literals)
-            for alias in "rsckw"
-        }
+        self._of = chosen.parts()
         tasks, states = self._columns("step_tasks"), self._columns("step_states")
         self._parts = {
             "requeued": sql.SQL("k.requeued_count" if "requeued_count" in tasks else "0"),
@@ -179,7 +177,7 @@ class Invariants:
         return {name for (name,) in rows}
 
     def query(self, text: str, **parts: Any) -> sql.Composed:
-        """A query in which the chosen flows' rows of an alias a are those where {of_a}."""
+        """A query in which the chosen rows of an alias a are those where {of_a}, of flows and steps {flows_a}."""
         return sql.SQL(text).format(**self._of, **self._parts, **parts)
 
     def rows(self, text: str, **parts: Any) -> list[tuple[Any, ...]]:

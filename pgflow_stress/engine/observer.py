@@ -56,7 +56,7 @@ class _Observer:
         self._order = order
         self._words = arena.words[order.region]
         account = make_account(
-            arena, region, order.region, order.first_run_id, flow_slugs(order.slug_prefix, order.work.flows), order.work
+            arena, region, order.region, order.first_run_id, flow_slugs(order.slug_prefix, order.work), order.work
         )
         self._book = EventBook(
             account, arena.received, arena.strays.view(np.uint8), [list(step.deps) for step in order.work.steps]

@@ -127,10 +127,12 @@ class Exited:
     exitcode: int
 
 
-def flow_slugs(prefix: str, flows: int) -> list[bytes]:
-    """Slugs of the measured flows: of one length, in the order of their indexes."""
-    width = len(str(flows - 1))
-    return [f"{prefix}f{index:0{width}d}".encode() for index in range(flows)]
+def flow_slugs(prefix: str, work: Workload) -> list[bytes]:
+    """Slugs of the measured flows: of one length, in the order of their indexes; of a deployed flow its own."""
+    if work.deployed is not None:
+        return [work.deployed.encode()]
+    width = len(str(work.flows - 1))
+    return [f"{prefix}f{index:0{width}d}".encode() for index in range(work.flows)]
 
 
 def prime_slugs(prefix: str, region: int, flows: int) -> list[bytes]:

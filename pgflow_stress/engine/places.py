@@ -95,6 +95,8 @@ def expected_outcomes(work: Workload, places: Places) -> Outcomes | None:
         return None
     below = failing.fail_below(tuple(len(shape.steps) for shape in work.shapes))
     shapes = np.array(work.shape_of, dtype=np.int64)[places.run_flow]
-    tasks = failing.failed_attempts(below[places.steps_of_tasks()], failing.doomed_tasks(places.first, shapes))
-    doomed = tasks >= failing.most_tries
+    steps = places.steps_of_tasks()
+    most = failing.most_tries_of(steps)
+    tasks = failing.failed_attempts(below[steps], failing.doomed_tasks(places.first, shapes), most)
+    doomed = tasks >= most
     return Outcomes(tasks, doomed, places.runs_with(doomed))

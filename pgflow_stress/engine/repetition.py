@@ -19,6 +19,7 @@ from pgflow_stress.core.result import Json, Repetition
 from pgflow_stress.core.telemetry import House, Vital
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine.accounts import rows_of, take_accounts
+from pgflow_stress.engine.chosen import chosen_of
 from pgflow_stress.engine.conclusion import Grounds, Readings, Subject, conclude, endings, examine, grounds
 from pgflow_stress.engine.control import Control, ServerReading
 from pgflow_stress.engine.crew import Crew, new_worker_id
@@ -136,7 +137,7 @@ def _measure(
         plan,
         index,
         warmup,
-        database.slug_prefix,
+        chosen_of(plan.work, database.slug_prefix, nonce),
         arena,
         crew,
         control,

@@ -13,7 +13,7 @@ from pgflow_stress.engine.orders import ChildExit, State, WorkerOrder, flow_slug
 from pgflow_stress.engine.pinning import pin_backend
 from pgflow_stress.engine.priming import prime
 from pgflow_stress.engine.process import rss_peak_bytes
-from pgflow_stress.engine.statements import statements
+from pgflow_stress.engine.statements import statements_of
 from pgflow_stress.engine.vitals import begin_window
 from pgflow_stress.engine.work import hand_over
 from pgflow_stress.scenario.options import Mode
@@ -38,11 +38,11 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> ChildExit:
         (order.worker_id.hex(), order.slug_prefix),
     )
     options = single.options
-    for statement in statements(options.creation, options.completion, options.empty_poll, order.work.failing):
+    for statement in statements_of(single):
         connection.pgconn.prepare(statement.name, statement.sql, statement.types)
     words[Word.STATE] = State.CONNECTED
     account = make_account(
-        arena, region, order.region, order.first_run_id, flow_slugs(order.slug_prefix, order.work.flows), order.work
+        arena, region, order.region, order.first_run_id, flow_slugs(order.slug_prefix, order.work), order.work
     )
     starter = Starter(account, inputs_of(order.work, options.payload_bytes))
     prime(single, connection)

@@ -6,8 +6,12 @@ Function calls name their arguments and results name their columns, so that one 
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 
+from pgflow_stress.core.ids import RUN_ID_PREFIX
+from pgflow_stress.engine.orders import WorkerOrder
+from pgflow_stress.engine.own_definitions import Arguments, arguments_of
 from pgflow_stress.scenario.failing import Failing
 from pgflow_stress.scenario.options import EmptyPoll, Mode
 
@@ -34,13 +38,13 @@ _CREATE_FLOW_MANY = Statement(
 )
 _ADD_STEP_ONE = Statement(
     b"add_step",
-    b"select from pgflow.add_step(flow_slug => $1, step_slug => $2, deps_slugs => $3::text[], step_type => $4)",
+    b"select from pgflow.add_step(flow_slug => $1, step_slug => $2, deps_slugs => $3::text[], step_type => $4%s)",
     (TEXT, TEXT, TEXT, TEXT),
 )
 _ADD_STEP_MANY = Statement(
     b"add_step",
     b"select count(c.step_index) from unnest($1, $2, $3, $4) as u(f, s, d, k), lateral pgflow.add_step("
-    b"flow_slug => u.f, step_slug => u.s, deps_slugs => u.d::text[], step_type => u.k) as c",
+    b"flow_slug => u.f, step_slug => u.s, deps_slugs => u.d::text[], step_type => u.k%s) as c",
     (TEXTS, TEXTS, TEXTS, TEXTS),
 )
 _START_FLOW_ONE = Statement(
@@ -111,26 +115,70 @@ EDGE_STATEMENTS = (
 )
 
 
-def _create_flow(statement: Statement, failing: Failing | None) -> Statement:
-    """With the flow's own options, where it has some."""
-    given = b""
-    if failing is not None:
-        given = b", max_attempts => %d, base_delay => %d" % (failing.max_attempts, failing.base_delay_seconds)
-    return Statement(statement.name, statement.sql % given, statement.types)
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A queue that may have others' messages: they are read with ours, and left until they are visible again."""
+
+    queue: str
+    first_run_id: str
+
+    def only_ours(self) -> bytes:
+        """What a read is held to; not that of a flow which is primed on."""
+        ours = self.first_run_id[:RUN_ID_PREFIX]
+        return f" where $1 <> '{self.queue}' or starts_with(message ->> 'run_id', '{ours}')".encode()
+
+
+def _given(statement: Statement, arguments: bytes) -> Statement:
+    """With more arguments of the call that it is about."""
+    return Statement(statement.name, statement.sql % arguments, statement.types)
+
+
+def _of_failing(failing: Failing | None) -> bytes:
+    if failing is None:
+        return b""
+    return b", max_attempts => %d, base_delay => %d" % (failing.max_attempts, failing.base_delay_seconds)
+
+
+def statements_of(order: WorkerOrder) -> tuple[Statement, ...]:
+    """Every statement that a process with this order prepares."""
+    options, work = order.options, order.work
+    many = options.creation is Mode.BATCH
+    return statements(
+        options.creation,
+        options.completion,
+        options.empty_poll,
+        work.failing,
+        arguments_of(work, order.slug_prefix, "u.f" if many else "$1", "u.s" if many else "$2"),
+        None if work.deployed is None else Shared(work.deployed, str(uuid.UUID(bytes=order.first_run_id))),
+    )
 
 
 def statements(
-    creation: Mode, completion: Mode, empty_poll: EmptyPoll, failing: Failing | None = None
+    creation: Mode,
+    completion: Mode,
+    empty_poll: EmptyPoll,
+    failing: Failing | None = None,
+    defined: Arguments | None = None,
+    shared: Shared | None = None,
 ) -> tuple[Statement, ...]:
-    """Every statement that a worker prepares for these modes."""
+    """Every statement that a worker prepares for these modes.
+
+    Args:
+        defined: what flows and steps are created with, where that is not pgflow's own.
+        shared: a queue that is others' too.
+    """
     many = creation is Mode.BATCH
+    arguments = defined or Arguments(_of_failing(failing), b"")
+    read = _READ_WITH_POLL if empty_poll.kind == "read-with-poll" else _READ
+    if shared is not None:
+        read = Statement(read.name, read.sql + shared.only_ours(), read.types)
     failures = () if failing is None else (_FAIL_MANY if completion is Mode.BATCH else _FAIL_ONE,)
     return (
         PING,
-        _create_flow(_CREATE_FLOW_MANY if many else _CREATE_FLOW_ONE, failing),
-        _ADD_STEP_MANY if many else _ADD_STEP_ONE,
+        _given(_CREATE_FLOW_MANY if many else _CREATE_FLOW_ONE, arguments.of_flow),
+        _given(_ADD_STEP_MANY if many else _ADD_STEP_ONE, arguments.of_step),
         _START_FLOW_MANY if many else _START_FLOW_ONE,
-        _READ_WITH_POLL if empty_poll.kind == "read-with-poll" else _READ,
+        read,
         _START_TASKS,
         _COMPLETE_MANY if completion is Mode.BATCH else _COMPLETE_ONE,
         *failures,

@@ -18,6 +18,7 @@ from pgflow_stress.core.progress import Progress, Watch
 from pgflow_stress.core.telemetry import House
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine import littles_law
+from pgflow_stress.engine.chosen import Chosen
 from pgflow_stress.engine.control import Control
 from pgflow_stress.engine.crew import Crew
 from pgflow_stress.engine.gauges import GaugeReader
@@ -66,7 +67,7 @@ class Window:
         plan: Plan,
         index: int,
         warmup: bool,
-        slug_prefix: str,
+        chosen: Chosen,
         arena: Arena,
         crew: Crew,
         control: Control,
@@ -80,7 +81,7 @@ class Window:
         self._options = plan.options
         self._index = index
         self._warmup = warmup
-        self._slug_prefix = slug_prefix
+        self._chosen = chosen
         self._arena = arena
         self._crew = crew
         self._control = control
@@ -231,7 +232,7 @@ class Window:
         if self._plan.load_model == "open" and not self._arena.header[Header.STARTS_DONE]:
             return False  # a gap in the schedule
         try:
-            excused = self._control.working(self._crew.backends()) or self._control.due_later(self._slug_prefix)
+            excused = self._control.working(self._crew.backends()) or self._control.due_later(self._chosen)
         except psycopg.Error:
             raise RunFailed("the database went away: it no longer answers") from None
         if excused:

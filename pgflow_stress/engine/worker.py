@@ -19,7 +19,7 @@ from pgflow_stress.engine.orders import ChildExit, State, WorkerOrder, flow_slug
 from pgflow_stress.engine.pinning import pin_backend
 from pgflow_stress.engine.priming import prime
 from pgflow_stress.engine.process import rss_peak_bytes
-from pgflow_stress.engine.statements import PING, statements
+from pgflow_stress.engine.statements import PING, statements_of
 from pgflow_stress.engine.vitals import begin_window
 from pgflow_stress.engine.work import hand_over
 from pgflow_stress.scenario.options import Mode
@@ -50,14 +50,13 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> None:
         "insert into pgflow.workers (worker_id, queue_name, function_name) values (%s, %s, 'pgflow-stress')",
         (order.worker_id.hex(), order.slug_prefix),
     )
-    options = order.options
-    for statement in statements(options.creation, options.completion, options.empty_poll, order.work.failing):
+    for statement in statements_of(order):
         connection.pgconn.prepare(statement.name, statement.sql, statement.types)
     pool = _connect_pool(arena, order)
     words[Word.STATE] = State.CONNECTED
 
     account = make_account(
-        arena, region, order.region, order.first_run_id, flow_slugs(order.slug_prefix, order.work.flows), order.work
+        arena, region, order.region, order.first_run_id, flow_slugs(order.slug_prefix, order.work), order.work
     )
     driver = Driver(order, account, connection, arena.header, pool=pool)
     if order.replaces_region is None:

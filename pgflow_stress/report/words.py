@@ -190,6 +190,8 @@ def next_steps(result: Result) -> list[str]:
     if result.verdict.quick_look and seconds:
         factor = math.ceil(_ENOUGH_SECONDS / seconds) * parameters.get("scale", 1)
         longer = f"--scale {factor:g}" if result.load_model == "backlog-drain" else f"--duration {_ENOUGH_SECONDS:g}s"
+        if own := parameters.get("flow") or parameters.get("flow_slug"):
+            name = f"--flow{'' if parameters.get('flow') else '-slug'} {own}"
         said.append(f"long enough: pgflow-stress run {name} {longer}")
     if parameters["runs"] < parameters["workers"]:
         said.append("throughput over many runs: pgflow-stress run concurrent-flows")

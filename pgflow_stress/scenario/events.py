@@ -1,7 +1,8 @@
 """Which events a run of a flow emits: pgflow's rules, in one place.
 
 A completed run sends run:started and run:completed; each of its steps started and completed, but for a map without
-elements, which only completes. start_tasks, retries and the tasks of a map send nothing. (pgflow's own SQL: start_flow,
+elements, which only completes, and a step whose condition is not met, which is skipped and says only that. start_tasks,
+retries and the tasks of a map send nothing. (pgflow's own SQL: start_flow,
 start_ready_steps, complete_task, maybe_complete_run and cascade_complete_taskless_steps.)
 """
 
@@ -19,12 +20,12 @@ def completed_run_places(shape: FlowShape) -> list[bool]:
     expected[place_in_run(EventKind.RUN_COMPLETED)] = True
     for index, step in enumerate(shape.steps):
         expected[place_in_run(EventKind.STEP_STARTED, index)] = step.tasks > 0
-        expected[place_in_run(EventKind.STEP_COMPLETED, index)] = True
+        expected[place_in_run(EventKind.STEP_SKIPPED if step.skipped else EventKind.STEP_COMPLETED, index)] = True
     return expected
 
 
 def events_per_run(shape: FlowShape) -> int:
-    """Events of a completed run: 2 + 2 a step, less one for each empty map."""
+    """Events of a completed run: 2 + 2 a step, less one for each empty map and each step that is skipped."""
     return sum(completed_run_places(shape))
 
 

@@ -29,6 +29,7 @@ class Failing:
     base_delay_seconds: int  # base * 2 ^ attempt seconds before the next
     seed: int
     shapes: tuple[int, ...] = (0,)  # those whose tasks fail
+    attempts: tuple[int, ...] = ()  # at most, of each step of all shapes; empty: max_attempts of all
 
     @property
     def fails(self) -> bool:
@@ -57,12 +58,23 @@ class Failing:
         which = _numbers(runs, (self.seed + _GOLDEN) % _RANGE) % np.maximum(tasks, 1).astype(np.uint64)
         return np.where(chosen, first_task[:-1] + which.astype(np.int64), -1).astype(np.int64)
 
-    def failed_attempts(self, below: npt.NDArray[np.uint64], doomed: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        """uint8[tasks]: how many attempts of each task fail before one does not; max_attempts: it fails for good.
+    def most_tries_of(self, steps: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """uint8[tasks]: how many attempts each task has at most, by its step's index among all."""
+        import numpy as np  # noqa: PLC0415
+
+        if not self.attempts:
+            return np.full(len(steps), self.most_tries, dtype=np.uint8)
+        return np.array(self.attempts, dtype=np.uint8)[steps]
+
+    def failed_attempts(
+        self, below: npt.NDArray[np.uint64], doomed: npt.NDArray[np.int64], most: npt.NDArray[np.uint8]
+    ) -> npt.NDArray[np.uint8]:
+        """uint8[tasks]: how many attempts of each task fail before one does not; all it has: it fails for good.
 
         Args:
             below: uint64[tasks], of each task's step.
             doomed: of `doomed_tasks`.
+            most: of `most_tries_of`.
         """
         import numpy as np  # noqa: PLC0415
 
@@ -72,13 +84,13 @@ class Failing:
         always = np.zeros(len(below), dtype=bool)
         always[doomed[doomed >= 0]] = True
         for attempt in range(self.most_tries):
-            going &= always | (_numbers(places + np.uint64(attempt), self.seed) < below)
+            going &= (always | (_numbers(places + np.uint64(attempt), self.seed) < below)) & (attempt < most)
             found += going
         return found
 
     @property
     def most_tries(self) -> int:
-        """Attempts of a task at most: pgflow takes 0 for 1."""
+        """Attempts of any task at most: pgflow takes 0 for 1."""
         return max(1, self.max_attempts)
 
 

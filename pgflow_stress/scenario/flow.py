@@ -13,6 +13,32 @@ LONGEST_STEP_SLUG = 128
 
 
 @dataclass(frozen=True, slots=True)
+class StepOptions:
+    """What a definition says of a step besides; None where it leaves it to the flow, or to pgflow."""
+
+    max_attempts: int | None = None
+    base_delay_seconds: int | None = None
+    timeout_seconds: int | None = None
+    start_delay_seconds: int | None = None
+    required: str | None = None  # JSON that its input must contain, else `when_unmet`
+    forbidden: str | None = None  # and must not
+    when_unmet: str | None = None  # fail, skip or skip-cascade
+    when_exhausted: str | None = None  # likewise, once its last attempt has failed
+
+
+@dataclass(frozen=True, slots=True)
+class FlowOptions:
+    """What a definition says of a whole flow."""
+
+    max_attempts: int
+    base_delay_seconds: int
+    timeout_seconds: int
+
+
+NO_OPTIONS = StepOptions()
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One step; `deps` are indexes of steps defined before it; `tasks` is how many tasks it has."""
 
@@ -20,6 +46,9 @@ class Step:
     deps: tuple[int, ...] = ()
     kind: str = "single"  # or "map"
     tasks: int = 1
+    options: StepOptions = NO_OPTIONS
+    output: str | None = None  # JSON of an object that its tasks' outputs must contain, for the conditions after it
+    skipped: bool = False  # by a condition of its own or before it: it has no task, and says so
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +56,8 @@ class FlowShape:
     """The steps of one flow definition, parents before children."""
 
     steps: tuple[Step, ...]
+    options: FlowOptions | None = None  # None: pgflow's own
+    input: str | None = None  # JSON of an object that what a run is given must contain, for the conditions of its roots
 
     @property
     def tasks_per_run(self) -> int:
@@ -50,7 +81,7 @@ class FlowShape:
     @property
     def input_elements(self) -> int | None:
         """Of the array that a run must be given for its root maps; None where any value will do."""
-        return next((step.tasks for step in self.steps if step.kind == "map" and not step.deps), None)
+        return max((step.tasks for step in self.steps if step.kind == "map" and not step.deps), default=None)
 
     def output_elements(self) -> tuple[int | None, ...]:
         """For each step, of the array that its task must give to a map over it; None where any value will do.
@@ -60,13 +91,19 @@ class FlowShape:
         wanted: list[int | None] = [None] * len(self.steps)
         for step in self.steps:
             if step.kind == "map" and step.deps and self.steps[step.deps[0]].kind == "single":
-                wanted[step.deps[0]] = step.tasks
+                wanted[step.deps[0]] = max(step.tasks, wanted[step.deps[0]] or 0)  # one that is skipped has none
         return tuple(wanted)
 
     def sample(self, most: int) -> FlowShape:
-        """The same shape with at most `most` steps, its first ones, and so many elements a map: for priming."""
+        """The same shape with at most `most` steps, its first ones, and so many elements a map: for priming.
+
+        Without options, so that nothing is waited for or skipped.
+        """
         return FlowShape(
-            tuple(Step(step.slug, step.deps, step.kind, min(step.tasks, most)) for step in self.steps[:most])
+            tuple(
+                Step(step.slug, step.deps, step.kind, min(step.tasks, most) if step.kind == "map" else 1)
+                for step in self.steps[:most]
+            )
         )
 
 
@@ -94,7 +131,7 @@ def checked(shape: FlowShape) -> FlowShape:
             raise UsageFault(f"step {step.slug!r} depends on a step that is not defined before it: no cycle can be run")
         if step.kind == "map" and len(step.deps) > 1:
             raise UsageFault(f"step {step.slug!r}: a map has one dependency at most")
-        if step.kind == "single" and step.tasks != 1:
+        if step.kind == "single" and step.tasks != 1 and not step.skipped:
             raise UsageFault(f"step {step.slug!r}: a step that is no map has one task")
     _check_elements(shape)
     return shape

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.scenario.durations import NO_WORK, SimulatedWork
+from pgflow_stress.scenario.own import OwnFlow
 from pgflow_stress.scenario.schedule import Arrival, Late, Stage
 
 
@@ -117,6 +118,8 @@ class RunOptions:
     workers: int = field(default_factory=default_workers)
     steps: int | None = None  # the scenario's size: what its `size` parameter is called
     parameters: tuple[tuple[str, int | float | str], ...] = ()  # of the scenario, by name
+    own_flows: tuple[OwnFlow, ...] = ()  # the user's, as they were read
+    scenario_file: str | None = None  # the name of the file that said all this
     deal: Deal = field(default_factory=Deal)
     flows: int | None = None
     runs: int | None = None

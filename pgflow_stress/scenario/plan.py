@@ -191,6 +191,8 @@ class Plan:
         return {
             "workers": options.workers,
             **{name.replace("-", "_"): value for name, value in self.values},
+            **({"scenario_file": options.scenario_file} if options.scenario_file else {}),
+            **({"own_flows": [flow.as_parameter() for flow in options.own_flows]} if options.own_flows else {}),
             "steps": self.work.most_steps,
             "deal": str(options.deal),
             "flows": self.flows,
@@ -249,11 +251,13 @@ def make_plan(scenario: str, options: RunOptions) -> Plan:
         raise UsageFault(f"unknown scenario {scenario!r}; there are: {', '.join(names())}")
     try:
         values = _values(shape, options)
-        built = shape.build(values, options.seed)
+        if shape.build_own is not None:
+            built = shape.build_own(values, options.seed, options.own_flows)
+        else:
+            built = shape.build(values, options.seed)
     except UsageFault as fault:
         raise UsageFault(f"{scenario}: {fault}") from None
-    flows = _scaled(options.flows if options.flows is not None else shape.default_flows, options.scale)
-    flows = max(flows, len(built.shapes))
+    flows = _flows(shape, built, options)
     load_model = load_model_of(options)
     runs, options = _runs(shape, options, load_model, flows)
     if not shape.starts:
@@ -275,6 +279,20 @@ def make_plan(scenario: str, options: RunOptions) -> Plan:
     if options.history and not most_tasks:
         raise UsageFault(f"{scenario} finishes no task that a database could be aged by: leave --history out")
     return Plan(scenario, _workload(built, flows, runs, options), load_model, options, tuple(values.items()))
+
+
+def _flows(shape: Shape, built: Built, options: RunOptions) -> int:
+    if built.deployed is None:
+        flows = _scaled(options.flows if options.flows is not None else shape.default_flows, options.scale)
+        return max(flows, len(built.shapes))
+    if options.flows not in (None, 1):
+        raise UsageFault(f"--flows {options.flows}: the flow of --flow-slug is one")
+    if options.worker_model == "edge-worker":
+        raise UsageFault(
+            "--worker-model edge-worker sends pgflow's own statements, which would take others' messages as well: "
+            "leave it out with --flow-slug, or give --flow FILE.sql"
+        )
+    return 1
 
 
 def _values(shape: Shape, options: RunOptions) -> dict[str, Value]:
@@ -331,7 +349,7 @@ def _workload(built: Built, flows: int, runs: int, options: RunOptions) -> Workl
     if skewed or len(shares) > 1:
         by_flow = [shares[shape] / counts[shape] for shape in shape_of_flow]
         weights = tuple(weight * skew for weight, skew in zip(by_flow, skewed or (1.0,) * flows, strict=True))
-    return Workload(built.shapes, shape_of_flow, runs, weights, built.failing)
+    return Workload(built.shapes, shape_of_flow, runs, weights, built.failing, built.deployed)
 
 
 def load_model_of(options: RunOptions) -> str:

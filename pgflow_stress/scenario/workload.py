@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pgflow_stress.scenario.conditions import of_renamed
 from pgflow_stress.scenario.failing import Failing
 from pgflow_stress.scenario.flow import FlowShape, Step
 
@@ -29,6 +30,7 @@ class Workload:
     runs: int
     weights: tuple[float, ...] = ()  # of each flow: its share of the runs; empty: alike
     failing: Failing | None = None  # what fails by design
+    deployed: str | None = None  # the slug of the one flow, where it is in the database already: it is not created
 
     @property
     def flows(self) -> int:
@@ -57,7 +59,9 @@ class Workload:
 
     @property
     def steps_created(self) -> int:
-        """Steps of all flows."""
+        """Steps of all flows; none of one that is there already."""
+        if self.deployed is not None:
+            return 0
         counts = [len(shape.steps) for shape in self.shapes]
         return sum(counts[shape] for shape in self.shape_of)
 
@@ -116,7 +120,13 @@ def with_distinct_slugs(shapes: tuple[FlowShape, ...]) -> tuple[FlowShape, ...]:
     slugs = [step.slug for shape in shapes for step in shape.steps]
     if len(set(slugs)) == len(slugs):
         return shapes
-    return tuple(
-        FlowShape(tuple(replace(step, slug=f"x{index}_{step.slug}") for step in shape.steps))
-        for index, shape in enumerate(shapes)
-    )
+    return tuple(_renamed(shape, f"x{index}_") for index, shape in enumerate(shapes))
+
+
+def _renamed(shape: FlowShape, prefix: str) -> FlowShape:
+    names = {step.slug: f"{prefix}{step.slug}" for step in shape.steps}
+    steps = [
+        replace(step, slug=names[step.slug], options=of_renamed(step.options, names) if step.deps else step.options)
+        for step in shape.steps
+    ]
+    return replace(shape, steps=tuple(steps))

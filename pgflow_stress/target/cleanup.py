@@ -1,14 +1,15 @@
 """Removing a repetition's rows from a given database, and what killed runs left on a server; verified, not believed.
 
-Whose rows: flows whose slug starts with the repetition's prefix. Alive or dead: the repetition's advisory lock.
+Whose rows: flows whose slug starts with the repetition's prefix, and its runs, by their ids, of a flow that was
+deployed before. Alive or dead: the repetition's advisory lock.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, LiteralString
 
-from pgflow_stress.core.ids import flow_slug_prefix, run_id
-from pgflow_stress.target import connect, observer_objects
+from pgflow_stress.core.ids import flow_slug_prefix, run_id, run_id_bounds
+from pgflow_stress.target import connect, deployed, observer_objects
 from pgflow_stress.target.databases import drop_databases_of
 from pgflow_stress.target.naming import (
     LEASE_LOCK,
@@ -65,6 +66,7 @@ def _try_to_clean(connection: Connection, nonce: int, prefix: str) -> list[str]:
             "SELECT set_config('lock_timeout', %s, false), set_config('enable_bitmapscan', 'off', false)",
             (_LOCK_TIMEOUT,),
         )
+        problems += deployed.delete_runs(connection, nonce)
         _delete_rows(connection, nonce, prefix)
         _drop_queues(connection, prefix)
         connection.execute("DELETE FROM pgflow.flows WHERE starts_with(flow_slug, %s)", (prefix,))
@@ -115,12 +117,16 @@ def _drop_queues(connection: Connection, prefix: str) -> None:
 def leftovers(connection: Connection, nonce: int) -> list[str]:
     """What of a repetition is in the connected database, a line a kind; empty for nothing."""
     prefix = flow_slug_prefix(nonce)
+    first, last = run_id_bounds(nonce)
     counts = connect.rows(
         connection,
         """
-        SELECT 'pgflow.step_tasks', count(*) FROM pgflow.step_tasks WHERE starts_with(flow_slug, %(prefix)s)
-        UNION ALL SELECT 'pgflow.step_states', count(*) FROM pgflow.step_states WHERE starts_with(flow_slug, %(prefix)s)
-        UNION ALL SELECT 'pgflow.runs', count(*) FROM pgflow.runs WHERE starts_with(flow_slug, %(prefix)s)
+        SELECT 'pgflow.step_tasks', count(*) FROM pgflow.step_tasks
+            WHERE starts_with(flow_slug, %(prefix)s) OR run_id BETWEEN %(first)s AND %(last)s
+        UNION ALL SELECT 'pgflow.step_states', count(*) FROM pgflow.step_states
+            WHERE starts_with(flow_slug, %(prefix)s) OR run_id BETWEEN %(first)s AND %(last)s
+        UNION ALL SELECT 'pgflow.runs', count(*) FROM pgflow.runs
+            WHERE starts_with(flow_slug, %(prefix)s) OR run_id BETWEEN %(first)s AND %(last)s
         UNION ALL SELECT 'pgflow.deps', count(*) FROM pgflow.deps WHERE starts_with(flow_slug, %(prefix)s)
         UNION ALL SELECT 'pgflow.steps', count(*) FROM pgflow.steps WHERE starts_with(flow_slug, %(prefix)s)
         UNION ALL SELECT 'pgflow.flows', count(*) FROM pgflow.flows WHERE starts_with(flow_slug, %(prefix)s)
@@ -131,6 +137,8 @@ def leftovers(connection: Connection, nonce: int) -> list[str]:
               AND (starts_with(c.relname, 'q_' || %(prefix)s) OR starts_with(c.relname, 'a_' || %(prefix)s))
         """,
         prefix=prefix,
+        first=first,
+        last=last,
     )
     if connect.value(connection, "SELECT to_regclass('realtime.messages') IS NOT NULL"):
         counts += connect.rows(
@@ -143,12 +151,13 @@ def leftovers(connection: Connection, nonce: int) -> list[str]:
 
 
 def dead_nonces(connection: Connection) -> list[int]:
-    """Repetitions that left flows or queues in the connected database and whose owner holds no lock any more."""
+    """Repetitions that left flows, queues or workers in the connected database and whose owner holds no lock."""
     slugs = connect.rows(
         connection,
         """
         SELECT flow_slug FROM pgflow.flows WHERE flow_slug ~ '^ps[0-9a-f]{16}_'
         UNION SELECT queue_name FROM pgmq.meta WHERE queue_name ~ '^ps[0-9a-f]{16}_'
+        UNION SELECT queue_name FROM pgflow.workers WHERE queue_name ~ '^ps[0-9a-f]{16}_'
         """,
     )
     nonces = {nonce for (slug,) in slugs if (nonce := nonce_of_slug(str(slug))) is not None}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pgflow_stress.core.errors import SetUpFault, UsageFault
 from pgflow_stress.core.ids import flow_slug_prefix
-from pgflow_stress.target import cleanup, connect, fingerprint, observing, realtime
+from pgflow_stress.target import cleanup, connect, deployed, fingerprint, observing, realtime
 from pgflow_stress.target.aging import aged_database
 from pgflow_stress.target.base import CleanUp, Database, Fingerprint, Isolation, Say, TargetOptions
 from pgflow_stress.target.databases import drop_database, drop_databases_of
@@ -261,6 +261,9 @@ class PrefixTarget(GivenTarget):
                     self._say(f"left by an earlier run in {what}: {left}")
             self._clear(control)
             self._check_events(control)
+            if self._options.deployed is not None:
+                deployed.check_privileges(control, self._options.deployed, what)
+                deployed.check_idle(control, self._options.deployed, what)
         if self._reached.found.events and not self._may_partition:
             self._say(f"{what}: {self._reached.found.events}: its events will be missing")
 
@@ -275,6 +278,8 @@ class PrefixTarget(GivenTarget):
         with self._control() as control:
             control.execute("SELECT pg_advisory_lock(%s, %s)", (PREFIX_LOCK, lock_key(nonce)))
             self._nonces.add(nonce)
+            if self._options.deployed is not None:
+                deployed.check_idle(control, self._options.deployed, self._reached.what)
             if self._may_partition:
                 connect.run_script(control, realtime.partitions_sql(self._options.days_ahead))
         return Database(self._reached.conninfo, self._reached.found.database, self.isolation, flow_slug_prefix(nonce))

@@ -59,7 +59,7 @@ def connect(database: Database, client_cpu: int, server_cpu: int) -> psycopg.Con
 def worker(database: Database, nonce: int, options: RunOptions, client_cpu: int, server_cpu: int) -> Iterator[Worker]:
     """One worker on one flow of independent steps, primed as a run primes it."""
     plan = make_plan("single-flow", options)
-    slugs, rows = flow_slugs(database.slug_prefix, 1), 4 * plan.expected_tasks + 4096
+    slugs, rows = flow_slugs(database.slug_prefix, plan.work), 4 * plan.expected_tasks + 4096
     books = new_books(plan.work, slugs, nonce, rows)
     books.private.rows["spare"], books.private.counts[:] = 0, 0  # touched before anything is timed
     order = WorkerOrder(

@@ -37,7 +37,7 @@ def _drive(folder: str, parameters: str, nonce: int, slug_prefix: str, steps: in
 
     options = RunOptions(workers=1, steps=steps, poll_size=BATCH, completion_batch_size=BATCH)
     plan = make_plan("single-flow", options)
-    books = new_books(plan.work, flow_slugs(slug_prefix, 1), nonce, 4 * steps)
+    books = new_books(plan.work, flow_slugs(slug_prefix, plan.work), nonce, 4 * steps)
     order = WorkerOrder(
         0, 0, ArenaSize(1, 1, 1, steps, 4 * steps), "", True, bytes(16), run_id(nonce, 0).bytes, slug_prefix,
         plan.work, options,

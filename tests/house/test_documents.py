@@ -20,6 +20,7 @@ ARCHITECTURE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
         "docs/architecture.md",
         "docs/statistics.md",
         "docs/proof.md",
+        "docs/scenarios.md",
         "docs/telemetry.md",
         "docs/worker-model.md",
         "docs/tutorial.md",

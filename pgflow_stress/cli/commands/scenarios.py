@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 
-from pgflow_stress.cli.later import NOT_YET
 from pgflow_stress.cli.output import check_json, write_json
 from pgflow_stress.cli.streams import say
 from pgflow_stress.core.errors import UsageFault
@@ -57,10 +55,23 @@ def describe(name: str, json: str | None) -> None:
 
 
 @scenarios.command()
-@click.argument("file", type=click.Path(path_type=Path))
-def validate(file: Path) -> None:  # noqa: ARG001  scenario files come later
-    """Check a scenario FILE (not available yet: it says so and ends with exit code 2)."""
-    raise UsageFault(f"scenarios validate {NOT_YET}")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.pass_context
+def validate(ctx: click.Context, files: tuple[str, ...]) -> None:
+    """Check each scenario FILE as `run` would: everything that is wrong, with line and column; exit code 2."""
+    from pgflow_stress.cli.validating import validate_files  # noqa: PLC0415  --help is to be quick
+
+    ctx.exit(validate_files(files))
+
+
+@scenarios.command()
+@click.option("--json", type=click.Path(allow_dash=True), metavar="PATH|-", default="-", help="Where it goes.")
+def schema(json: str) -> None:
+    """Print the JSON Schema of scenario files, for editors."""
+    from pgflow_stress.cli.scenario_schema import schema as made  # noqa: PLC0415
+
+    check_json(json)
+    write_json(made(), json)
 
 
 def _show(json: str | None) -> None:

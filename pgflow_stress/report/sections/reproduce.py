@@ -13,7 +13,7 @@ from pgflow_stress.report.subject import Subject
 from pgflow_stress.report.tables import pairs
 
 # Most parameters are options by the same name; steps, flows and runs are already scaled.
-_NOT_OPTIONS = ("scale", "pilot", "after_history")
+_NOT_OPTIONS = ("scale", "pilot", "after_history", "scenario_file")
 _OTHER_NAMES = {"observer_delay_ms": "observer_delay", "client_delay_us": "client_delay", "limits": "limit"}
 _DEFAULTS = {"limits": asdict(DEFAULT_LIMITS)}  # of those that are told only where they differ
 
@@ -42,7 +42,10 @@ def _leaf(environment: Json, room: str, name: str) -> str:
 def reproduce(result: Result) -> str:
     """The command line that asks for the same again; the machine and a given server's own settings are not in it."""
     parts = ["pgflow-stress", "run", str(result.scenario["name"])]
-    for name, value in result.scenario["parameters"].items():
+    parameters = result.scenario["parameters"]
+    for name, value in parameters.items():
+        if name == "steps" and "own_flows" in parameters:
+            continue  # they are what they are
         option = f"--{_OTHER_NAMES.get(name, name).replace('_', '-')}"
         if name == "pin" and value:
             parts += [option, ",".join(f"{role}={','.join(map(str, cpus))}" for role, cpus in value.items())]

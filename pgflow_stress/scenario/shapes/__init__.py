@@ -10,6 +10,7 @@ from pgflow_stress.scenario.shapes import (
     fan,
     map_steps,
     mix,
+    own_flow,
     retries,
     single_flow,
 )
@@ -25,6 +26,7 @@ SHAPES: dict[str, Shape] = {
     "definition": definition.SHAPE,
     "mix": mix.SHAPE,
     "dag": dag.SHAPE,
+    own_flow.NAME: own_flow.SHAPE,
 }
 
 

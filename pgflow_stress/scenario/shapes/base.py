@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.scenario.failing import Failing
 from pgflow_stress.scenario.flow import FlowShape
+from pgflow_stress.scenario.own import OwnFlow, nearest
 
 Value = int | float | str
 Values = Mapping[str, Value]
@@ -66,6 +67,7 @@ class Built:
     shapes: tuple[FlowShape, ...]
     weights: tuple[float, ...] = (1.0,)  # of each shape: its share of flows and runs
     failing: Failing | None = None
+    deployed: str | None = None  # the slug of a flow that is there already: nothing is created
 
 
 def one_shape(build: Callable[[Values], FlowShape]) -> Callable[[Values, int], Built]:
@@ -89,6 +91,7 @@ class Shape:
     default_runs: int | None = None  # None: a run of each flow
     starts: bool = True  # whether runs are started at all
     parts: Callable[[Mapping[str, Value]], Mapping[str, Shape]] | None = None  # scenarios that it is a mix of
+    build_own: Callable[[Values, int, Sequence[OwnFlow]], Built] | None = None  # instead, of definitions that were read
 
     def values(self, given: Values) -> dict[str, Value]:
         """Every parameter's value, defaults included.
@@ -107,7 +110,8 @@ class Shape:
                 raise UsageFault(f"{name}: {fault}") from None
         for name in given:
             if name not in found:
-                raise UsageFault(f"no parameter {name!r}; there are: {', '.join(found) or 'none'}")
+                known = f"there are: {', '.join(found) or 'none'}"
+                raise UsageFault(f"no parameter {name!r}; {known}{nearest(name, list(found))}")
         return found
 
 

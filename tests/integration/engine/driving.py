@@ -15,7 +15,7 @@ from pgflow_stress.engine.driver import Driver
 from pgflow_stress.engine.orders import WorkerOrder, flow_slugs
 from pgflow_stress.engine.private_books import Books, new_books
 from pgflow_stress.engine.sizing import arena_size
-from pgflow_stress.engine.statements import statements
+from pgflow_stress.engine.statements import statements_of
 from pgflow_stress.scenario.options import RunOptions
 from pgflow_stress.scenario.plan import Plan, make_plan
 from pgflow_stress.target.base import Target
@@ -40,7 +40,7 @@ def bench(target: Target, scenario: str, options: RunOptions) -> Iterator[Bench]
     nonce = new_nonce()
     plan = make_plan(scenario, options)
     database = target.acquire(nonce)
-    books = new_books(plan.work, flow_slugs(database.slug_prefix, plan.flows), nonce)
+    books = new_books(plan.work, flow_slugs(database.slug_prefix, plan.work), nonce)
     order = WorkerOrder(
         0, 0, arena_size(plan), database.conninfo, True, os.urandom(16), run_id(nonce, 0).bytes,
         database.slug_prefix, plan.work, options,
@@ -51,7 +51,7 @@ def bench(target: Target, scenario: str, options: RunOptions) -> Iterator[Bench]
             "insert into pgflow.workers (worker_id, queue_name, function_name) values (%s, 'q', 'test')",
             (order.worker_id.hex(),),
         )
-        for statement in statements(options.creation, options.completion, options.empty_poll, plan.work.failing):
+        for statement in statements_of(order):
             connection.pgconn.prepare(statement.name, statement.sql, statement.types)
         driver = Driver(order, books.account, connection, books.header)
         yield Bench(connection, driver, books, order, plan, nonce, database.slug_prefix)

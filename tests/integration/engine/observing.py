@@ -151,7 +151,7 @@ def observed(target: Target, shape: FlowShape, transport: str, runs: int = 3, **
                 observation = Observation(
                     Means(arena, nursery, control, Interrupts()), plan, database, target.embedded, nonce
                 )
-                slug = flow_slugs(database.slug_prefix, 1)[0].decode()
+                slug = flow_slugs(database.slug_prefix, plan.work)[0].decode()
                 made = Observed(connection, arena, control, observation, plan, nonce, slug)
                 connection.add_notice_handler(lambda notice: made.warnings.append(str(notice.message_primary)))
                 try:

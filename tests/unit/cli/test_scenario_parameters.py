@@ -98,9 +98,9 @@ def test_a_burst_is_an_open_load_unless_another_load_is_given() -> None:
 def test_a_scenario_says_what_each_parameter_is_and_runs_with_its_defaults(name: str) -> None:
     shape = SHAPES[name]
 
-    (plan,) = parse_run(name).plans
-
-    assert plan.expected_tasks > 0 or not shape.starts
+    if shape.build_own is None:
+        (plan,) = parse_run(name).plans
+        assert plan.expected_tasks > 0 or not shape.starts
     assert all(parameter.help.endswith(".") for parameter in shape.parameters)
     for parameter in shape.parameters:
         assert parameter.read(str(parameter.default)) == parameter.default

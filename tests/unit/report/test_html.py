@@ -199,6 +199,16 @@ def test_limits_are_in_the_command_to_reproduce_where_they_differ_and_a_pilot_is
     assert "--pilot" not in words
 
 
+def test_a_flow_of_the_users_own_is_asked_for_again_by_its_file_alone() -> None:
+    parameters = {"flow": "a.sql", "elements": 3, "own_flows": [{"flow": "a"}], "steps": 4, "scenario_file": "f.toml"}
+
+    words = shlex.split(reproduce(build_result(parameters=parameters)))
+
+    assert words[words.index("--flow") + 1] == "a.sql"
+    assert words[words.index("--elements") + 1] == "3"
+    assert not {"--steps", "--own-flows", "--scenario-file"} & {*words}
+
+
 def test_flags_and_options_of_the_observer_are_in_the_command_to_reproduce() -> None:
     parameters = {"events": "wal", "observer_delay_ms": 10.0, "observer_cost": True}
 
