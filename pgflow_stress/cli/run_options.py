@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -235,6 +235,20 @@ def run_parameters() -> list[click.Option]:
         """Only carries them."""
 
     return [one for one in click.command(nothing).params if isinstance(one, click.Option)]
+
+
+def add_run_parameters(command: click.Command, without: frozenset[str], defaults: Mapping[str, Any]) -> None:
+    """Give a command the options of `run` that it has not under its own words, with some other defaults.
+
+    Args:
+        without: names of those that it does not take.
+        defaults: by name.
+    """
+    own = {parameter.name for parameter in command.params}
+    for one in run_parameters():
+        if one.name not in own | without:
+            one.default = defaults.get(str(one.name), one.default)
+            command.params.append(one)
 
 
 def target_options(function: Decorated) -> Decorated:

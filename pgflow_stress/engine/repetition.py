@@ -31,6 +31,7 @@ from pgflow_stress.engine.observation import Means, Observation
 from pgflow_stress.engine.orders import Role, State, WorkerOrder
 from pgflow_stress.engine.plans import Plans, PlanWatch, compared
 from pgflow_stress.engine.process import rss_peak_bytes
+from pgflow_stress.engine.profiling.profiler import Profiler
 from pgflow_stress.engine.sampler_handle import SamplerHandle
 from pgflow_stress.engine.sizing import arena_size, starter_regions
 from pgflow_stress.engine.starting import Starters
@@ -86,9 +87,12 @@ def run_repetition(around: Surroundings, database: Database, nonce: int, index: 
     except psycopg.Error as error:
         raise SetUpFault(f"cannot connect to database {database.name}: {error}".splitlines()[0]) from None
     plan_watch = PlanWatch(database.conninfo, database.slug_prefix, ids.run_id(nonce, 0).bytes)
+    profiler = _profiler(around, control, database, warmup=warmup)
     try:
-        return _measure(around, database, control, plan_watch, nonce, index, warmup)
+        return _measure(around, database, control, plan_watch, profiler, nonce, index, warmup)
     finally:
+        if profiler is not None:
+            profiler.close()
         plan_watch.close()
         control.close()
 
@@ -98,6 +102,7 @@ def _measure(
     database: Database,
     control: Control,
     plan_watch: PlanWatch,
+    profiler: Profiler | None,
     nonce: int,
     index: int,
     warmup: bool,
@@ -120,7 +125,7 @@ def _measure(
         notes = control.settle()
         vt_seconds = _choose_vt(plan, arena)
         begin_window(arena.house[House.COORDINATOR])
-        before = _read_before(control, sampler)
+        before = _read_before(control, sampler, profiler)
         cpus = cpus_in_use(dict(plan.options.pin))
         cpu_before = read_cpu(cpus)
     except BaseException:
@@ -144,10 +149,14 @@ def _measure(
         watched = window.run()
     arena.house[House.COORDINATOR, Vital.RSS_PEAK_BYTES] = rss_peak_bytes()
     host = cpu_shares(cpu_before, read_cpu(cpus))
-    readings = _read_after(control, sampler, before, host)
+    readings = _read_after(control, sampler, profiler, before, host)
     _end_children(arena, crew, control, starters, observation, sampler, at_once=watched.failure is not None)
-    if watched.stopped is None and watched.failure is None:
-        readings = replace(readings, plans=_plans(plan_watch, plans))
+    orderly = watched.stopped is None and watched.failure is None
+    readings = replace(
+        readings,
+        plans=_plans(plan_watch, plans) if orderly else {},
+        profile={} if profiler is None else profiler.conclude(plan_watch if orderly else None),
+    )
     taken = take_accounts(arena, watched.origin_ns)
     if taken.window_seconds <= 0:
         raise watched.failure or Interrupted("interrupted before anything was measured")
@@ -169,13 +178,20 @@ def _measure(
             left_out=repetition.client["rows_left_out"],
             rows=rows_of(arena, _titles(crew, starters, observation)),
             telemetry=sampled.points if sampled else None,
+            call_graphs=profiler.speedscope if profiler else None,
         )
     )
     if around.inspect is not None and examined.found.reached:
         around.inspect(database, grounds(subject, arena, watched, observation, replaced=crew.replaced))
-    goes_on = watched.stopped is None and watched.failure is None
     by_slot = tuple(int(arena.words[regions, Word.TASKS_COMPLETED].sum()) for regions in crew.regions_by_slot())
-    return Done(repetition, endings(subject, repetition, watched), vt_seconds, by_slot, goes_on)
+    return Done(repetition, endings(subject, repetition, watched), vt_seconds, by_slot, orderly)
+
+
+def _profiler(around: Surroundings, control: Control, database: Database, *, warmup: bool) -> Profiler | None:
+    options = around.plan.options
+    if not options.profiled or warmup:
+        return None
+    return Profiler(control, around.arena, database.slug_prefix, call_graphs=options.call_graphs)
 
 
 def _lay_out(arena: Arena, plan: Plan) -> ArenaSize:
@@ -261,14 +277,21 @@ class _Before:
     counters: Counters | None
 
 
-def _read_before(control: Control, sampler: SamplerHandle | None) -> _Before:
+def _read_before(control: Control, sampler: SamplerHandle | None, profiler: Profiler | None) -> _Before:
     if sampler is not None:
         sampler.begin()
     counters = None if sampler is None else _or_none(lambda: read_counters(control.connection))
-    return _Before(_or_none(lambda: control.read_server(_backends_of(sampler))), counters)
+    server = _or_none(lambda: control.read_server(_backends_of(sampler)))
+    if profiler is not None:
+        profiler.begin()
+    return _Before(server, counters)
 
 
-def _read_after(control: Control, sampler: SamplerHandle | None, before: _Before, host: Json) -> Readings:
+def _read_after(
+    control: Control, sampler: SamplerHandle | None, profiler: Profiler | None, before: _Before, host: Json
+) -> Readings:
+    if profiler is not None:
+        profiler.end()
     after = _or_none(lambda: control.read_server(_backends_of(sampler)))
     statements = _or_none(lambda: control.statements() if control.has_statements() else None)
     counters = None if sampler is None else _or_none(lambda: read_counters(control.connection))

@@ -7,6 +7,7 @@ import random
 import time
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 import numpy as np
 import psycopg
@@ -19,6 +20,7 @@ from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine import littles_law
 from pgflow_stress.engine.control import Control
 from pgflow_stress.engine.crew import Crew
+from pgflow_stress.engine.gauges import GaugeReader
 from pgflow_stress.engine.interrupts import Interrupts
 from pgflow_stress.engine.observation import Observation
 from pgflow_stress.engine.orders import State
@@ -90,6 +92,7 @@ class Window:
         self._stopped: Stopped | None = None
         self._stopped_at_ns = 0
         self._gauge = littles_law.Gauge()
+        self._shown = GaugeReader(arena)
         self._random = random.Random(f"{plan.options.seed} {index}")
         self._next_tick = 0.0
         self._next_housekeeping = 0.0
@@ -264,6 +267,8 @@ class Window:
             elapsed_seconds=elapsed_seconds,
             backlog=int(self._arena.started.sum() - self._arena.done.sum()),
             errors=int(words[:, Word.ERRORS_RETRIED].sum() + words[:, Word.ERRORS_FAILED].sum()),
+            schedule_seconds=self._options.duration_seconds if phase == "process" and plan.concurrent else None,
+            read_gauges=partial(self._shown.read, phase),
         )
 
 

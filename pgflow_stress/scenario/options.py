@@ -153,6 +153,8 @@ class RunOptions:
     telemetry_interval_seconds: float = 1.0
     telemetry_cost: bool = False  # repetitions with and without telemetry, interleaved
     pooler_admin_dsn: str | None = field(default=None, repr=False)  # of PgBouncer's console; may hold a password
+    profiled: bool = False  # whether it is told where the server's time went, statement by statement
+    call_graphs: bool = False  # of a profile: whether perf samples them
     worker_model: str = "ceiling"
     work: SimulatedWork = NO_WORK  # what each task's handler takes, simulated
     concurrency: int | None = None  # tasks in hand a worker; None: what a poll brings

@@ -234,6 +234,7 @@ class Plan:
             "duration": options.duration_seconds,
             "pin": {role: list(cpus) for role, cpus in options.pin},
             "purpose": options.purpose,
+            **({"profiled": True} if options.profiled else {}),
         }
 
 

@@ -22,6 +22,7 @@ ARCHITECTURE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
         "docs/proof.md",
         "docs/telemetry.md",
         "docs/worker-model.md",
+        "docs/tutorial.md",
     ],
 )
 def test_every_path_that_a_document_names_exists(document: str) -> None:
