@@ -21,11 +21,20 @@ class Gauge:
 
     total: float = 0.0
     samples: int = 0
+    empty: int = 0  # of no task in hand, in a row
 
     def add(self, in_hand: int) -> None:
-        """One sample."""
+        """One sample.
+
+        Those of no task in hand count once another follows: after the last completion a worker may wait for long in a
+        poll that waits in the server.
+        """
+        if not in_hand:
+            self.empty += 1
+            return
         self.total += in_hand
-        self.samples += 1
+        self.samples += 1 + self.empty
+        self.empty = 0
 
 
 def pause_seconds(random_source: random.Random) -> float:

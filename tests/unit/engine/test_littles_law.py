@@ -16,6 +16,15 @@ def test_a_gauge_that_disagrees_is_said() -> None:
     assert check(Gauge(22.0 * 500, 500), residence_ns=20 * 10**9, process_seconds=1)["ok"] is False
 
 
+def test_samples_after_the_last_completion_do_not_count_and_gaps_before_it_do() -> None:
+    gauge = Gauge()
+
+    for in_hand in (0, 4, 0, 0, 8, 0, 0, 0):
+        gauge.add(in_hand)
+
+    assert (gauge.total, gauge.samples) == (12, 5)
+
+
 def test_too_few_samples_decide_nothing() -> None:
     assert check(Gauge(40.0, 1), residence_ns=20 * 10**9, process_seconds=1)["ok"] is None
 
