@@ -206,6 +206,12 @@ cdef class Account:
         put_run_id(&self.books, run_index, out)
         return (<char *>out)[:16]
 
+    def flow_of(self, int64_t run):
+        """The flow that a run is of."""
+        if not 0 <= run < self.books.run_count:
+            raise ValueError(f"no run {run}")
+        return self.books.run_flow[run]
+
     def left(self, int64_t flow):
         """Tasks of started runs of a flow that nobody has completed."""
         if not 0 <= flow < self.books.flows:
@@ -227,6 +233,8 @@ cdef class Account:
         if place < 0:
             raise ValueError(f"no task {run} {step} {task}")
         flow = self.books.run_flow[run]
+        if not adopted and self.books.ledger[place] & L_COMPLETED:
+            return False  # known already: found completed, not completed again
         if not book_completion(&self.books, run, flow, place, stamp, L_COMPLETED | L_SETTLED):
             return False
         record_row(self.books.recorder, stamp, stamp, -1, <int32_t>run, <int32_t>step, <int32_t>task, -1, OP_TASK,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pgflow_stress.cli.fault_options import checked_faults, reconnect_seconds
 from pgflow_stress.cli.later import NOT_YET
 from pgflow_stress.cli.old_script import scenario_size
 from pgflow_stress.cli.param_types import AUTO
@@ -15,6 +16,7 @@ from pgflow_stress.cli.scenario_parameters import check_parameters, scenario_par
 from pgflow_stress.cli.sources import given, typed
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.core.units import NS_PER_US
+from pgflow_stress.scenario.faults import FaultSpec
 from pgflow_stress.scenario.options import Mode, Orphans, RunOptions, parse_deal
 from pgflow_stress.scenario.plan import Plan, make_plan
 from pgflow_stress.scenario.presets import shape_of
@@ -57,10 +59,11 @@ def run_request(ctx: click.Context) -> RunRequest:
     values = ctx.params
     _refuse_later(ctx)
     _check_observer(values)
+    faults = checked_faults(values)
     _check_telemetry(values)
     names: tuple[str, ...] = values["scenario"] or STOCK_JOB
     check_parameters(ctx, names)
-    plans = tuple(_plan(ctx, name) for name in names)
+    plans = tuple(_plan(ctx, name, faults) for name in names)
     return RunRequest(
         plans=plans,
         target=replace(
@@ -219,13 +222,14 @@ def _shared_options(values: Mapping[str, Any]) -> RunOptions:
         history=values["history"],
         pin=values["pin"] or (),
         purpose=values["purpose"],
+        reconnect_seconds=reconnect_seconds(values),
     )
 
 
-def _plan(ctx: click.Context, name: str) -> Plan:
+def _plan(ctx: click.Context, name: str, faults: tuple[FaultSpec, ...] = ()) -> Plan:
     values = with_preset(ctx, name)
     _check_probe(values)
-    shared = replace(_shared_options(values), **_load(ctx, values), **_repetitions(ctx))
+    shared = replace(_shared_options(values), **_load(ctx, values), **_repetitions(ctx), faults=faults)
     shape = shape_of(name)
     if shape is None:
         return make_plan(name, shared)  # it knows what to say

@@ -81,13 +81,15 @@ def lead(
         return int(ChildExit.BROKEN)
 
 
-def connect(arena: Arena, conninfo: str, title: str) -> psycopg.Connection:
+def connect(arena: Arena, conninfo: str, title: str, budget_seconds: float = 0.0) -> psycopg.Connection:
     """A connection of this child's own.
 
+    Args:
+        budget_seconds: how long it is tried, where that is longer than usual.
     Raises:
         psycopg.Error: it could not be had in time.
     """
-    deadline = time.monotonic() + _CONNECT_SECONDS
+    deadline = time.monotonic() + max(_CONNECT_SECONDS, budget_seconds)
     name = f"pgflow-stress: {title}"
     while True:
         try:

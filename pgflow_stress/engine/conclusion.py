@@ -25,6 +25,7 @@ from pgflow_stress.engine.deltas import Counters, deltas, per_task
 from pgflow_stress.engine.event_accounts import DOUBLED, EventFindings, account_for_events
 from pgflow_stress.engine.event_rows import EventInput
 from pgflow_stress.engine.event_words import describe_events
+from pgflow_stress.engine.faults.account import NO_AFTERMATH, Aftermath
 from pgflow_stress.engine.measurement import Ending
 from pgflow_stress.engine.observation import Observation
 from pgflow_stress.engine.telemetry_accounts import Sampled
@@ -164,8 +165,9 @@ def conclude(
     readings: Readings,
     observed: Sequence[Incident] = (),
     sampled: Sampled | None = None,
+    after: Aftermath = NO_AFTERMATH,
 ) -> Repetition:
-    """The repetition as the result has it; `observed` are the observer's incidents."""
+    """The repetition as the result has it; `observed` are the observer's incidents and the faults'."""
     found = examined.found
     client = client_cost(arena, subject.plan.options.workers, taken)
     if subject.plan.concurrent:
@@ -198,9 +200,11 @@ def conclude(
         ),
         client=client,
         server=_server(readings, taken) | (sampled.server if sampled else {}),
-        lost_worker=crew.replaced,
+        lost_worker=crew.unplanned,
         failures=found.failures,
         telemetry=sampled.telemetry if sampled else _no_telemetry(subject),
+        faults=after.faults,
+        work=after.work,
     )
 
 

@@ -6,7 +6,7 @@ Idle while statements are being timed.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from pgflow_stress.engine.server_processes import find_postmaster, server_cpu_ns
 from pgflow_stress.engine.work import Work, read_work
 
 _MOST_STATEMENTS = 50
+_AGAIN_SECONDS = 0.05
 _CHECKPOINT_COUNTED_SECONDS = 0.5  # it is told as done a little before it is counted
 _CHECKPOINTER_VERSION = 170000  # from it on the checkpointer has a view of its own
 
@@ -56,13 +57,20 @@ class ServerReading:
 class Control:
     """One connection, opened again where it was lost."""
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(
+        self, conninfo: str, patience_seconds: float = 0.0, hurried: Callable[[], bool] = lambda: False
+    ) -> None:
         """Connect.
 
+        Args:
+            patience_seconds: how long a lost connection is tried to be had again, where losing it is expected.
+            hurried: whether nothing more is to be waited for.
         Raises:
             psycopg.Error: it cannot be reached.
         """
         self._conninfo = conninfo
+        self._patience_seconds = patience_seconds
+        self._hurried = hurried
         self._connection = self._connect()
 
     def _connect(self) -> psycopg.Connection:
@@ -74,9 +82,15 @@ class Control:
         self._connection.close()
 
     def _rows(self, query: Any, **parameters: Any) -> list[tuple[Any, ...]]:
-        if self._connection.closed or self._connection.broken:
-            self._connection = self._connect()
-        return self._connection.execute(query, parameters or None).fetchall()
+        deadline = time.monotonic() + self._patience_seconds
+        while True:
+            try:
+                return self.connection.execute(query, parameters or None).fetchall()
+            except psycopg.OperationalError:
+                lost = self._connection.closed or self._connection.broken
+                if not lost or time.monotonic() >= deadline or self._hurried():
+                    raise
+                time.sleep(_AGAIN_SECONDS)
 
     @property
     def connection(self) -> psycopg.Connection:

@@ -18,10 +18,14 @@ from pgflow_stress.core.result import Json, Repetition
 from pgflow_stress.core.telemetry import House, Vital
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine.accounts import rows_of, take_accounts
+from pgflow_stress.engine.audit import snapshot
 from pgflow_stress.engine.conclusion import Grounds, Readings, Subject, conclude, endings, examine, grounds
 from pgflow_stress.engine.control import Control, ServerReading
 from pgflow_stress.engine.crew import Crew, new_worker_id
 from pgflow_stress.engine.deltas import Counters, read_counters
+from pgflow_stress.engine.faults.account import NO_AFTERMATH, aftermath, read_redone
+from pgflow_stress.engine.faults.base import Ground
+from pgflow_stress.engine.faults.injector import incidents, new_injector
 from pgflow_stress.engine.host_cpu import cpu_shares, cpus_in_use, read_cpu
 from pgflow_stress.engine.interrupts import Interrupts
 from pgflow_stress.engine.measurement import Ending
@@ -37,7 +41,7 @@ from pgflow_stress.engine.telemetry_accounts import take_sampled
 from pgflow_stress.engine.vitals import begin_window, collections_counted
 from pgflow_stress.engine.window import ABORT_SECONDS, Window, terminate
 from pgflow_stress.scenario.plan import Plan
-from pgflow_stress.target.base import Database
+from pgflow_stress.target.base import Database, Restart
 from pgflow_stress_hot.clock import monotonic_ns
 
 Read = TypeVar("Read")
@@ -58,6 +62,7 @@ class Surroundings:
     watch: Watch
     record: Callable[[Recording], None]
     embedded: bool
+    restart: Restart | None = None  # of a server that is ours
     inspect: Callable[[Database, Grounds], None] | None = None  # the finished database, before it is released
 
 
@@ -80,7 +85,8 @@ def run_repetition(around: Surroundings, database: Database, nonce: int, index: 
         Interrupted: likewise; what came after that is in the repetition.
     """
     try:
-        control = Control(database.conninfo)
+        hurried = around.interrupts
+        control = Control(database.conninfo, around.plan.options.reconnect_seconds, lambda: hurried.count > 1)
     except psycopg.Error as error:
         raise SetUpFault(f"cannot connect to database {database.name}: {error}".splitlines()[0]) from None
     plan_watch = PlanWatch(database.conninfo, database.slug_prefix, ids.run_id(nonce, 0).bytes)
@@ -124,6 +130,7 @@ def _measure(
     except BaseException:
         _end_children(arena, crew, control, starters, observation, sampler, at_once=True)
         raise
+    injector = new_injector(_ground(around, database, crew, index), plan.strikes(index))
     origin_unix_ns = time.time_ns()
     window = Window(
         plan,
@@ -137,10 +144,13 @@ def _measure(
         around.watch,
         observation,
         starters,
+        injector,
     )
     with collections_counted(arena.house[House.COORDINATOR]):
         watched = window.run()
     arena.house[House.COORDINATOR, Vital.RSS_PEAK_BYTES] = rss_peak_bytes()
+    if injector is not None:
+        control.reachable()  # with another connection, where a fault took this one
     host = cpu_shares(cpu_before, read_cpu(cpus))
     readings = _read_after(control, sampler, before, host)
     _end_children(arena, crew, control, starters, observation, sampler, at_once=watched.failure is not None)
@@ -153,9 +163,12 @@ def _measure(
     subject = Subject(plan, index, warmup, nonce, database.slug_prefix, vt_seconds, cut_short, notes)
     around.watch.phase("audit", plan.scenario, index)
     examined = examine(subject, arena, control, taken, watched, observation, replaced=crew.replaced)
-    observed = observation.incidents if observation else ()
+    blows = injector.blows if injector else ()
+    redone = _redone(control, database) if blows and examined.found.reached else {}
+    observed = [*(observation.incidents if observation else ()), *incidents(blows, watched.origin_ns)]
+    after = aftermath(arena, crew, blows, taken.phases["process"], watched.origin_ns, redone) if blows else NO_AFTERMATH
     sampled = take_sampled(arena, plan, sampler.reason, taken.phases, watched.origin_ns) if sampler else None
-    repetition = conclude(subject, arena, crew, taken, watched, examined, readings, observed, sampled)
+    repetition = conclude(subject, arena, crew, taken, watched, examined, readings, observed, sampled, after)
     around.record(
         Recording(
             index=index,
@@ -185,6 +198,19 @@ def _lay_out(arena: Arena, plan: Plan) -> ArenaSize:
     run_flow = plan.work.run_flow()
     arena.deal(run_flow, plan.work.first_task(run_flow))
     return size
+
+
+def _ground(around: Surroundings, database: Database, crew: Crew, index: int) -> Ground:
+    seed = f"{around.plan.options.seed} {index}"
+    return Ground(around.arena, crew, database.conninfo, database.slug_prefix, seed, around.restart)
+
+
+def _redone(control: Control, database: Database) -> Json:
+    try:
+        with snapshot(control.connection) as connection:
+            return read_redone(connection, database.slug_prefix)
+    except psycopg.Error:
+        return {}
 
 
 def _titles(crew: Crew, starters: Starters | None, observation: Observation | None) -> dict[int, str]:

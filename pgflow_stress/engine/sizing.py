@@ -13,7 +13,8 @@ OBSERVERS = 8  # the observer, and spare regions for its replacements
 
 def arena_size(plan: Plan) -> ArenaSize:
     """Room for a plan: its workers, a spare region for each replacement that there may be; then the others'."""
-    workers = plan.most_workers + max(LEAST_SPARES, plan.most_workers) + plan.starters
+    spares = max(LEAST_SPARES, plan.most_workers) + len(plan.strikes(0))  # as many in every repetition
+    workers = plan.most_workers + spares + plan.starters
     attempts = plan.work.failing.most_tries if plan.work.failing is not None else 1
     places = places_per_run(plan.work.most_steps) if plan.observed else 0
     return ArenaSize(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pgflow_stress.core.errors import UsageFault
+from pgflow_stress.scenario.faults import FaultSpec
 from pgflow_stress.scenario.schedule import Arrival, Late, Stage
 
 
@@ -153,5 +154,7 @@ class RunOptions:
     telemetry_cost: bool = False  # repetitions with and without telemetry, interleaved
     pooler_admin_dsn: str | None = field(default=None, repr=False)  # of PgBouncer's console; may hold a password
     worker_model: str = "ceiling"
+    faults: tuple[FaultSpec, ...] = ()  # that strike while workers work
+    reconnect_seconds: float = 0.0  # how long a lost connection is tried to be had again; 0: its worker is replaced
     pin: tuple[tuple[str, tuple[int, ...]], ...] = ()  # role -> CPUs; roles: coordinator, worker, postgres
     purpose: str = "compare"

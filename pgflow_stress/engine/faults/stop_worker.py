@@ -1,0 +1,103 @@
+"""SIGSTOP of a worker with tasks in hand, past their visibility: their messages are read again while it still has them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from pgflow_stress.core.arena import Word
+from pgflow_stress.core.units import NS_PER_SECOND
+from pgflow_stress.engine.faults.base import Blow, Fault, Ground, Missed
+from pgflow_stress_hot.clock import monotonic_ns
+
+_BEYOND_VT_SECONDS = 2.0
+_TRIES = 200
+_ANSWERED_SECONDS = 0.05  # in which its backend is done with what had been sent
+_SHORT_SECONDS = 0.003
+
+_HELD = """
+select k.message_id, k.flow_slug from pgflow.step_tasks k
+where k.last_worker_id = %(worker)s and k.status = 'started' and starts_with(k.flow_slug, %(flows)s)
+"""
+
+
+def _strike(ground: Ground, blow: Blow) -> None:
+    region = ground.a_worker()
+    slot, pid = ground.slot_of(region), ground.word(region, Word.PID)
+    seconds = blow.strike.spec.lasts_seconds or ground.vt_seconds + _BEYOND_VT_SECONDS
+    with ground.connect() as connection:
+        try:
+            held = _stop_with_tasks(ground, connection, region, pid)
+            if not held:
+                raise Missed("it was never seen with a task in hand")
+            blow.struck(f"worker {slot}", slot)
+            before = _reads(connection, held)
+            blow.held(pid=pid, state=_state(pid), tasks_in_hand=len(held))
+            ground.hold(seconds)
+            still = _state(pid)
+            after = _reads(connection, held)
+        except ProcessLookupError:
+            raise Missed("the worker had ended by itself") from None
+        finally:
+            _signal(pid, signal.SIGCONT)
+        blow.held(
+            state_at_the_end=still,
+            seconds=round((monotonic_ns() - blow.struck_ns) / NS_PER_SECOND, 3),
+            outlasted_vt=seconds > ground.vt_seconds,
+            messages_read_again=sum(1 for message, reads in after.items() if reads > before.get(message, reads)),
+        )
+
+
+def _stop_with_tasks(ground: Ground, connection: Any, region: int, pid: int) -> list[tuple[int, str]]:
+    """(message, flow) of the tasks that a worker stopped for good holds; it goes on where it held none."""
+    worker = ground.crew.worker_id(region)
+    for _ in range(_TRIES):
+        if not ground.until(lambda: ground.word(region, Word.CLAIMED) > 0, 1.0):
+            continue
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(_ANSWERED_SECONDS)
+        parameters = {"worker": worker, "flows": ground.slug_prefix + "f"}
+        if held := connection.execute(_HELD, parameters).fetchall():
+            return [(int(message), str(flow)) for message, flow in held]
+        os.kill(pid, signal.SIGCONT)
+        if ground.over.wait(ground.random.uniform(0, _SHORT_SECONDS)):
+            break
+    return []
+
+
+def _reads(connection: Any, held: list[tuple[int, str]]) -> dict[tuple[str, int], int]:
+    """How often each message was read so far."""
+    from psycopg import sql  # noqa: PLC0415  see base
+
+    found = {}
+    for flow in {flow for _, flow in held}:
+        ids = [message for message, of in held if of == flow]
+        query = sql.SQL("select msg_id, read_ct from {} where msg_id = any(%(ids)s)")
+        for message, reads in connection.execute(query.format(sql.Identifier("pgmq", f"q_{flow}")), {"ids": ids}):
+            found[flow, int(message)] = int(reads)
+    return found
+
+
+def _state(pid: int) -> str:
+    """`T` while it is stopped."""
+    try:
+        text = (Path("/proc") / str(pid) / "stat").read_text()
+    except OSError:
+        return "gone"
+    return text.rpartition(")")[2].split()[0]
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+STOP_WORKER = Fault(
+    "stop-worker", "SIGSTOP of a worker with tasks in hand, by default 2 s longer than their visibility, then SIGCONT",
+    _strike, lasts_seconds=0.0,
+)  # fmt: skip
