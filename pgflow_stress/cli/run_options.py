@@ -143,12 +143,21 @@ _OPEN_LOOP = (
 )  # fmt: skip
 
 _FAULTS = (
-    option("--fault", type=Several(), multiple=True, metavar="SPEC",
-           help="Strikes while workers work: NAME@30s, NAME@every 10s or NAME@random:5/60s (by the seed), with :20s behind "
-           "it where it lasts; an unknown name lists them.  [several]"),
-    option("--reconnect-budget", type=Duration(0, MOST_SECONDS), metavar="S",
-           help="How long workers try to have a lost connection again, with growing pauses; 0: a worker that loses it is "
-           f"replaced.  [default: {DEFAULT_RECONNECT_SECONDS:g} with faults, else 0]"),
+    option(
+        "--fault",
+        type=Several(),
+        multiple=True,
+        metavar="SPEC",
+        help="Strikes while workers work: NAME@30s, NAME@every 10s or NAME@random:5/60s (by the seed), with :20s "
+        "behind it where it lasts; an unknown name lists them.  [several]",
+    ),
+    option(
+        "--reconnect-budget",
+        type=Duration(0, MOST_SECONDS),
+        metavar="S",
+        help="How long workers try to have a lost connection again, with growing pauses; 0: a worker that loses it is "
+        f"replaced.  [default: {DEFAULT_RECONNECT_SECONDS:g} with faults, else 0]",
+    ),
 )
 
 _OBSERVER = (

@@ -22,8 +22,8 @@ from pgflow_stress.engine.completion_series import completion_series
 from pgflow_stress.engine.control import Control, ServerReading
 from pgflow_stress.engine.crew import Crew
 from pgflow_stress.engine.deltas import Counters, deltas, per_task
-from pgflow_stress.engine.event_accounts import DOUBLED, EventFindings, account_for_events
-from pgflow_stress.engine.event_rows import EventInput
+from pgflow_stress.engine.event_accounts import CUT, DOUBLED, EventFindings, account_for_events
+from pgflow_stress.engine.event_rows import Cut, EventInput
 from pgflow_stress.engine.event_words import describe_events
 from pgflow_stress.engine.faults.account import NO_AFTERMATH, Aftermath
 from pgflow_stress.engine.measurement import Ending
@@ -62,6 +62,7 @@ class Subject:
     vt_seconds: int
     cut_short: bool  # by a second signal: nothing more is asked of the database
     notes: tuple[str, ...] = ()  # what could not be settled before the window
+    cuts: tuple[Cut, ...] = ()  # of the observer's connection, by faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,7 @@ def _event_input(subject: Subject, arena: Arena, observation: Observation) -> Ev
         warning=warnings[0].text if warnings else "",
         arrived=observation.arrived(),
         lost=observation.lost,
+        cuts=subject.cuts,
     )
 
 
@@ -167,7 +169,7 @@ def conclude(
     sampled: Sampled | None = None,
     after: Aftermath = NO_AFTERMATH,
 ) -> Repetition:
-    """The repetition as the result has it; `observed` are the observer's incidents and the faults'."""
+    """The repetition as the result has it; `observed` are the observer's incidents."""
     found = examined.found
     client = client_cost(arena, subject.plan.options.workers, taken)
     if subject.plan.concurrent:
@@ -196,7 +198,11 @@ def conclude(
         events=examined.events,
         audit=found.audit,
         incidents=_incidents(
-            subject, arena, (*crew.incidents, *observed, *doubled_by_pgflow(examined.events)), watched, client
+            subject,
+            arena,
+            (*crew.incidents, *observed, *after.incidents, *doubled_by_pgflow(examined.events)),
+            watched,
+            client,
         ),
         client=client,
         server=_server(readings, taken) | (sampled.server if sampled else {}),
@@ -229,7 +235,7 @@ def _tasks(taken: Accounts, watched: Watched, found: Found) -> Tasks:
 
 
 def doubled_by_pgflow(events: Json) -> tuple[Incident, ...]:
-    """Events that pgflow itself sends twice: neither duplicate nor unexpected, and to be known all the same."""
+    """Events that pgflow itself sends twice, or that a fault kept from being received: explained, and to be known."""
     return tuple(
         Incident(
             str(one["name"]),
@@ -238,7 +244,7 @@ def doubled_by_pgflow(events: Json) -> tuple[Incident, ...]:
             f"{one['count']}: {', '.join(one['ids'][:_FIRST_IDS])}{', …' if one['count'] > _FIRST_IDS else ''}",
         )
         for one in events.get("differences", ())
-        if one["name"] == DOUBLED
+        if one["name"] in (DOUBLED, CUT)
     )
 
 

@@ -17,6 +17,7 @@ class Role(StrEnum):
     STARTER = "starter"
     OBSERVER = "observer"
     SAMPLER = "sampler"
+    PROXY = "proxy"
 
 
 class State(IntEnum):
@@ -113,7 +114,20 @@ class SamplerOrder:
     role: Role = Role.SAMPLER
 
 
-Order = WorkerOrder | ObserverOrder | SamplerOrder
+@dataclass(frozen=True, slots=True)
+class ProxyOrder:
+    """Everything that a proxy in front of the embedded server needs to know; it has no region of the arena."""
+
+    name: str  # of its sockets
+    server: str  # path of the server's socket
+    conninfo: str
+    embedded: bool
+    region: int = -1
+    role: Role = Role.PROXY
+
+
+RegionOrder = WorkerOrder | ObserverOrder | SamplerOrder  # of those that report through the arena
+Order = RegionOrder | ProxyOrder
 
 
 @dataclass(frozen=True, slots=True)

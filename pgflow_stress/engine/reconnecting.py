@@ -1,4 +1,4 @@
-"""A worker's or starter's connection, ready for the hot path; had again where it was lost, with what was in doubt settled.
+"""A worker's or starter's connection, ready for the hot path; had again where it was lost, and doubts settled.
 
 Only where losing it is expected: with faults. Else a worker that loses its connection ends, and another is forked.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,8 @@ from pgflow_stress.engine.pinning import pin_backend
 from pgflow_stress.engine.statements import statements
 from pgflow_stress.scenario.options import Orphans
 from pgflow_stress_hot.account import Account
+
+Settle = Callable[[psycopg.Connection[Any]], None]
 
 _FIRST_PAUSE_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 1.0
@@ -68,7 +71,9 @@ def reconnect(
     return again(arena, order, lost, f"worker {order.slot}", settle)
 
 
-def again(arena: Arena, order: WorkerOrder, lost: psycopg.Connection[Any], title: str, settle: Any) -> Any:
+def again(
+    arena: Arena, order: WorkerOrder, lost: psycopg.Connection[Any], title: str, settle: Settle
+) -> psycopg.Connection[Any]:
     """Connect with growing pauses until it can be settled what the lost connection left.
 
     Args:

@@ -18,14 +18,11 @@ from pgflow_stress.core.result import Json, Repetition
 from pgflow_stress.core.telemetry import House, Vital
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine.accounts import rows_of, take_accounts
-from pgflow_stress.engine.audit import snapshot
 from pgflow_stress.engine.conclusion import Grounds, Readings, Subject, conclude, endings, examine, grounds
 from pgflow_stress.engine.control import Control, ServerReading
 from pgflow_stress.engine.crew import Crew, new_worker_id
 from pgflow_stress.engine.deltas import Counters, read_counters
-from pgflow_stress.engine.faults.account import NO_AFTERMATH, aftermath, read_redone
-from pgflow_stress.engine.faults.base import Ground
-from pgflow_stress.engine.faults.injector import incidents, new_injector
+from pgflow_stress.engine.faults.disturbance import Disturbance
 from pgflow_stress.engine.host_cpu import cpu_shares, cpus_in_use, read_cpu
 from pgflow_stress.engine.interrupts import Interrupts
 from pgflow_stress.engine.measurement import Ending
@@ -39,7 +36,7 @@ from pgflow_stress.engine.sizing import arena_size, starter_regions
 from pgflow_stress.engine.starting import Starters
 from pgflow_stress.engine.telemetry_accounts import take_sampled
 from pgflow_stress.engine.vitals import begin_window, collections_counted
-from pgflow_stress.engine.window import ABORT_SECONDS, Window, terminate
+from pgflow_stress.engine.window import ABORT_SECONDS, Watched, Window, terminate
 from pgflow_stress.scenario.plan import Plan
 from pgflow_stress.target.base import Database, Restart
 from pgflow_stress_hot.clock import monotonic_ns
@@ -49,6 +46,7 @@ Read = TypeVar("Read")
 LEAST_VT_SECONDS = 15
 _VT_CYCLES = 20  # the visibility outlasts this many cycles as long as the primed tasks said
 _PRIME_SECONDS = 120.0
+_FAULTS_PATIENCE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +83,19 @@ def run_repetition(around: Surroundings, database: Database, nonce: int, index: 
         Interrupted: likewise; what came after that is in the repetition.
     """
     try:
-        hurried = around.interrupts
-        control = Control(database.conninfo, around.plan.options.reconnect_seconds, lambda: hurried.count > 1)
+        options, hurried = around.plan.options, around.interrupts
+        patience_seconds = max(options.reconnect_seconds, _FAULTS_PATIENCE_SECONDS if options.faults else 0.0)
+        control = Control(database.conninfo, patience_seconds, lambda: hurried.count > 1)
     except psycopg.Error as error:
         raise SetUpFault(f"cannot connect to database {database.name}: {error}".splitlines()[0]) from None
     plan_watch = PlanWatch(database.conninfo, database.slug_prefix, ids.run_id(nonce, 0).bytes)
+    disturbance = None
     try:
-        return _measure(around, database, control, plan_watch, nonce, index, warmup)
+        disturbance = Disturbance(around.plan, around.nursery, database, nonce, index, around.restart)
+        return _measure(around, database, control, plan_watch, disturbance, nonce, index, warmup)
     finally:
+        if disturbance is not None:
+            disturbance.close()
         plan_watch.close()
         control.close()
 
@@ -102,6 +105,7 @@ def _measure(
     database: Database,
     control: Control,
     plan_watch: PlanWatch,
+    disturbance: Disturbance,
     nonce: int,
     index: int,
     warmup: bool,
@@ -109,7 +113,7 @@ def _measure(
     plan, arena = around.plan, around.arena
     around.watch.phase("prime", plan.scenario, index)
     size = _lay_out(arena, plan)
-    crew = Crew(arena, around.nursery, control, _orders(around, database, size, nonce))
+    crew = _crew(around, control, replace(database, conninfo=disturbance.conninfo), size, nonce)
     starters: Starters | None = None
     observation: Observation | None = None
     sampler = SamplerHandle(arena, around.nursery, plan, database, around.embedded) if plan.samples(index) else None
@@ -130,7 +134,6 @@ def _measure(
     except BaseException:
         _end_children(arena, crew, control, starters, observation, sampler, at_once=True)
         raise
-    injector = new_injector(_ground(around, database, crew, index), plan.strikes(index))
     origin_unix_ns = time.time_ns()
     window = Window(
         plan,
@@ -144,29 +147,25 @@ def _measure(
         around.watch,
         observation,
         starters,
-        injector,
+        disturbance.prepare(arena, crew),
     )
     with collections_counted(arena.house[House.COORDINATOR]):
         watched = window.run()
     arena.house[House.COORDINATOR, Vital.RSS_PEAK_BYTES] = rss_peak_bytes()
-    if injector is not None:
-        control.reachable()  # with another connection, where a fault took this one
     host = cpu_shares(cpu_before, read_cpu(cpus))
-    readings = _read_after(control, sampler, before, host)
+    readings = _read_after(control, sampler, _still_true(before, control, disturbance), host)
     _end_children(arena, crew, control, starters, observation, sampler, at_once=watched.failure is not None)
-    if watched.stopped is None and watched.failure is None:
+    if _goes_on(watched):
         readings = replace(readings, plans=_plans(plan_watch, plans))
     taken = take_accounts(arena, watched.origin_ns)
     if taken.window_seconds <= 0:
         raise watched.failure or Interrupted("interrupted before anything was measured")
-    cut_short = around.interrupts.count > 1
-    subject = Subject(plan, index, warmup, nonce, database.slug_prefix, vt_seconds, cut_short, notes)
+    cut_short, cuts = around.interrupts.count > 1, disturbance.cuts
+    subject = Subject(plan, index, warmup, nonce, database.slug_prefix, vt_seconds, cut_short, notes, cuts)
     around.watch.phase("audit", plan.scenario, index)
     examined = examine(subject, arena, control, taken, watched, observation, replaced=crew.replaced)
-    blows = injector.blows if injector else ()
-    redone = _redone(control, database) if blows and examined.found.reached else {}
-    observed = [*(observation.incidents if observation else ()), *incidents(blows, watched.origin_ns)]
-    after = aftermath(arena, crew, blows, taken.phases["process"], watched.origin_ns, redone) if blows else NO_AFTERMATH
+    observed = observation.incidents if observation else ()
+    after = disturbance.aftermath(arena, crew, control, taken.phases["process"], watched.origin_ns)
     sampled = take_sampled(arena, plan, sampler.reason, taken.phases, watched.origin_ns) if sampler else None
     repetition = conclude(subject, arena, crew, taken, watched, examined, readings, observed, sampled, after)
     around.record(
@@ -184,9 +183,12 @@ def _measure(
     )
     if around.inspect is not None and examined.found.reached:
         around.inspect(database, grounds(subject, arena, watched, observation, replaced=crew.replaced))
-    goes_on = watched.stopped is None and watched.failure is None
     by_slot = tuple(int(arena.words[regions, Word.TASKS_COMPLETED].sum()) for regions in crew.regions_by_slot())
-    return Done(repetition, endings(subject, repetition, watched), vt_seconds, by_slot, goes_on)
+    return Done(repetition, endings(subject, repetition, watched), vt_seconds, by_slot, _goes_on(watched))
+
+
+def _goes_on(watched: Watched) -> bool:
+    return watched.stopped is None and watched.failure is None
 
 
 def _lay_out(arena: Arena, plan: Plan) -> ArenaSize:
@@ -200,17 +202,8 @@ def _lay_out(arena: Arena, plan: Plan) -> ArenaSize:
     return size
 
 
-def _ground(around: Surroundings, database: Database, crew: Crew, index: int) -> Ground:
-    seed = f"{around.plan.options.seed} {index}"
-    return Ground(around.arena, crew, database.conninfo, database.slug_prefix, seed, around.restart)
-
-
-def _redone(control: Control, database: Database) -> Json:
-    try:
-        with snapshot(control.connection) as connection:
-            return read_redone(connection, database.slug_prefix)
-    except psycopg.Error:
-        return {}
+def _crew(around: Surroundings, control: Control, database: Database, size: ArenaSize, nonce: int) -> Crew:
+    return Crew(around.arena, around.nursery, control, _orders(around, database, size, nonce))
 
 
 def _titles(crew: Crew, starters: Starters | None, observation: Observation | None) -> dict[int, str]:
@@ -289,6 +282,15 @@ def _read_before(control: Control, sampler: SamplerHandle | None) -> _Before:
         sampler.begin()
     counters = None if sampler is None else _or_none(lambda: read_counters(control.connection))
     return _Before(_or_none(lambda: control.read_server(_backends_of(sampler))), counters)
+
+
+def _still_true(before: _Before, control: Control, disturbance: Disturbance) -> _Before:
+    """What of it a server goes on with that was started again: its log. Its processes and counters are others."""
+    if disturbance.blows:
+        control.reachable()  # by another connection, where a fault took this one
+    if before.server is None or not disturbance.restarted:
+        return before
+    return _Before(ServerReading(before.server.wal_bytes, None), None)
 
 
 def _read_after(control: Control, sampler: SamplerHandle | None, before: _Before, host: Json) -> Readings:

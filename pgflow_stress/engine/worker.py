@@ -68,17 +68,17 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> None:
         wait_for(arena, State.CREATED)
         adopt(order, connection, account)
 
-    for state in _PHASES:
+    for state, phase in _PHASES.items():
         wait_for(arena, state)
         began_ns = monotonic_ns()
-        end = _PHASES[state](driver)
+        end = phase(driver)
         while end == END_LOST and order.options.reconnect_seconds and arena.header[Header.STOP] < Stop.NOW:
             hot = words[list(_OF_ONE_CALL)].copy()
             connection = reconnect(arena, order, connection, account)
             notices, warnings = driver.notices, driver.warnings
             driver = Driver(order, account, connection, arena.header)
             driver.notices, driver.warnings = notices, warnings
-            end = _PHASES[state](driver)
+            end = phase(driver)
             _add_up(words, hot)
         vitals[Vital.HOT_NS] += monotonic_ns() - began_ns
         words[Word.NOTICES] = driver.notices

@@ -9,7 +9,7 @@ from pgflow_stress.analysis import formats
 from pgflow_stress.core.result import Json, Repetition, Result
 
 HEADER = (
-    "repetition", "fault", "struck", "at", "took hold", "first task after", "of its worker", "rate before", "rate back after",
+    "repetition", "fault", "struck", "at", "took hold", "first task", "its own", "rate before", "rate back",
 )  # fmt: skip
 
 

@@ -1,9 +1,8 @@
-"""Faults on a timeline: what was asked for, and when each strikes. What a fault does is in `pgflow_stress.engine.faults`.
+"""Faults on a timeline: what was asked for, and when each strikes. What it does is in `engine.faults`.
 
-    NAME@2s             once, two seconds after the process phase began
-    NAME@every 10s      at 10 s, 20 s, … for as long as there is work
-    NAME@random:5/30s   five times within the first 30 s, drawn by the seed; within --duration where that is left out
-    …:20s               lasts so long, of a fault that lasts
+`NAME@2s`: once, two seconds after the process phase began. `NAME@every 10s`: at 10 s, 20 s, … for as long as there is
+work. `NAME@random:5/30s`: five times within the first 30 s, drawn by the seed; within --duration where that is left
+out. With `:20s` behind it: lasts so long, of a fault that lasts.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ def parse_fault(text: str) -> FaultSpec:
             _seconds(found["every"]),
             None if found["count"] is None else int(found["count"]),
             _seconds(found["within"]),
-            _seconds(lasts[1:] or None),
+            _seconds(lasts[1:] if lasts else None),
         )
     except ValueError as error:
         raise UsageFault(f"--fault {text!r}: {error} is no duration that can be; {HOW}") from None

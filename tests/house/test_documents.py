@@ -21,6 +21,7 @@ ARCHITECTURE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
         "docs/statistics.md",
         "docs/proof.md",
         "docs/telemetry.md",
+        "docs/faults.md",
     ],
 )
 def test_every_path_that_a_document_names_exists(document: str) -> None:
@@ -41,6 +42,7 @@ def test_every_path_that_a_document_names_exists(document: str) -> None:
         ("pgflow_stress.report.sections", "SECTIONS"),
         ("pgflow_stress.report.plots.marks", "MARKS"),
         ("pgflow_stress.engine.probes", "PROBES"),
+        ("pgflow_stress.engine.faults", "FAULTS"),
         ("pgflow_stress.analysis.metrics", "METRICS"),
         ("pgflow_stress.analysis.verdict", "RULES"),
         ("pgflow_stress.engine.self_test.mutants", "MUTANTS"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pgflow_stress.engine.faults.base import Fault
+from pgflow_stress.engine.faults.cut import CUT, STALL
 from pgflow_stress.engine.faults.kill_backend import KILL_BACKEND, TERMINATE_ALL
 from pgflow_stress.engine.faults.kill_worker import KILL_WORKER
 from pgflow_stress.engine.faults.lock_run import LOCK_RUN
@@ -19,6 +20,8 @@ FAULTS: dict[str, Fault] = {
         RESTART,
         RESTART_IMMEDIATE,
         LOCK_RUN,
+        CUT,
+        STALL,
     )
 }
 

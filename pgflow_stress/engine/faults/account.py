@@ -1,4 +1,4 @@
-"""What faults did to a repetition: each with its proof and its recovery, and the work that came of it twice or for nothing."""
+"""What faults did to a repetition: each with its proof and its recovery, and the work done twice or for nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from psycopg import sql
 
 from pgflow_stress.core.arena import Arena, Word
 from pgflow_stress.core.operations import Operation, Status
-from pgflow_stress.core.result import Json, Phase
+from pgflow_stress.core.result import Incident, Json, Phase
 from pgflow_stress.engine.crew import Crew
 from pgflow_stress.engine.faults.base import Blow
 from pgflow_stress.engine.faults.recovery import Stamps, recovery
@@ -33,7 +33,8 @@ select count(*), coalesce(sum(again), 0)::bigint,
     coalesce((array_agg(run_id || ' ' || step_slug || ' ' || task_index order by again desc))[1:{most}], '{{}}') from r
 """
 _ATTEMPTS = """
-select coalesce(sum(attempts_count), 0)::bigint, count(*) filter (where status = 'completed') pgflow.step_tasks where starts_with(flow_slug, %(flows)s)
+select coalesce(sum(attempts_count), 0)::bigint, count(*) filter (where status = 'completed')
+from pgflow.step_tasks where starts_with(flow_slug, %(flows)s)
 """
 
 
@@ -43,6 +44,7 @@ class Aftermath:
 
     faults: tuple[Json, ...] = ()
     work: Json = field(default_factory=dict)
+    incidents: tuple[Incident, ...] = ()
 
 
 NO_AFTERMATH = Aftermath()
@@ -115,7 +117,8 @@ def read_redone(connection: psycopg.Connection[Any], slug_prefix: str) -> Json:
     """
     flows = {"flows": slug_prefix + "f"}
     queues = [queue for (queue,) in connection.execute(_QUEUES.encode(), flows).fetchall()]
-    messages, reads, ids = 0, 0, []
+    messages, reads = 0, 0
+    ids: list[str] = []
     for first in range(0, len(queues), _QUEUES_AT_ONCE):
         query = sql.SQL(_READ_AGAIN).format(
             messages=sql.SQL(" union all ").join(map(_messages, queues[first : first + _QUEUES_AT_ONCE])),

@@ -74,6 +74,8 @@ class Fault:
     strike: Callable[[Ground, Blow], None]
     lasts_seconds: float | None = None  # how long where nothing is said; None: it does not last
     own_server: bool = False  # only where the server is ours
+    cuts_all: bool = False  # the observer's connection too
+    proxied: bool = False  # workers connect through a proxy
 
 
 class Ground:
@@ -87,12 +89,14 @@ class Ground:
         slug_prefix: str,
         seed: str,
         restart: Restart | None,
+        proxy: str = "",
     ) -> None:
         """Nothing is touched."""
         self.arena = arena
         self.crew = crew
         self.slug_prefix = slug_prefix
         self.restart = restart
+        self.proxy = proxy
         self.random = random.Random(seed)
         self.over = threading.Event()  # the process phase has ended: nothing strikes any more, what lasts ends
         self._conninfo = conninfo
@@ -130,7 +134,8 @@ class Ground:
         return [
             region
             for region in self.crew.regions
-            if State.PRIMED <= self.word(region, Word.STATE) < State.PROCESSED and self.word(region, Word.PROCESS_FROM_NS)
+            if State.PRIMED <= self.word(region, Word.STATE) < State.PROCESSED
+            and self.word(region, Word.PROCESS_FROM_NS)
         ]
 
     def a_worker(self) -> int:

@@ -1,22 +1,19 @@
-"""The timeline of one repetition's faults: a thread of the coordinator that starts each strike in a thread of its own."""
+"""The timeline of one repetition's faults: a thread of the coordinator that starts each strike in its own thread."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import psycopg
 
 from pgflow_stress.core.result import Incident
 from pgflow_stress.core.units import NS_PER_SECOND
+from pgflow_stress.engine.event_rows import Cut
 from pgflow_stress.engine.faults import FAULTS
 from pgflow_stress.engine.faults.base import Blow, Ground, Missed
 from pgflow_stress.scenario.faults import Strike
 from pgflow_stress_hot.clock import monotonic_ns
-
-if TYPE_CHECKING:
-    from pgflow_stress.engine.crew import Crew
 
 _END_SECONDS = 15.0  # that a strike is waited for after the work: a server that is being started again
 NOT_STRUCK = "the work was done before its time"
@@ -91,14 +88,18 @@ class Injector:
             blow.why = NOT_STRUCK
 
 
-def new_injector(ground: Ground, strikes: Sequence[Strike]) -> Injector | None:
-    """None where nothing is to strike."""
-    return Injector(ground, strikes) if strikes else None
+def cuts(blows: Sequence[Blow]) -> tuple[Cut, ...]:
+    """The faults that took hold and took the observer's connection with them."""
+    return tuple(
+        Cut(f"{blow.strike.number} {blow.strike.spec.text}", blow.struck_ns, blow.ended_ns)
+        for blow in blows
+        if blow.took_hold and FAULTS[blow.strike.spec.name].cuts_all
+    )
 
 
-def planned_losses(crew: Crew) -> bool:
-    """Whether what was lost was lost by faults alone."""
-    return crew.replaced and not crew.unplanned
+def restarted(blows: Sequence[Blow]) -> bool:
+    """Whether the server is another one than before."""
+    return any(blow.struck_ns and FAULTS[blow.strike.spec.name].own_server for blow in blows)
 
 
 def in_words(blow: Blow) -> str:

@@ -65,4 +65,6 @@ def see_reconnects(ground: Ground, blow: Blow, regions: Sequence[int]) -> None:
 
 
 KILL_BACKEND = Fault("kill-backend", "pg_terminate_backend of a worker's; it connects again", _kill_one)
-TERMINATE_ALL = Fault("terminate-all", "pg_terminate_backend of all of ours at once; they connect again", _kill_all)
+TERMINATE_ALL = Fault(
+    "terminate-all", "pg_terminate_backend of all of ours at once; they connect again", _kill_all, cuts_all=True
+)

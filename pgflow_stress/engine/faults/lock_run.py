@@ -8,7 +8,7 @@ from pgflow_stress.core.arena import Word
 from pgflow_stress.engine.faults.base import PROOF_SECONDS, Blow, Fault, Ground, Missed
 
 _LASTS_SECONDS = 2.0
-# The first in order is the one whose tasks are polled now. It is waited for, as a worker waits: the lock is had in turn.
+# The first in order is the one whose tasks are polled now. It is waited for as a worker waits: the lock is had in turn.
 _FIRST = """
 select run_id from pgflow.runs where starts_with(flow_slug, %(flows)s) and status = 'started' order by run_id limit 1
 """

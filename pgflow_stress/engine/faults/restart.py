@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from pgflow_stress.core.arena import Word
 from pgflow_stress.core.errors import StressError
@@ -52,15 +53,16 @@ def _strike(ground: Ground, blow: Blow, *, immediate: bool) -> None:
     see_reconnects(ground, blow, regions)
 
 
-def _one(connection: object, query: str) -> tuple[object, ...]:
-    return connection.execute(query).fetchone()  # type: ignore[attr-defined]
+def _one(connection: Any, query: str) -> tuple[Any, ...]:
+    row: tuple[Any, ...] = connection.execute(query).fetchone()
+    return row
 
 
 RESTART = Fault(
     "restart", "the embedded server shut down (fast) and started again", partial(_strike, immediate=False),
-    own_server=True,
+    own_server=True, cuts_all=True,
 )  # fmt: skip
 RESTART_IMMEDIATE = Fault(
     "restart-immediate", "the embedded server crashed (immediate shutdown), started and recovered",
-    partial(_strike, immediate=True), own_server=True,
+    partial(_strike, immediate=True), own_server=True, cuts_all=True,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""SIGSTOP of a worker with tasks in hand, past their visibility: their messages are read again while it still has them."""
+"""SIGSTOP of a worker with tasks in hand, past their visibility: messages are read again while it still has them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,48 @@
+"""The proxy of one repetition, as the coordinator sees it: forked before the workers, ended after them."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from pgflow_stress.core.errors import SetUpFault
+from pgflow_stress.engine.faults.proxy import ask
+from pgflow_stress.engine.nursery import Nursery
+from pgflow_stress.engine.orders import ProxyOrder, Role
+from pgflow_stress.target.base import Database
+
+_READY_SECONDS = 5.0
+
+
+class ProxyHandle:
+    """Forks a proxy and knows how to reach the database through it."""
+
+    def __init__(self, nursery: Nursery, database: Database, nonce: int) -> None:
+        """Returns when it listens.
+
+        Raises:
+            SetUpFault: it does not.
+        """
+        self._nursery = nursery
+        self.name = f"pgflow-stress-{nonce:016x}"
+        told = conninfo_to_dict(database.conninfo)
+        self.conninfo = make_conninfo(database.conninfo, host=f"@{self.name}", port="5432")
+        server = f"{told['host']}/.s.PGSQL.{told.get('port') or 5432}"
+        nursery.fork(ProxyOrder(name=self.name, server=server, conninfo=database.conninfo, embedded=True))
+        deadline = time.monotonic() + _READY_SECONDS
+        while True:
+            try:
+                ask(self.name, do="nothing")
+                return
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise SetUpFault("the proxy in front of the server did not start") from None
+                time.sleep(0.005)
+
+    def close(self) -> None:
+        """End it."""
+        with contextlib.suppress(OSError, ValueError):
+            ask(self.name, do="end")
+        self._nursery.ended(Role.PROXY, _READY_SECONDS)
