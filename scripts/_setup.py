@@ -22,6 +22,7 @@ from _system import (
     ensure_browser,
     ensure_certificates,
     ensure_packages,
+    fetch_pooler,
     make_environment,
     run,
     say,
@@ -33,6 +34,7 @@ PYTHON = VENV / "bin" / "python"
 NOTES = VENV / ".set-up"  # what has been done: a key a step, a stamp a profile
 WORK = ROOT / ".setup"  # the lock and the log: they outlive a .venv that is made anew
 LOG = WORK / "log"
+POOLER = WORK / "pgbouncer"
 RELEASE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 TEST_LOCK = "requirements-test.txt"
 BUILT_FROM_SOURCE = "psycopg-c"
@@ -95,6 +97,7 @@ def _set_up(profile: str, fingerprint: str) -> None:
     ensure_certificates(LOG)
     if profile == "test":
         ensure_browser(LOG)
+        fetch_pooler(POOLER, LOG)
     if not usable:
         _make_environment()
     NOTES.mkdir(exist_ok=True)

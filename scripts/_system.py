@@ -70,6 +70,34 @@ def ensure_browser(log: Path) -> None:
         say(str(fault))
 
 
+def fetch_pooler(folder: Path, log: Path) -> None:
+    """PgBouncer, for the tests of poolers: Debian's packages unpacked, not installed, so that no service is started.
+
+    Absence is no fault yet: they say what to type.
+    """
+    if shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin") or folder.exists():
+        return
+    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+        return
+    say("fetching pgbouncer")
+    with tempfile.TemporaryDirectory(dir=folder.parent) as fetched:
+        archives, unpacked = Path(fetched, "archives"), Path(fetched, "unpacked")
+        Path(archives, "partial").mkdir(parents=True)
+        if os.geteuid() == 0:
+            _update(["env"], log)
+        options = ["-o", "Debug::NoLocking=1", "-o", f"Dir::Cache::archives={archives}"]
+        try:
+            run(["apt-get", "install", "-y", "--no-install-recommends", "--download-only", *options, "pgbouncer"],
+                log, "pgbouncer cannot be fetched")  # fmt: skip
+            for package in archives.glob("*.deb"):
+                run(["dpkg-deb", "-x", str(package), str(unpacked)], log, f"{package.name} cannot be unpacked")
+        except SetUpError as fault:
+            say(str(fault))
+            return
+        if unpacked.exists():
+            unpacked.rename(folder)
+
+
 def make_environment(venv: Path, log: Path) -> None:
     """A virtual environment with pip in it, by whatever this Python has.
 
@@ -159,12 +187,16 @@ def _install(packages: list[str], log: Path) -> None:
         raise SetUpError(f"needs {named}; type: sudo apt-get install -y {named}")
     say(f"installing {named} with apt")
     apt = [*first, "DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1", "apt-get", "-o", _APT_PATIENCE]
-    try:
-        run([*apt, "update"], log, "apt-get update failed")
-    except SetUpError as fault:
-        say(f"{fault}; going on with the lists that are there")
+    _update(first, log)
     failure = f"'apt-get install -y {named}' failed"
     run([*apt, "install", "-y", "--no-install-recommends", *packages], log, failure)
+
+
+def _update(first: list[str], log: Path) -> None:
+    try:
+        run([*first, "apt-get", "-o", _APT_PATIENCE, "update"], log, "apt-get update failed")
+    except SetUpError as fault:
+        say(f"{fault}; going on with the lists that are there")
 
 
 def _python_package(part: str) -> str:

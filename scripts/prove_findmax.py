@@ -1,9 +1,10 @@
 """`find-max` against a server whose limit is known: M/D/1, planted into pgflow.
 
-Planted is a lock that a run's start takes and holds for a fixed time until it commits: one server, one service time,
-as many starters as may queue for it. The service time is measured, as is what a start takes beside it: the reciprocal
-of the rate of a closed load that keeps the lock busy, and the median of a load so low that nobody waits. From both
-follows the limit on the median of a start that M/D/1 meets exactly at the load asked for; `find-max` has to find it.
+Planted is a lock that a run's start takes when all else of it is done, and holds for a fixed time until it commits,
+which waits for no disk: one server, one service time, as many starters as may queue for it. The service time is
+measured, as is what a start takes beside it: the reciprocal of the rate of a closed load that keeps the lock busy,
+and the median of a load so low that nobody waits. From both follows the limit on the median of a start that M/D/1
+meets exactly at the load asked for; `find-max` has to find it.
 
 Prints a line of JSON a search, and one of all; ends with 1 where fewer than nine of ten answers are within 5 %.
 """
@@ -25,13 +26,19 @@ METRIC = "start.latency_ns.p50"
 MEDIAN = 0.5
 _MIGRATION = """
 CREATE FUNCTION pgflow.planted() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE until timestamptz;
 BEGIN
+  PERFORM set_config('synchronous_commit', 'off', true);
   PERFORM pg_advisory_xact_lock(6205);
-  PERFORM pg_sleep({seconds});
-  RETURN NEW;
+  until := clock_timestamp() + interval '{hold_ms} ms';
+  PERFORM pg_sleep({sleep_seconds});
+  WHILE clock_timestamp() < until LOOP END LOOP;
+  RETURN NULL;
 END $$;
-CREATE TRIGGER planted BEFORE INSERT ON pgflow.runs FOR EACH ROW EXECUTE FUNCTION pgflow.planted();
+CREATE CONSTRAINT TRIGGER planted AFTER INSERT ON pgflow.runs DEFERRABLE INITIALLY DEFERRED
+  FOR EACH ROW EXECUTE FUNCTION pgflow.planted();
 """
+_ASLEEP = 0.75  # of a service: the rest is waited for on a core, as a sleeper wakes up when the kernel pleases
 
 
 def measured(migrations: Path, *arguments: object) -> dict[str, Any]:
@@ -87,13 +94,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--load", type=float, default=0.75, help="share of the server's time at the limit [0.75]")
-    parser.add_argument("--sleep-ms", type=float, default=4.0, help="that a start holds the lock [4]")
+    parser.add_argument("--hold-ms", type=float, default=6.0, help="that a start holds the lock [6]")
     parser.add_argument("--runs", type=int, default=1_000, help="of a confirming window at the limit [1000]")
     parser.add_argument("--probes", type=int, default=6)
     parser.add_argument("--calibrate", type=float, default=4.0, help="seconds of each of the two before a search [4]")
     given = parser.parse_args()
     near = of_estimates = 0
-    with migrations_with(_MIGRATION.format(seconds=given.sleep_ms / 1000)) as migrations:
+    planted = _MIGRATION.format(hold_ms=given.hold_ms, sleep_seconds=_ASLEEP * given.hold_ms / 1000)
+    with migrations_with(planted) as migrations:
         for seed in range(1, given.times + 1):
             found = search(migrations, given, seed)
             near += found["answer_off"] is not None and abs(found["answer_off"]) <= TOLERANCE

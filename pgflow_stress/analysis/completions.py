@@ -16,6 +16,7 @@ class Completions:
     bin_seconds: float
     completed: tuple[int, ...]
     first_idle_seconds: float | None  # from process.from, before its end; None where no worker was idle before it
+    at_once: float = 1.0  # tasks that one statement completes: their count in a bin is off by up to one statement's
 
     @property
     def seconds(self) -> float:
@@ -54,9 +55,14 @@ def completions_of(repetition: Repetition) -> Completions | None:
         return None
     if not (_is_number(width) and width > 0):
         return None
-    found = Completions(float(width), tuple(map(int, bins)), float(idle) if _is_number(idle) else None)
-    is_inside = found.first_idle_seconds is not None and 0 < found.first_idle_seconds < found.seconds
-    return found if is_inside else Completions(found.bin_seconds, found.completed, None)
+    first_idle_seconds = float(idle) if _is_number(idle) and 0 < idle < width * len(bins) else None
+    return Completions(float(width), tuple(map(int, bins)), first_idle_seconds, _at_once(repetition))
+
+
+def _at_once(repetition: Repetition) -> float:
+    process = repetition.phases.get("process")
+    samples = process.latency_ns.samples if process else 0
+    return max(1.0, process.count / samples) if process and samples else 1.0
 
 
 def steady_rate(repetition: Repetition) -> tuple[float, float] | None:

@@ -131,16 +131,19 @@ def autocorrelation(values: Sequence[float] | Floats, lag: int = 1) -> float:
     return float(_correlations(array)[lag])
 
 
-def dependence(values: Sequence[float] | Floats) -> Dependence:
+def dependence(values: Sequence[float] | Floats, least: int = LEAST_BATCHES) -> Dependence:
     """How alike neighbours are, and the number of independent values whose mean would be as exact.
 
     n / (1 + 2 * the sum of correlations), summed in pairs of lags as long as a pair's sum is positive; never above n.
 
+    Args:
+        values: in their order in time.
+        least: so many at least, 2 or more; of fewer than 20 this is mostly noise, which can only lower the number.
     Raises:
         ValueError: as `autocorrelation`.
     Source: Geyer 1992, "Practical Markov chain Monte Carlo" (initial positive sequence).
     """
-    array = finite(values, LEAST_BATCHES)
+    array = finite(values, least)
     correlations = _correlations(array)
     n, total = len(array), -1.0
     for even in range(0, n - 1, 2):

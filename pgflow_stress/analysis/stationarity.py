@@ -1,7 +1,7 @@
 """Does the rate within one window stay what it is: a drift over the whole of it, and a beginning unlike the rest.
 
-Both rest on 20 batches of the window, whose sums are nearly independent where its tasks are not; with fewer bins than
-batches nothing is said.
+Both rest on 20 batches of the window, whose sums are nearly independent where its tasks are not, and allow for what
+dependence is left; with fewer bins than batches nothing is said.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 from scipy.special import stdtrit
 
 from pgflow_stress.analysis.series import batches
-from pgflow_stress.analysis.statistics import LEVEL, Floats
+from pgflow_stress.analysis.statistics import LEVEL, Floats, mean
+from pgflow_stress.analysis.trend import effective_number, trend
 
 _FIRST = 10  # a tenth
 
@@ -48,43 +50,62 @@ class Beginning:
         return abs(self.share) > self.half + limit
 
 
-def drift(completed: Sequence[int], bin_seconds: float, count: int) -> Drift | None:
+def drift(completed: Sequence[int], bin_seconds: float, count: int, level: float = LEVEL) -> Drift | None:
     """The log-linear slope of the rate over the window, t interval over batches; None with fewer bins than batches.
 
     Args:
         completed: tasks in each bin.
         bin_seconds: of one bin.
         count: batches, at least 3.
-    Source: least squares on the logs of batch means (Law 2015, ch. 9), n - 2 degrees of freedom.
+        level: of the interval.
+    Source: least squares on the logs of batch means, widened by their dependence (`trend`).
     """
     rates = _rates(completed, bin_seconds, count)
     if rates is None:
         return None
     tasks = rates * bin_seconds * (len(completed) // count)
-    logs = np.log(tasks + 0.5)  # half a task: a batch without any has a log too
-    at = (np.arange(count) - (count - 1) / 2) / count  # in windows
-    spread = float((at**2).sum())
-    slope = float((at * logs).sum()) / spread
-    residuals = logs - logs.mean() - slope * at
-    error = math.sqrt(float((residuals**2).sum()) / (count - 2) / spread)
-    half = float(stdtrit(count - 2, (1 + LEVEL) / 2)) * error
+    found = trend(np.log(tasks + 0.5))  # half a task: a batch without any has a log too
+    half = found.half((1 + level) / 2)
     tenth = max(1, len(completed) // _FIRST)
     return Drift(
-        share=math.expm1(slope),
-        low=math.expm1(slope - half),
-        high=math.expm1(slope + half),
+        share=math.expm1(found.per_window),
+        low=math.expm1(found.per_window - half),
+        high=math.expm1(found.per_window + half),
         first_tenth=sum(completed[:tenth]) / tenth / bin_seconds,
         last_tenth=sum(completed[-tenth:]) / tenth / bin_seconds,
     )
 
 
-def beginning(completed: Sequence[int], bin_seconds: float, count: int) -> Beginning | None:
-    """The first tenth of the batches against the others; None with fewer bins than batches, or nothing to compare with.
-
-    The interval is that of the difference of both means, by the spread of the rest: a prediction interval.
+def common_drift(drifts: Sequence[Drift]) -> Drift:
+    """What the windows of several repetitions drift by in common: the geometric mean, t interval over them.
 
     Args:
-        completed, bin_seconds, count: as `drift`; at least 10 batches.
+        drifts: of at least two repetitions.
+    Raises:
+        ValueError: fewer, or all the same.
+    """
+    share = mean([math.log1p(one.share) for one in drifts])
+    return Drift(
+        share=math.expm1(share.mean),
+        low=math.expm1(share.low),
+        high=math.expm1(share.high),
+        first_tenth=fmean(one.first_tenth for one in drifts),
+        last_tenth=fmean(one.last_tenth for one in drifts),
+    )
+
+
+def beginning(
+    completed: Sequence[int], bin_seconds: float, count: int, *, level: float = LEVEL, at_once: float = 1.0
+) -> Beginning | None:
+    """The first tenth of the batches against the others; None with fewer bins than batches, or nothing to compare with.
+
+    The interval is that of the difference of both means, by the spread of the rest: a prediction interval. Where the
+    rest's batches are alike it is widened, and its degrees of freedom are lowered, to what their effective number is.
+    The first tenth may begin and end amid a statement, so that its count is off by half of what one completes.
+
+    Args:
+        completed, bin_seconds, count, level: as `drift`; at least 10 batches.
+        at_once: tasks that one statement completes.
     Source: Hahn, Meeker 1991, "Statistical Intervals", ch. 4 (mean of m further values), on batch means.
     """
     rates = _rates(completed, bin_seconds, count)
@@ -95,8 +116,11 @@ def beginning(completed: Sequence[int], bin_seconds: float, count: int) -> Begin
     centre = float(rest.mean())
     if not centre:
         return None
-    error = math.sqrt(float(rest.var(ddof=1)) * (1 / some + 1 / len(rest)))
-    half = float(stdtrit(len(rest) - 1, (1 + LEVEL) / 2)) * error
+    effective = effective_number(rest)
+    of_first = max(1.0, some * effective / len(rest))
+    amid = at_once / 2 / (some * (len(completed) // count) * bin_seconds)
+    error = math.hypot(math.sqrt(float(rest.var(ddof=1)) * (1 / of_first + 1 / effective)), amid)
+    half = float(stdtrit(max(1.0, effective - 1), (1 + level) / 2)) * error
     return Beginning(float(first.mean()) / centre - 1, half / centre, float(first.mean()), centre)
 
 

@@ -24,7 +24,9 @@ from pgflow_stress.target.pginstall import server_user
 from tests.integration.target.helpers import until
 
 PORT = 6432
-BOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+UNPACKED = Path(__file__).resolve().parents[3] / ".setup" / "pgbouncer"
+BOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:{UNPACKED / 'usr/sbin'}")
+LIBRARIES = ":".join(map(str, UNPACKED.glob("usr/lib/*-linux-*")))
 SIZE = ArenaSize(processes=1, flows=1, runs=1, tasks=1, rows=1, points=100_000)
 
 
@@ -42,7 +44,7 @@ def means(arena: Arena, pooler_admin_dsn: str | None) -> Means:
 @pytest.fixture
 def bouncer(target: Target) -> Iterator[Path]:
     """A pooler before the embedded server with one server connection: the folder of its socket."""
-    assert BOUNCER
+    assert BOUNCER, "scripts/test fetches pgbouncer where apt-get is; else install your system's package for it"
     conninfo = psycopg.conninfo.conninfo_to_dict(target.conninfo("postgres"))  # type: ignore[attr-defined]
     folder = Path(tempfile.mkdtemp(prefix="pgflow-stress-pooler-"))
     folder.chmod(0o755)
@@ -59,7 +61,12 @@ def bouncer(target: Target) -> Iterator[Path]:
         os.chown(folder / "run", user.uid, user.gid)
     as_user = {} if user is None else {"user": user.uid, "group": user.gid, "extra_groups": []}
     running = subprocess.Popen(
-        [BOUNCER, "-q", str(folder / "ini")], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/", **as_user
+        [BOUNCER, "-q", str(folder / "ini")],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        cwd="/",
+        env={**os.environ, "LD_LIBRARY_PATH": LIBRARIES},
+        **as_user,
     )  # type: ignore[call-overload]
     try:
         assert until((folder / "run" / f".s.PGSQL.{PORT}").exists), running.stderr
@@ -70,7 +77,6 @@ def bouncer(target: Target) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-@pytest.mark.skipif(BOUNCER is None, reason="pgbouncer is not installed")
 def test_clients_that_wait_for_a_pool_that_is_too_small_are_seen(bouncer: Path, arena: Arena) -> None:
     dsn = f"host={bouncer} port={PORT} user=postgres"
     seen = means(arena, f"{dsn} dbname=pgbouncer")

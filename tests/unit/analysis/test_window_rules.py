@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pgflow_stress.analysis.completions import completions_of
@@ -12,7 +14,7 @@ from pgflow_stress.analysis.summary import summarise
 from pgflow_stress.analysis.verdict import judge
 from pgflow_stress.core.result import Repetition, Verdict
 from tests.fixtures.results import ENVIRONMENT, PARAMETERS, build_repetition
-from tests.fixtures.windows import BINS, SECONDS, build_window
+from tests.fixtures.windows import BINS, SECONDS, build_window, steadily
 
 
 def verdict_on(*repetitions: Repetition, limits: Limits | None = None) -> Verdict:
@@ -52,6 +54,42 @@ def test_a_rate_that_falls_through_the_window_is_not_stationary_and_shows_both_e
     touched = ("process.per_second", "steady.per_second", "execute.per_second", "process.latency_ns.p50")
     assert not any(verdict.metrics[name].valid for name in touched)
     assert verdict.metrics["server.wal_bytes_per_task"].valid
+
+
+def restless(seed: int, pace: Callable[[float], float] = steadily) -> Repetition:
+    """A window on a machine whose neighbours come and go: its rate wanders, and comes back, within a second or two."""
+    random = np.random.default_rng(seed)
+    level, bins = 0.0, []
+    for place in range(BINS):
+        level = 0.8 * level + float(random.normal(0, 0.04))
+        bins.append(max(1, round(100 * pace(place / BINS) * np.exp(level))))
+    window = build_window(seed)
+    return replace(window, client={**window.client, "series": {**window.client["series"], "completed": bins}})
+
+
+def test_neighbours_that_come_and_go_are_no_drift_and_no_slow_beginning() -> None:
+    verdicts = [verdict_on(*(restless(5 * seed + i) for i in range(5))) for seed in range(40)]
+
+    disturbed = [one for one in verdicts if any(r.startswith(("not stationary", "priming")) for r in one.reasons)]
+    assert len(disturbed) <= 3
+
+
+def test_what_all_windows_drift_by_is_found_where_each_alone_is_too_noisy_to_show_it() -> None:
+    windows = [restless(seed, pace=falling) for seed in range(8)]
+
+    alone = verdict_on(windows[0], limits=Limits(min_repetitions=1))
+    together = verdict_on(*windows)
+
+    assert not [reason for reason in alone.reasons if reason.startswith("not stationary")]
+    (reason,) = [reason for reason in together.reasons if reason.startswith("not stationary")]
+    assert reason.endswith("(the mean of 8 repetitions)")
+
+
+def test_windows_that_drift_alike_to_the_last_task_have_no_spread_and_are_judged_one_by_one() -> None:
+    verdict = verdict_on(*(build_window(i, seed=1, pace=falling) for i in (1, 2, 3)))
+
+    (reason,) = [reason for reason in verdict.reasons if reason.startswith("not stationary")]
+    assert reason.endswith("(repetition 1, 2, 3)")
 
 
 def test_a_slow_first_tenth_is_priming_that_was_too_short() -> None:
@@ -113,6 +151,18 @@ def test_fewer_bins_than_batches_say_nothing() -> None:
     assert drift(falling_bins, 0.05, 20) is None
     assert beginning(falling_bins, 0.05, 20) is None
     assert drift([0] * 40, 0.05, 20) is None
+
+
+def test_a_statement_more_in_the_first_tenth_is_no_slow_beginning() -> None:
+    bins = [80, 100, *[80] * 18]
+
+    off = beginning(bins, 0.05, 20, at_once=1)
+    within = beginning(bins, 0.05, 20, at_once=20)
+
+    assert off is not None
+    assert off.is_beyond(0.05)
+    assert within is not None
+    assert not within.is_beyond(0.05)
 
 
 def test_a_drift_of_a_smooth_series_is_its_own_slope() -> None:
