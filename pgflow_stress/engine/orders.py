@@ -118,8 +118,9 @@ class SamplerOrder:
 class ProxyOrder:
     """Everything that a proxy in front of the embedded server needs to know; it has no region of the arena."""
 
-    name: str  # of its sockets
-    server: str  # path of the server's socket
+    name: str  # of the socket on which it is told what to do
+    listen: str  # path of the socket that workers connect to
+    server: str  # path of the server's
     conninfo: str
     embedded: bool
     region: int = -1

@@ -198,6 +198,8 @@ class Instance:
             if found is not None:
                 postmaster.wait_until_gone(found.pid, _STOP_TIMEOUT_SECONDS)
             self._ensure_data(plan, say)
+            for proxy in self.socket_folder.glob(".s.PGSQL.4????"):  # of faults whose run was killed
+                proxy.unlink(missing_ok=True)
             log_from_bytes = postmaster.log_size_bytes(self.log)
             pid = self._start(plan)
         meanwhile()

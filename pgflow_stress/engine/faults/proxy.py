@@ -1,7 +1,8 @@
 """A proxy between the workers and the embedded server, in its own process: cuts a connection mid-message, or stalls it.
 
-It listens on sockets of Linux's abstract namespace, which leave nothing behind however it ends, and lets in this user
-alone. A thread a direction and connection: what is read is passed on as it is, its messages only counted.
+It listens beside the server's own socket, in a folder that only its user enters, on a port of another number, and lets
+in this user alone; what to do it is told on a socket of Linux's abstract namespace. A thread a direction and
+connection: what is read is passed on as it is, its messages only counted.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from pgflow_stress.engine.orders import ChildExit, ProxyOrder
@@ -24,14 +26,9 @@ _PEER = struct.Struct("iII")  # pid, uid, gid
 _PATIENCE_SECONDS = 5.0  # that something comes which can be cut
 
 
-def listening_address(name: str) -> str:
-    """Where workers connect: what libpq makes of `host=@name port=5432`."""
-    return f"\0{name}/.s.PGSQL.5432"
-
-
 def control_address(name: str) -> str:
     """Where it is told what to do."""
-    return f"\0{name}/control"
+    return f"\0{name}"
 
 
 def ask(name: str, **command: Any) -> dict[str, Any]:
@@ -150,7 +147,7 @@ class _Proxy:
     def live(self) -> None:
         """Serve both sockets until told to end."""
         for address, serve in (
-            (listening_address(self._order.name), self._join),
+            (self._order.listen, self._join),
             (control_address(self._order.name), self._obey),
         ):
             listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -158,6 +155,7 @@ class _Proxy:
             listener.listen(64)
             threading.Thread(target=_accept, args=(listener, serve), daemon=True).start()
         self._ended.wait()
+        Path(self._order.listen).unlink(missing_ok=True)
 
     def _join(self, client: socket.socket, pid: int) -> None:
         server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -14,6 +15,7 @@ from pgflow_stress.engine.orders import ProxyOrder, Role
 from pgflow_stress.target.base import Database
 
 _READY_SECONDS = 5.0
+_PORTS = range(40_000, 40_100)  # names of sockets, nothing listens on TCP
 
 
 class ProxyHandle:
@@ -28,9 +30,19 @@ class ProxyHandle:
         self._nursery = nursery
         self.name = f"pgflow-stress-{nonce:016x}"
         told = conninfo_to_dict(database.conninfo)
-        self.conninfo = make_conninfo(database.conninfo, host=f"@{self.name}", port="5432")
-        server = f"{told['host']}/.s.PGSQL.{told.get('port') or 5432}"
-        nursery.fork(ProxyOrder(name=self.name, server=server, conninfo=database.conninfo, embedded=True))
+        folder, port = Path(str(told["host"])), str(told.get("port") or 5432)
+        free = next(number for number in _PORTS if not (folder / f".s.PGSQL.{number}").exists())
+        self.conninfo = make_conninfo(database.conninfo, port=str(free))
+        self._socket = folder / f".s.PGSQL.{free}"
+        nursery.fork(
+            ProxyOrder(
+                name=self.name,
+                listen=str(self._socket),
+                server=str(folder / f".s.PGSQL.{port}"),
+                conninfo=database.conninfo,
+                embedded=True,
+            )
+        )
         deadline = time.monotonic() + _READY_SECONDS
         while True:
             try:
@@ -46,3 +58,4 @@ class ProxyHandle:
         with contextlib.suppress(OSError, ValueError):
             ask(self.name, do="end")
         self._nursery.ended(Role.PROXY, _READY_SECONDS)
+        self._socket.unlink(missing_ok=True)

@@ -110,6 +110,24 @@ def test_a_server_that_is_restarted_or_crashes_loses_nothing_that_was_acknowledg
     assert repetition["events"]["received"] == repetition["events"]["expected"]
 
 
+def test_a_connection_cut_within_a_message_or_stalled_loses_nothing(struck: Struck) -> None:
+    repetition = struck(
+        "--rate", 60, "--duration", "4s", "--completion", "batch",
+        "--fault", "cut@300ms", "--fault", "cut@1s", "--fault", "stall@2s:700ms",
+    )  # fmt: skip
+
+    _exact(repetition)
+    cuts = [fault for fault in repetition["faults"] if fault["name"] == "cut"]
+    (stall,) = [fault for fault in repetition["faults"] if fault["name"] == "stall"]
+    for cut in cuts:
+        assert cut["took_hold"], cut["why"]
+        assert cut["proof"]["bytes_kept"] > 0  # the rest of a message that never came
+        assert cut["proof"]["backends_new"]
+    assert stall["took_hold"], stall["why"]
+    assert stall["proof"]["bytes_kept"] > 0
+    assert stall["recovery"]["first_task_of_subject_seconds"] > 0.6
+
+
 def test_a_fault_whose_time_never_came_says_so(struck: Struck) -> None:
     repetition = struck("--rate", 50, "--runs", 20, "--fault", "kill-worker@60s")
 
