@@ -11,7 +11,7 @@ import uuid
 from typing import Any
 
 from pgflow_stress.core.ids import split_run_id
-from pgflow_stress.engine.driver import payload
+from pgflow_stress.engine.driver import outputs_of, payload
 from pgflow_stress.engine.orders import WorkerOrder
 from pgflow_stress.scenario.options import Orphans
 from pgflow_stress_hot.account import Account
@@ -20,8 +20,9 @@ from pgflow_stress_hot.account import Account
 _COMPLETE = """
 select k.run_id, k.step_slug, k.task_index
 from (select run_id, step_slug, task_index from pgflow.step_tasks
-      where last_worker_id = %(dead)s and status = 'started' order by run_id, step_slug, task_index) as k,
-     lateral pgflow.complete_task(k.run_id, k.step_slug, k.task_index, %(output)s::jsonb) as c
+      where last_worker_id = %(dead)s and status = 'started' order by run_id, step_slug, task_index) as k
+     left join unnest(%(steps)s::text[], %(arrays)s::jsonb[]) as o(slug, output) on o.slug = k.step_slug,
+     lateral pgflow.complete_task(k.run_id, k.step_slug, k.task_index, coalesce(o.output, %(output)s::jsonb)) as c
 where c.status = 'completed'
 """
 _FAIL = """
@@ -50,7 +51,15 @@ def adopt(order: WorkerOrder, connection: Any, account: Account) -> None:
             account.settle_start(place[1])
     if order.work.failing is not None:
         _write_off(order, connection, account)
-    parameters = {"dead": dead, "output": payload(order.options.payload_bytes)[1:].decode()}
+    usual = payload(order.options.payload_bytes)
+    outputs = zip(order.work.steps, outputs_of(order.work, order.options.payload_bytes), strict=True)
+    arrays = {step.slug: output[1:].decode() for step, output in outputs if output != usual}  # that maps are over
+    parameters = {
+        "dead": dead,
+        "output": usual[1:].decode(),
+        "steps": list(arrays),
+        "arrays": list(arrays.values()),
+    }
     _settle(order, account, connection.execute(_DONE, parameters).fetchall(), adopted=False)
     if order.options.orphans is Orphans.COMPLETE:
         _settle(order, account, connection.execute(_COMPLETE, parameters).fetchall(), adopted=True)

@@ -20,16 +20,23 @@ NOT_STRUCK = "the work was done before its time"
 
 
 class Injector:
-    """Strikes from `begin` to `end`; afterwards `blows` says what became of each."""
+    """Strikes from `begin` to `end`; then `blows` says what became of each."""
 
     def __init__(self, ground: Ground, strikes: Sequence[Strike]) -> None:
         """Nothing strikes yet."""
-        self.blows = tuple(Blow(strike) for strike in strikes)
+        self._blows = tuple(Blow(strike) for strike in strikes)
         self._ground = ground
         self._threads: list[threading.Thread] = []
         self._dispatcher = threading.Thread(target=self._dispatch, name="faults", daemon=True)
         self._began_ns = 0
         self._told: set[int] = set()
+
+    @property
+    def blows(self) -> tuple[Blow, ...]:
+        """What became of each; of what comes again and again only as often as it came."""
+        return tuple(
+            blow for blow in self._blows if blow.strike.spec.every_seconds is None or blow.struck_ns or blow.why
+        )
 
     def begin(self) -> None:
         """The process phase begins now."""
@@ -48,8 +55,8 @@ class Injector:
         self._dispatcher.join(_END_SECONDS)
         for thread in list(self._threads):
             thread.join(_END_SECONDS)
-        for blow in self.blows:
-            if not blow.struck_ns and not blow.why:
+        for blow in self._blows:
+            if not blow.struck_ns and not blow.why and blow.strike.spec.every_seconds is None:
                 blow.why = NOT_STRUCK
 
     @property
@@ -68,7 +75,7 @@ class Injector:
         return lines
 
     def _dispatch(self) -> None:
-        for blow in self.blows:
+        for blow in self._blows:
             due_ns = self._began_ns + round(blow.strike.at_seconds * NS_PER_SECOND)
             if self._ground.over.wait(max(0.0, (due_ns - monotonic_ns()) / NS_PER_SECOND)):
                 return
@@ -84,8 +91,8 @@ class Injector:
         except (psycopg.Error, OSError, KeyError) as error:  # KeyError: its worker was replaced at that moment
             blow.why = f"{type(error).__name__}: {error}".splitlines()[0]
         blow.ended_ns = monotonic_ns() if blow.struck_ns else 0
-        if blow.why and not blow.took_hold and self._ground.over.is_set() and not blow.struck_ns:
-            blow.why = NOT_STRUCK
+        if not blow.struck_ns and self._ground.over.is_set():
+            blow.why = NOT_STRUCK if blow.strike.spec.every_seconds is None else ""
 
 
 def cuts(blows: Sequence[Blow]) -> tuple[Cut, ...]:
