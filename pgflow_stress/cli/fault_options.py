@@ -29,7 +29,20 @@ def checked_faults(values: Mapping[str, Any]) -> tuple[FaultSpec, ...]:
             raise UsageFault(f"--fault {spec.text!r} needs the embedded server: a given one is not ours to be stopped")
         if spec.lasts_seconds is not None and fault.lasts_seconds is None:
             raise UsageFault(f"--fault {spec.text!r}: {spec.name} does not last: leave :{spec.lasts_seconds:g}s out")
+    _check_losses(specs, values)
     return specs
+
+
+def _check_losses(specs: tuple[FaultSpec, ...], values: Mapping[str, Any]) -> None:
+    settings = {
+        name.strip().lower(): value.strip() for name, _, value in (s.partition("=") for s in values["pg_setting"])
+    }
+    crashes = any(spec.name == "restart-immediate" for spec in specs)
+    if crashes and settings.get("synchronous_commit") == "off" and values["events"] == "notify":
+        raise UsageFault(
+            "--fault restart-immediate with synchronous_commit=off and --events notify: what is heard of a "
+            "transaction that is lost cannot be told apart; give --events wal"
+        )
 
 
 def reconnect_seconds(values: Mapping[str, Any]) -> float:

@@ -11,7 +11,7 @@ import psycopg
 from pgflow_stress.core.arena import Arena, RunWord, Word
 from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.core.probes import Probe
-from pgflow_stress.core.result import Audit, Incident, Json, Repetition, Tasks
+from pgflow_stress.core.result import Audit, Check, Incident, Json, Repetition, Tasks
 from pgflow_stress.core.units import NS_PER_SECOND, NS_PER_US
 from pgflow_stress.engine import littles_law
 from pgflow_stress.engine.accounts import Accounts, client_cost, refusals, schedule_kept
@@ -170,7 +170,7 @@ def conclude(
     after: Aftermath = NO_AFTERMATH,
 ) -> Repetition:
     """The repetition as the result has it; `observed` are the observer's incidents."""
-    found = examined.found
+    found = examined.found if after.losses is None else _with_check(examined.found, after.losses)
     client = client_cost(arena, subject.plan.options.workers, taken)
     if subject.plan.concurrent:
         backlog = backlog_of(arena)
@@ -212,6 +212,11 @@ def conclude(
         faults=after.faults,
         work=after.work,
     )
+
+
+def _with_check(found: Found, check: Check) -> Found:
+    checks = (*found.audit.checks, check)
+    return replace(found, audit=Audit(found.audit.ok and check.ok, checks))
 
 
 def _tasks(taken: Accounts, watched: Watched, found: Found) -> Tasks:

@@ -195,6 +195,12 @@ class Control:
         else:
             self._rows("select pg_notify(%(channel)s, %(text)s)", channel=channel, text=text)
 
+    def make_durable(self) -> None:
+        """Have all that was committed so far on the disk, where synchronous_commit=off leaves that for later."""
+        with self.connection.transaction():
+            self.connection.execute("set local synchronous_commit = on")
+            self.connection.execute("select pg_current_xact_id()")  # so that there is something to commit
+
     def alive(self, backend: int) -> bool:
         """Whether a backend is still in pg_stat_activity."""
         return bool(self._rows("select from pg_stat_activity where pid = %(pid)s", pid=backend))

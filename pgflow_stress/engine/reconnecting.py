@@ -16,9 +16,11 @@ import psycopg
 from pgflow_stress.core.arena import Arena, Header, Stop, Word
 from pgflow_stress.engine.adoption import adopt
 from pgflow_stress.engine.child import connect
-from pgflow_stress.engine.orders import WorkerOrder
+from pgflow_stress.engine.driver import inputs_of
+from pgflow_stress.engine.orders import WorkerOrder, flow_slugs
 from pgflow_stress.engine.pinning import pin_backend
 from pgflow_stress.engine.statements import statements
+from pgflow_stress.engine.taking_back import may_lose, recently_started, start_again, take_back
 from pgflow_stress.scenario.options import Orphans
 from pgflow_stress_hot.account import Account
 
@@ -66,6 +68,14 @@ def reconnect(
     own = replace(order, replaces_worker_id=order.worker_id, options=replace(order.options, orphans=Orphans.COMPLETE))
 
     def settle(connection: psycopg.Connection[Any]) -> None:
+        if may_lose(connection):
+            mine = range(order.slot, order.work.runs, order.options.workers) if order.starts else range(0)
+            flows, inputs = (
+                flow_slugs(order.slug_prefix, order.work.flows),
+                inputs_of(order.work, order.options.payload_bytes),
+            )
+            start_again(connection, account, recently_started(arena, mine), flows, inputs)
+            take_back(arena, order, connection, account)
         adopt(own, connection, account)
 
     return again(arena, order, lost, f"worker {order.slot}", settle)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import uuid
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +18,7 @@ from pgflow_stress.engine.orders import ChildExit, State, WorkerOrder, flow_slug
 from pgflow_stress.engine.priming import prime
 from pgflow_stress.engine.process import rss_peak_bytes
 from pgflow_stress.engine.reconnecting import again, prepared_connection
+from pgflow_stress.engine.taking_back import may_lose, recently_started, start_again
 from pgflow_stress.engine.vitals import begin_window
 from pgflow_stress.engine.work import hand_over
 from pgflow_stress.scenario.options import Mode
@@ -53,7 +53,8 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> ChildExit:
     wait_for(arena, State.STARTED)
     end = _start(arena, region, words, starter, connection)
     while end == END_LOST and order.options.reconnect_seconds and arena.header[Header.STOP] < Stop.NOW:
-        doubt = _Doubt(account, starter.take_doubt(), flow_slugs(order.slug_prefix, order.work.flows), inputs)
+        flows = flow_slugs(order.slug_prefix, order.work.flows)
+        doubt = _Doubt(account, starter.take_doubt(), _recent(arena, order.region), flows, inputs)
         connection = again(arena, single, connection, f"starter {order.slot}", doubt.settle)
         words[Word.RUNS_STARTED] += doubt.settled
         end = _start(arena, region, words, starter, connection)
@@ -81,26 +82,28 @@ def _start(
     return int(end)
 
 
+def _recent(arena: Arena, region: int) -> list[int]:
+    rows = [rows[rows["operation"] == Operation.START_FLOW] for rows in arena.read_rows(region)]
+    return recently_started(arena, [int(run) for part in rows for run in part["run_index"]])
+
+
 class _Doubt:
     """A run whose start was sent on a connection that was lost before its answer; -1: none."""
 
-    def __init__(self, account: Account, run: int, flows: list[bytes], inputs: list[bytes]) -> None:
+    def __init__(self, account: Account, run: int, recent: list[int], flows: list[bytes], inputs: list[bytes]) -> None:
         self._account = account
         self._run = run
+        self._recent = recent  # that this starter started not long ago
         self._flows = flows
         self._inputs = inputs
         self.settled = 0
 
     def settle(self, connection: psycopg.Connection[Any]) -> None:
-        """Ask for its id; start it where it is not there."""
+        """Ask for its id; start it where it is not there, and what a crash lost though it was acknowledged."""
+        if may_lose(connection):
+            start_again(connection, self._account, self._recent, self._flows, self._inputs)
         if self._run < 0:
             return
-        run_id = uuid.UUID(bytes=self._account.run_id(self._run))
-        if connection.execute("select from pgflow.runs where run_id = %s", (run_id,)).fetchone() is None:
-            flow = self._account.flow_of(self._run)
-            connection.execute(
-                "select from pgflow.start_flow(flow_slug => %s, run_id => %s, input => %s::jsonb)",
-                (self._flows[flow].decode(), run_id, self._inputs[flow][1:].decode()),
-            )
+        start_again(connection, self._account, [self._run], self._flows, self._inputs)
         self.settled = int(self._account.settle_start(self._run))
         self._run = -1

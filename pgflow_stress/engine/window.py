@@ -124,9 +124,13 @@ class Window:
             self._watch.phase(name, self._plan.scenario, self._index)
         if state is State.PROCESSED and self._starters is None:
             self._arena.header[Header.STARTS_DONE] = 1
+        strikes = state is State.PROCESSED and self._injector is not None and self._stopped is None
+        if strikes:
+            with contextlib.suppress(psycopg.Error):
+                self._control.make_durable()
         began = time.monotonic()
         self._arena.header[Header.PHASE] = state
-        if state is State.PROCESSED and self._injector is not None and self._stopped is None:
+        if strikes and self._injector is not None:
             self._injector.begin()
         while not self._crew.all_at(state):
             now = time.monotonic()

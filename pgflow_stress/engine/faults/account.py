@@ -12,7 +12,7 @@ from psycopg import sql
 
 from pgflow_stress.core.arena import Arena, Word
 from pgflow_stress.core.operations import Operation, Status
-from pgflow_stress.core.result import Incident, Json, Phase
+from pgflow_stress.core.result import Check, Incident, Json, Phase
 from pgflow_stress.engine.crew import Crew
 from pgflow_stress.engine.faults.base import Blow
 from pgflow_stress.engine.faults.recovery import Stamps, recovery
@@ -45,6 +45,7 @@ class Aftermath:
     faults: tuple[Json, ...] = ()
     work: Json = field(default_factory=dict)
     incidents: tuple[Incident, ...] = ()
+    losses: Check | None = None  # where completions that had been acknowledged were lost
 
 
 NO_AFTERMATH = Aftermath()

@@ -16,6 +16,7 @@ from pgflow_stress.engine.faults import FAULTS
 from pgflow_stress.engine.faults.account import NO_AFTERMATH, Aftermath, aftermath, read_redone
 from pgflow_stress.engine.faults.base import Blow, Ground
 from pgflow_stress.engine.faults.injector import Injector, cuts, incidents, restarted
+from pgflow_stress.engine.faults.losses import acknowledged_and_lost, check_losses, lost_incidents
 from pgflow_stress.engine.faults.proxy_handle import ProxyHandle
 from pgflow_stress.engine.nursery import Nursery
 from pgflow_stress.scenario.plan import Plan
@@ -38,6 +39,7 @@ class Disturbance:
             SetUpFault: a fault needs a server of ours.
         """
         self._strikes = plan.strikes(index)
+        self._work, self._nonce = plan.work, nonce
         self._seed = f"{plan.options.seed} {index}"
         self._database = database
         self._restart = restart
@@ -83,7 +85,10 @@ class Disturbance:
         if not self._strikes:
             return NO_AFTERMATH
         found = aftermath(arena, crew, self.blows, process, origin_ns, self._redone(control))
-        return replace(found, incidents=tuple(incidents(self.blows, origin_ns)))
+        lost = acknowledged_and_lost(arena, self._work, self._nonce)
+        told = [*incidents(self.blows, origin_ns), *lost_incidents(lost)]
+        losses = check_losses(lost, self.blows) if lost else None
+        return replace(found, incidents=tuple(told), losses=losses)
 
     def _redone(self, control: Control) -> Json:
         try:

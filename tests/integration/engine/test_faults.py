@@ -136,3 +136,23 @@ def test_a_fault_whose_time_never_came_says_so(struck: Struck) -> None:
     assert not fault["took_hold"]
     assert fault["why"] == "the work was done before its time"
     assert fault["at_ns"] is None
+
+
+def test_a_crash_without_synchronous_commit_loses_what_the_setting_allows_and_it_is_done_again(struck: Struck) -> None:
+    repetition = struck(
+        "--rate", 60, "--duration", "4s", "--completion", "single", "--events", "wal",
+        "--pg-setting", "synchronous_commit=off", "--pg-setting", "wal_writer_delay=1s",
+        "--fault", "restart-immediate@1500ms",
+    )  # fmt: skip
+
+    proof = _proofs(repetition)["restart-immediate"]["proof"]
+    _exact(repetition)
+    assert (proof["synchronous_commit"], proof["recovered_from_crash"]) == ("off", True)
+    lost = [check for check in repetition["audit"]["checks"] if "acknowledged and lost" in check["name"]]
+    # Most of a second's completions, unless the log was written the very moment before.
+    assert [check["found"] for check in lost] == [check["expected"] for check in lost]
+    told = [incident for incident in repetition["incidents"] if incident["kind"] == "acknowledged and lost"]
+    assert [incident["subject"] for incident in told] == [f"{check['found']} tasks" for check in lost]
+    assert lost
+    assert repetition["client"]["series"]["complete"]
+    assert repetition["events"]["received"] == repetition["events"]["expected"]
