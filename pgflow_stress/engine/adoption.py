@@ -42,7 +42,6 @@ def adopt(order: WorkerOrder, connection: Any, account: Account) -> None:
     """Settle starts and completions in doubt, then the tasks that the dead worker had claimed."""
     if order.replaces_worker_id is None:
         return
-    dead = uuid.UUID(bytes=order.replaces_worker_id)
     mine = list(range(order.slot, order.work.runs, order.options.workers)) if order.starts else []
     ids = [uuid.UUID(bytes=account.run_id(run)) for run in mine]
     for (found,) in connection.execute(_STARTED_RUNS, {"runs": ids}).fetchall():
@@ -51,6 +50,11 @@ def adopt(order: WorkerOrder, connection: Any, account: Account) -> None:
             account.settle_start(place[1])
     if order.work.failing is not None:
         _write_off(order, connection, account)
+    for dead in (order.replaces_worker_id, *order.replaces_earlier):
+        _adopt_from(uuid.UUID(bytes=dead), order, connection, account)
+
+
+def _adopt_from(dead: uuid.UUID, order: WorkerOrder, connection: Any, account: Account) -> None:
     usual = payload(order.options.payload_bytes)
     outputs = zip(order.work.steps, outputs_of(order.work, order.options.payload_bytes), strict=True)
     arrays = {step.slug: output[1:].decode() for step, output in outputs if output != usual}  # that maps are over

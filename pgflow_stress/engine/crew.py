@@ -173,6 +173,7 @@ class Crew:
             worker_id=new_worker_id(),
             replaces_region=region,
             replaces_worker_id=lost.order.worker_id,
+            replaces_earlier=tuple(filter(None, (lost.order.replaces_worker_id, *lost.order.replaces_earlier))),
         )
         self._next_region += 1
         self._lost.remove(lost)

@@ -71,6 +71,7 @@ class WorkerOrder:
     backend_cpus: tuple[int, ...] = ()  # that its backend runs on
     replaces_region: int | None = None
     replaces_worker_id: bytes | None = None
+    replaces_earlier: tuple[bytes, ...] = ()  # those that this one had replaced, maybe without adopting what they left
     role: Role = Role.WORKER  # or STARTER, which starts runs and does nothing else
     starts: bool = True  # a worker: whether it starts the runs of its slot before it works
 

@@ -65,7 +65,12 @@ def reconnect(
     """
     words = arena.words[order.region]
     words[Word.CLAIMED] = 0
-    own = replace(order, replaces_worker_id=order.worker_id, options=replace(order.options, orphans=Orphans.COMPLETE))
+    own = replace(
+        order,
+        replaces_worker_id=order.worker_id,
+        replaces_earlier=(),
+        options=replace(order.options, orphans=Orphans.COMPLETE),
+    )
 
     def settle(connection: psycopg.Connection[Any]) -> None:
         if may_lose(connection):

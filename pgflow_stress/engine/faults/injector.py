@@ -69,7 +69,7 @@ class Injector:
         lines = []
         for blow in self.blows:
             number = blow.strike.number
-            if number not in self._told and (blow.took_hold or blow.why):
+            if number not in self._told and (blow.ended_ns or blow.why):
                 self._told.add(number)
                 lines.append(in_words(blow))
         return lines
