@@ -29,7 +29,8 @@ SCENARIOS = (
 FAULTS = (
     "kill-worker@{at}", "kill-worker@every {every}", "stop-worker@{at}:2500ms", "kill-backend@{at}",
     "kill-backend@random:3/{within}", "terminate-all@{at}", "restart@{at}", "restart-immediate@{at}",
-    "lock-run@{at}:{short}", "cut@{at}", "stall@{at}:{short}",
+    "lock-run@{at}:{short}", "cut@{at}", "stall@{at}:{short}", "stop-and-adopt@{at}:{short}",
+    "stop-worker@every {every}:1500ms",
 )  # fmt: skip
 HANG_SECONDS = 180
 _LOADS = ("drain", "open", "closed")
@@ -41,7 +42,7 @@ def arguments_of(number: int, seed: int) -> list[str]:
     """The command line of one run of the storm; every fault and scenario comes round, what else there is is drawn."""
     drawn = random.Random(f"{seed} {number}")
     scenario = SCENARIOS[number % len(SCENARIOS)]
-    # Eleven and eight have no common divisor: every pair comes round.
+    # Thirteen and eight have no common divisor: every pair comes round.
     chosen = [FAULTS[number % len(FAULTS)]]
     if drawn.random() < 0.4:
         chosen.append(drawn.choice(FAULTS))

@@ -55,20 +55,26 @@ def adopt(order: WorkerOrder, connection: Any, account: Account) -> None:
 
 
 def _adopt_from(dead: uuid.UUID, order: WorkerOrder, connection: Any, account: Account) -> None:
+    _settle(order, account, connection.execute(_DONE, {"dead": dead}).fetchall(), adopted=False)
+    if order.options.orphans is Orphans.COMPLETE:
+        _settle(order, account, complete_for(dead, order, connection), adopted=True)
+    elif order.options.orphans is Orphans.FAIL:
+        connection.execute(_FAIL, {"dead": dead})  # queued again by pgflow, and completed like any other
+
+
+def complete_for(worker: uuid.UUID, order: WorkerOrder, connection: Any) -> list[tuple[uuid.UUID, str, int]]:
+    """Complete what is still `started` under a worker's id, each with its step's own output: (run, step, index)."""
     usual = payload(order.options.payload_bytes)
     outputs = zip(order.work.steps, outputs_of(order.work, order.options.payload_bytes), strict=True)
     arrays = {step.slug: output[1:].decode() for step, output in outputs if output != usual}  # that maps are over
     parameters = {
-        "dead": dead,
+        "dead": worker,
         "output": usual[1:].decode(),
         "steps": list(arrays),
         "arrays": list(arrays.values()),
     }
-    _settle(order, account, connection.execute(_DONE, parameters).fetchall(), adopted=False)
-    if order.options.orphans is Orphans.COMPLETE:
-        _settle(order, account, connection.execute(_COMPLETE, parameters).fetchall(), adopted=True)
-    elif order.options.orphans is Orphans.FAIL:
-        connection.execute(_FAIL, parameters)  # queued again by pgflow, and completed like any other
+    completed: list[tuple[uuid.UUID, str, int]] = connection.execute(_COMPLETE, parameters).fetchall()
+    return completed
 
 
 def _write_off(order: WorkerOrder, connection: Any, account: Account) -> None:

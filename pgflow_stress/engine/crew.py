@@ -78,6 +78,10 @@ class Crew:
         """Of the worker that works there now."""
         return uuid.UUID(bytes=self._by_slot[self._slot_of[region]].worker_id)
 
+    def order_of(self, region: int) -> WorkerOrder:
+        """Of the worker that works there now."""
+        return self._by_slot[self._slot_of[region]]
+
     def signal_of(self, region: int) -> int:
         """The signal that ended a region's process, once the nursery has said so; else 0."""
         return self._signals.get(region, 0)

@@ -8,13 +8,14 @@ from pgflow_stress.engine.faults.kill_backend import KILL_BACKEND, TERMINATE_ALL
 from pgflow_stress.engine.faults.kill_worker import KILL_WORKER
 from pgflow_stress.engine.faults.lock_run import LOCK_RUN
 from pgflow_stress.engine.faults.restart import RESTART, RESTART_IMMEDIATE
-from pgflow_stress.engine.faults.stop_worker import STOP_WORKER
+from pgflow_stress.engine.faults.stop_worker import STOP_AND_ADOPT, STOP_WORKER
 
 FAULTS: dict[str, Fault] = {
     fault.name: fault
     for fault in (
         KILL_WORKER,
         STOP_WORKER,
+        STOP_AND_ADOPT,
         KILL_BACKEND,
         TERMINATE_ALL,
         RESTART,

@@ -10,7 +10,7 @@ import numpy as np
 import psycopg
 from psycopg import sql
 
-from pgflow_stress.core.arena import Arena, Word
+from pgflow_stress.core.arena import Arena, LedgerBit
 from pgflow_stress.core.operations import Operation, Status
 from pgflow_stress.core.result import Check, Incident, Json, Phase
 from pgflow_stress.engine.crew import Crew
@@ -64,7 +64,7 @@ def aftermath(
     faults = [_fault(blow, origin_ns, begin_ns, done_ns, by_slot) for blow in blows]
     by_design = int((arena.ledger >> 4).sum())  # failed attempts: the ledger's upper four bits
     wasted = int(redone.get("attempts", 0)) - int(redone.get("tasks_completed", 0)) - by_design
-    again = int(arena.words[:, Word.COMPLETED_TWICE].sum())
+    again = int(np.count_nonzero(arena.ledger & LedgerBit.TWICE))
     work = {**redone, "attempts_for_nothing": max(0, wasted), "completed_again": again}
     done = process.count + again + work["attempts_for_nothing"]
     work["goodput_per_second"] = process.per_second

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pgflow_stress.core.arena import Word
+from pgflow_stress.core.arena import LedgerBit, Word
+from pgflow_stress.core.ids import split_run_id
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine.faults.base import Blow, Fault, Ground, Missed
 from pgflow_stress_hot.clock import monotonic_ns
@@ -24,7 +26,7 @@ where k.last_worker_id = %(worker)s and k.status = 'started' and starts_with(k.f
 """
 
 
-def _strike(ground: Ground, blow: Blow) -> None:
+def _strike(ground: Ground, blow: Blow, *, adopting: bool) -> None:
     region = ground.a_worker()
     slot, pid = ground.slot_of(region), ground.word(region, Word.PID)
     seconds = blow.strike.spec.lasts_seconds or ground.vt_seconds + _BEYOND_VT_SECONDS
@@ -36,6 +38,8 @@ def _strike(ground: Ground, blow: Blow) -> None:
             blow.struck(f"worker {slot}", slot)
             before = _reads(connection, held)
             blow.held(pid=pid, state=_state(pid), tasks_in_hand=len(held))
+            if adopting:
+                blow.held(tasks_adopted=_adopt(ground, connection, region))
             ground.hold(seconds)
             still = _state(pid)
             after = _reads(connection, held)
@@ -49,6 +53,25 @@ def _strike(ground: Ground, blow: Blow) -> None:
             outlasted_vt=seconds > ground.vt_seconds,
             messages_read_again=sum(1 for message, reads in after.items() if reads > before.get(message, reads)),
         )
+
+
+def _adopt(ground: Ground, connection: Any, region: int) -> int:
+    """Complete its tasks for it, as for one that is dead, and book that each will be completed twice; how many."""
+    from pgflow_stress.engine.adoption import complete_for  # noqa: PLC0415  see base
+    from pgflow_stress.engine.places import Places  # noqa: PLC0415
+
+    order = ground.crew.order_of(region)
+    places, steps = Places(order.work), {step.slug: number for number, step in enumerate(order.work.steps)}
+    offsets = order.work.step_offsets()
+    done = complete_for(ground.crew.worker_id(region), order, connection)
+    for run_id, step, index in done:
+        found = split_run_id(run_id)
+        if found is not None and step in steps:
+            # Nobody else writes this byte: the worker that has the task stands still.
+            ground.arena.ledger[int(places.first[found[1]]) + int(offsets[steps[step]]) + index] |= LedgerBit.TWICE
+    if not done:
+        raise Missed("its tasks were completed before they could be adopted")
+    return len(done)
 
 
 def _stop_with_tasks(ground: Ground, connection: Any, region: int, pid: int) -> list[tuple[int, str]]:
@@ -99,5 +122,9 @@ def _signal(pid: int, number: int) -> None:
 
 STOP_WORKER = Fault(
     "stop-worker", "SIGSTOP of a worker with tasks in hand, by default 2 s longer than their visibility, then SIGCONT",
-    _strike, lasts_seconds=0.0,
+    partial(_strike, adopting=False), lasts_seconds=0.0,
+)  # fmt: skip
+STOP_AND_ADOPT = Fault(
+    "stop-and-adopt", "the same, its tasks completed meanwhile as for one that is dead: it completes them again",
+    partial(_strike, adopting=True), lasts_seconds=0.0,
 )  # fmt: skip

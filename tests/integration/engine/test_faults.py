@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,7 @@ from tests.integration.target.helpers import state_directory
 
 Struck = Callable[..., dict[str, Any]]
 # Slow enough that there is work at each strike, whatever machine this is.
-ONCE = ("--workers", 2, "--repetitions", 1, "--warmup", 0)
-LOAD = ("concurrent-flows", "--flows", 2, "--steps", 3, *ONCE)
+LOAD = ("concurrent-flows", "--flows", 2, "--steps", 3, "--workers", 2, "--repetitions", 1, "--warmup", 0)
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +29,9 @@ def struck(prototype: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PGFLOW_STRESS_")}
         environment["PGFLOW_STRESS_STATE"] = str(state)
 
-        def call(*arguments: object, load: Sequence[object] = LOAD) -> dict[str, Any]:
+        def call(*arguments: object) -> dict[str, Any]:
             path = tmp_path_factory.mktemp("struck") / "r.json"
-            command = [sys.executable, "-m", "pgflow_stress.cli.main", "run", *map(str, (*load, *arguments))]
+            command = [sys.executable, "-m", "pgflow_stress.cli.main", "run", *map(str, (*LOAD, *arguments))]
             done = subprocess.run(
                 [*command, "--json", str(path)],
                 capture_output=True, text=True, env=environment, timeout=150, check=False, stdin=subprocess.DEVNULL,
@@ -92,6 +91,23 @@ def test_a_worker_that_stands_still_past_the_visibility_has_its_messages_read_ag
     assert repetition["work"]["completed_again"] == 0
 
 
+def test_a_worker_whose_tasks_were_adopted_while_it_stood_still_completes_them_again_and_each_counts_once(
+    struck: Struck,
+) -> None:
+    repetition = struck(
+        "--rate", 60, "--duration", "3s", "--completion", "single", "--events", "wal",
+        "--fault", "stop-and-adopt@500ms:300ms",
+    )  # fmt: skip
+
+    adopted = _proofs(repetition)["stop-and-adopt"]["proof"]["tasks_adopted"]
+    _exact(repetition)
+    assert adopted > 0
+    assert repetition["work"]["completed_again"] == adopted
+    doubled = {one["name"]: one for one in repetition["events"]["differences"]}["doubled by pgflow"]
+    assert 0 < doubled["count"] == adopted
+    assert any(incident["kind"] == "doubled by pgflow" for incident in repetition["incidents"])
+
+
 def test_a_server_that_is_restarted_or_crashes_loses_nothing_that_was_acknowledged(struck: Struck) -> None:
     repetition = struck(
         "--rate", 40, "--duration", "9s", "--events", "wal", "--completion", "pipeline",
@@ -127,19 +143,6 @@ def test_a_connection_cut_within_a_message_or_stalled_loses_nothing(struck: Stru
     assert stall["took_hold"], stall["why"]
     assert stall["proof"]["bytes_kept"] > 0
     assert stall["recovery"]["first_task_of_subject_seconds"] > 0.6
-
-
-def test_what_is_adopted_is_given_its_own_output_an_array_where_a_map_is_over_it(struck: Struck) -> None:
-    """With an object instead, pgflow fails the run."""
-    repetition = struck(
-        "--rate", 60, "--duration", "2s", "--client-delay", 3000, "--fault", "kill-worker@every 300ms",
-        load=("map", "--elements", 2, *ONCE),
-    )  # fmt: skip
-
-    tasks = repetition["tasks"]
-    assert tasks["completed"] == tasks["expected"] == 4 * repetition["client"]["schedule"]["started"]
-    assert repetition["audit"]["ok"]
-    assert len(repetition["faults"]) >= 3
 
 
 def test_a_fault_whose_time_never_came_says_so(struck: Struck) -> None:

@@ -6,10 +6,15 @@ from typing import Any
 
 import pytest
 
+from pgflow_stress.core.arena import RunWord
+from pgflow_stress.core.operations import Status
 from pgflow_stress.core.units import NS_PER_MS
 from pgflow_stress.engine.faults.base import Blow
 from pgflow_stress.engine.faults.losses import check_losses
+from pgflow_stress.engine.private_books import new_books
 from pgflow_stress.scenario.faults import Strike, parse_fault
+from pgflow_stress.scenario.flow import independent_steps
+from pgflow_stress.scenario.workload import workload
 
 STRUCK_NS, HELD_NS = 10_000 * NS_PER_MS, 10_050 * NS_PER_MS
 
@@ -18,6 +23,25 @@ def _crash(**other: Any) -> Blow:
     blow = Blow(Strike(parse_fault("restart-immediate@1s"), 1, 1.0), struck_ns=STRUCK_NS, held_ns=HELD_NS)
     blow.proof = {"recovered_from_crash": True, "synchronous_commit": "off", "wal_writer_delay_ms": 200, **other}
     return blow
+
+
+def test_a_completion_that_is_taken_back_is_to_be_done_again_and_is_told() -> None:
+    books = new_books(workload(independent_steps(3), runs=1), [b"f0"], nonce=7)
+    books.account.settle_start(0)
+    books.account.settle(0, 1, 0, adopted=True)
+    assert books.account.left(0) == 2
+
+    assert books.account.take_back(0, 1, 0, 123)
+    assert not books.account.take_back(0, 1, 0, 123)
+    assert not books.account.take_back(0, 2, 0, 123)
+
+    assert books.account.left(0) == 3
+    assert not books.ledger.any()
+    assert books.runs[0, RunWord.COMPLETED] == 0
+    rows = books.private.rows[books.private.rows["status"] == Status.LOST]
+    assert [(row["step_index"], row["sent_ns"]) for row in rows] == [(1, 123)]
+    with pytest.raises(ValueError, match="no task"):
+        books.account.take_back(0, 9, 0, 1)
 
 
 def test_what_was_acknowledged_within_three_delays_of_the_crash_may_be_lost_and_nothing_older() -> None:
