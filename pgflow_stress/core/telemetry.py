@@ -53,6 +53,7 @@ class Vital(IntEnum):
     PEAK_RESET = 6  # 1: the kernel's peak of its memory counts from just before the window
     HOT_NS = 7  # inside the extension's loops
     RSS_PEAK_BYTES = 8  # at the window's end; of the coordinator
+    TAKEN_BACK_NS = 9  # of a worker: when it had taken back what a crash lost
 
 
 class House(IntEnum):

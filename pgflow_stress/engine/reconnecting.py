@@ -20,7 +20,7 @@ from pgflow_stress.engine.driver import inputs_of
 from pgflow_stress.engine.orders import WorkerOrder, flow_slugs
 from pgflow_stress.engine.pinning import pin_backend
 from pgflow_stress.engine.statements import statements
-from pgflow_stress.engine.taking_back import may_lose, recently_started, start_again, take_back
+from pgflow_stress.engine.taking_back import lost_since, recently_started, start_again, take_back, wait_until_all_have
 from pgflow_stress.scenario.options import Orphans
 from pgflow_stress_hot.account import Account
 
@@ -73,7 +73,8 @@ def reconnect(
     )
 
     def settle(connection: psycopg.Connection[Any]) -> None:
-        if may_lose(connection):
+        crashed_ns = lost_since(connection, int(words[Word.BIRTH_NS]))
+        if crashed_ns:
             mine = range(order.slot, order.work.runs, order.options.workers) if order.starts else range(0)
             flows, inputs = (
                 flow_slugs(order.slug_prefix, order.work.flows),
@@ -81,6 +82,7 @@ def reconnect(
             )
             start_again(connection, account, recently_started(arena, mine), flows, inputs)
             take_back(arena, order, connection, account)
+            wait_until_all_have(arena, order, crashed_ns)
         adopt(own, connection, account)
 
     return again(arena, order, lost, f"worker {order.slot}", settle)

@@ -18,7 +18,7 @@ from pgflow_stress.engine.orders import ChildExit, State, WorkerOrder, flow_slug
 from pgflow_stress.engine.priming import prime
 from pgflow_stress.engine.process import rss_peak_bytes
 from pgflow_stress.engine.reconnecting import again, prepared_connection
-from pgflow_stress.engine.taking_back import may_lose, recently_started, start_again
+from pgflow_stress.engine.taking_back import lost_since, recently_started, start_again
 from pgflow_stress.engine.vitals import begin_window
 from pgflow_stress.engine.work import hand_over
 from pgflow_stress.scenario.options import Mode
@@ -54,7 +54,9 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> ChildExit:
     end = _start(arena, region, words, starter, connection)
     while end == END_LOST and order.options.reconnect_seconds and arena.header[Header.STOP] < Stop.NOW:
         flows = flow_slugs(order.slug_prefix, order.work.flows)
-        doubt = _Doubt(account, starter.take_doubt(), _recent(arena, order.region), flows, inputs)
+        doubt = _Doubt(
+            account, int(words[Word.BIRTH_NS]), starter.take_doubt(), _recent(arena, order.region), flows, inputs
+        )
         connection = again(arena, single, connection, f"starter {order.slot}", doubt.settle)
         words[Word.RUNS_STARTED] += doubt.settled
         end = _start(arena, region, words, starter, connection)
@@ -90,17 +92,20 @@ def _recent(arena: Arena, region: int) -> list[int]:
 class _Doubt:
     """A run whose start was sent on a connection that was lost before its answer; -1: none."""
 
-    def __init__(self, account: Account, run: int, recent: list[int], flows: list[bytes], inputs: list[bytes]) -> None:
+    def __init__(
+        self, account: Account, birth_ns: int, run: int, recent: list[int], flows: list[bytes], inputs: list[bytes]
+    ) -> None:
         self._account = account
         self._run = run
         self._recent = recent  # that this starter started not long ago
+        self._birth_ns = birth_ns
         self._flows = flows
         self._inputs = inputs
         self.settled = 0
 
     def settle(self, connection: psycopg.Connection[Any]) -> None:
         """Ask for its id; start it where it is not there, and what a crash lost though it was acknowledged."""
-        if may_lose(connection):
+        if lost_since(connection, self._birth_ns):
             start_again(connection, self._account, self._recent, self._flows, self._inputs)
         if self._run < 0:
             return

@@ -5,6 +5,7 @@ Asked of the database by id, by each worker and starter for what it did itself, 
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -12,13 +13,19 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from pgflow_stress.core.arena import Arena, RunWord
+from pgflow_stress.core.arena import Arena, Header, RunWord, Stop, Word
 from pgflow_stress.core.operations import Operation, Status
+from pgflow_stress.core.telemetry import Vital
 from pgflow_stress.core.units import NS_PER_SECOND
-from pgflow_stress.engine.orders import WorkerOrder
+from pgflow_stress.engine.orders import State, WorkerOrder
+from pgflow_stress.engine.sizing import starter_regions
+from pgflow_stress.target.postmaster import alive
 from pgflow_stress_hot.account import Account
+from pgflow_stress_hot.clock import monotonic_ns
 
 _LOOK_BACK_NS = 10 * NS_PER_SECOND  # more than any wal_writer_delay allows: three times 10 s at most, 0.2 s by default
+_PATIENCE_SECONDS = 10.0  # for a worker that stands still
+_LOOK_SECONDS = 0.002
 _COMPLETED = (Status.OK, Status.ADOPTED, Status.SETTLED)
 
 _NOT_COMPLETED = """
@@ -27,14 +34,38 @@ select c.n - 1 from unnest(%(runs)s::uuid[], %(steps)s::text[], %(tasks)s::int4[
 where not exists (select from pgflow.step_tasks k where k.run_id = c.run and k.step_slug = c.step
                   and k.task_index = c.task and k.status = 'completed')
 """
+_SETTING = "select current_setting('synchronous_commit'), extract(epoch from pg_postmaster_start_time())::float8"
 _THERE = "select run_id from pgflow.runs where run_id = any(%(runs)s)"
 _START = "select from pgflow.start_flow(flow_slug => %s, run_id => %s, input => %s::jsonb)"
 
 
-def may_lose(connection: psycopg.Connection[Any]) -> bool:
-    """Whether this server acknowledges what a crash of its may lose."""
-    row = connection.execute("show synchronous_commit").fetchone()
-    return row is not None and row[0] == "off"
+def lost_since(connection: psycopg.Connection[Any], birth_ns: int) -> int:
+    """When the server was started anew after a process was born, having acknowledged what a crash may lose; else 0.
+
+    Args:
+        birth_ns: CLOCK_MONOTONIC, as what is returned; the server is on this host.
+    """
+    row = connection.execute(_SETTING).fetchone()
+    if row is None or row[0] != "off":
+        return 0
+    started_ns = monotonic_ns() - (time.time_ns() - int(row[1] * NS_PER_SECOND))
+    return started_ns if started_ns > birth_ns else 0
+
+
+def wait_until_all_have(arena: Arena, order: WorkerOrder, crashed_ns: int) -> None:
+    """Wait for the other workers: a task that one of them has not taken back yet is not to be done again before."""
+    arena.vitals[order.region, Vital.TAKEN_BACK_NS] = monotonic_ns()
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while any(_has_not(arena, region, crashed_ns) for region in range(starter_regions(arena.size).start)):
+        if time.monotonic() > deadline or arena.header[Header.STOP] >= Stop.NOW:
+            return
+        time.sleep(_LOOK_SECONDS)
+
+
+def _has_not(arena: Arena, region: int, crashed_ns: int) -> bool:
+    words = arena.words[region]
+    at_work = State.PRIMED <= words[Word.STATE] < State.PROCESSED and words[Word.BIRTH_NS] < crashed_ns
+    return bool(at_work) and arena.vitals[region, Vital.TAKEN_BACK_NS] < crashed_ns and alive(int(words[Word.PID]))
 
 
 def take_back(arena: Arena, order: WorkerOrder, connection: psycopg.Connection[Any], account: Account) -> None:
