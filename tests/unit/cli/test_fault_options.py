@@ -35,6 +35,12 @@ def test_a_time_that_never_comes_and_work_that_there_is_none_of_are_refused() ->
     assert "starts no run" in _refused("definition", "--fault", "kill-worker@3s")
 
 
+def test_losses_that_a_listener_could_not_tell_apart_are_refused() -> None:
+    lossy = ("--pg-setting", "synchronous_commit=off", "--fault", "restart-immediate@1s")
+
+    assert "give --events wal" in _refused(*lossy, "--events", "notify")
+
+
 def test_workers_try_to_connect_again_only_where_faults_are_given_or_it_is_asked_for() -> None:
     def seconds(*arguments: str) -> float:
         with run.make_context("run", list(arguments)) as ctx:
