@@ -30,7 +30,7 @@ FAULTS = (
     "kill-worker@{at}", "kill-worker@every {every}", "stop-worker@{at}:2500ms", "kill-backend@{at}",
     "kill-backend@random:3/{within}", "terminate-all@{at}", "restart@{at}", "restart-immediate@{at}",
     "lock-run@{at}:{short}", "cut@{at}", "stall@{at}:{short}", "stop-and-adopt@{at}:{short}",
-    "stop-worker@every {every}:1500ms",
+    "stop-worker@every {every}:1500ms", "exhaust-connections@{at}:{short}", "kill-backend@every {every}",
 )  # fmt: skip
 CRASH = "restart-immediate@{at}"
 HANG_SECONDS = 180
@@ -44,7 +44,7 @@ def arguments_of(number: int, seed: int) -> list[str]:
     """The command line of one run of the storm; every fault and scenario comes round, what else there is is drawn."""
     drawn = random.Random(f"{seed} {number}")
     scenario = SCENARIOS[number % len(SCENARIOS)]
-    # Thirteen and eight have no common divisor: every pair comes round.
+    # Fifteen and eight have no common divisor: every pair comes round.
     chosen = [FAULTS[number % len(FAULTS)]]
     if drawn.random() < 0.4:
         chosen.append(drawn.choice(FAULTS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pgflow_stress.engine.faults.base import Fault
 from pgflow_stress.engine.faults.cut import CUT, STALL
+from pgflow_stress.engine.faults.exhaust import EXHAUST_CONNECTIONS
 from pgflow_stress.engine.faults.kill_backend import KILL_BACKEND, TERMINATE_ALL
 from pgflow_stress.engine.faults.kill_worker import KILL_WORKER
 from pgflow_stress.engine.faults.lock_run import LOCK_RUN
@@ -23,6 +24,7 @@ FAULTS: dict[str, Fault] = {
         LOCK_RUN,
         CUT,
         STALL,
+        EXHAUST_CONNECTIONS,
     )
 }
 

@@ -42,6 +42,7 @@ class Blow:
     ended_ns: int = 0  # when it was over, of one that lasts
     proof: Json = field(default_factory=dict)
     why: str = ""  # it did not take hold
+    planned: set[int] = field(default_factory=set)  # processes and backends that it ends
 
     @property
     def took_hold(self) -> bool:
@@ -119,6 +120,28 @@ class Ground:
                 if time.monotonic() > deadline:
                     raise Missed(f"no connection: {str(error).strip().splitlines()[0]}") from None
                 time.sleep(0.05)
+
+    def connect_if_let(self) -> psycopg.Connection[Any] | None:
+        """A connection, tried once; None where the server has no more to give.
+
+        Raises:
+            psycopg.OperationalError: it could not be had for another reason.
+        """
+        import psycopg  # noqa: PLC0415  see the top
+
+        try:
+            return psycopg.connect(
+                self._conninfo, autocommit=True, application_name="pgflow-stress: faults", connect_timeout=5
+            )
+        except psycopg.OperationalError as error:
+            if "too many" in str(error) or "remaining connection slots" in str(error):
+                return None
+            raise
+
+    def plan(self, blow: Blow, pids: set[int]) -> None:
+        """These processes and backends are about to be ended: by this strike, if it takes hold."""
+        blow.planned |= pids
+        self.crew.planned |= pids
 
     @property
     def vt_seconds(self) -> int:

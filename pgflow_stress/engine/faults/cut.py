@@ -13,7 +13,7 @@ _STALL_SECONDS = 2.0
 def _cut(ground: Ground, blow: Blow) -> None:
     region = ground.a_worker()
     slot, pid, backend = ground.slot_of(region), ground.word(region, Word.PID), ground.word(region, Word.BACKEND_PID)
-    ground.crew.planned.add(backend)
+    ground.plan(blow, {backend})
     blow.struck(f"connection of worker {slot}", slot)
     done = ask(ground.proxy, do="cut", pid=pid, direction=ground.random.choice(("request", "answer")))
     if not done:

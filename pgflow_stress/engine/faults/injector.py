@@ -90,6 +90,8 @@ class Injector:
             blow.why = str(why)
         except (psycopg.Error, OSError, KeyError) as error:  # KeyError: its worker was replaced at that moment
             blow.why = f"{type(error).__name__}: {error}".splitlines()[0]
+        if not blow.took_hold:  # it explains nothing
+            self._ground.crew.planned -= blow.planned
         blow.ended_ns = monotonic_ns() if blow.struck_ns else 0
         if not blow.struck_ns and self._ground.over.is_set():
             blow.why = NOT_STRUCK if blow.strike.spec.every_seconds is None else ""

@@ -21,7 +21,7 @@ def _kill_one(ground: Ground, blow: Blow) -> None:
     slot, backend = ground.slot_of(region), ground.word(region, Word.BACKEND_PID)
     with ground.connect() as connection:
         blow.struck(f"backend of worker {slot}", slot)
-        _terminate(ground, blow, connection, [backend])
+        terminate(ground, blow, connection, [backend])
     see_reconnects(ground, blow, [region])
 
 
@@ -32,12 +32,17 @@ def _kill_all(ground: Ground, blow: Blow) -> None:
     with ground.connect() as connection:
         backends |= {int(pid) for (pid,) in connection.execute(_COORDINATOR.encode()).fetchall()}
         blow.struck("every backend of ours")
-        _terminate(ground, blow, connection, sorted(backends))
+        terminate(ground, blow, connection, sorted(backends))
     see_reconnects(ground, blow, regions)
 
 
-def _terminate(ground: Ground, blow: Blow, connection: Any, backends: Sequence[int]) -> None:
-    ground.crew.planned |= set(backends)
+def terminate(ground: Ground, blow: Blow, connection: Any, backends: Sequence[int]) -> None:
+    """End these backends and see them gone.
+
+    Raises:
+        Missed: none was there, or one is still there.
+    """
+    ground.plan(blow, set(backends))
     told = [pid for pid, sent in connection.execute(_TERMINATE, {"pids": list(backends)}).fetchall() if sent]
     left = [1]
 
@@ -47,6 +52,7 @@ def _terminate(ground: Ground, blow: Blow, connection: Any, backends: Sequence[i
 
     if not told or not ground.until(gone, PROOF_SECONDS):
         raise Missed(f"{len(left) if told else 'no'} backend was there to be terminated, or is still there")
+    blow.planned -= set(told)  # they are gone by us, whatever else becomes of the strike
     blow.held(backends_gone=told)
 
 

@@ -14,7 +14,7 @@ from pgflow_stress.target.postmaster import alive
 def _strike(ground: Ground, blow: Blow) -> None:
     region = ground.a_worker()
     slot, pid = ground.slot_of(region), ground.word(region, Word.PID)
-    ground.crew.planned.add(pid)
+    ground.plan(blow, {pid})
     blow.struck(f"worker {slot}", slot)
     try:
         os.kill(pid, signal.SIGKILL)

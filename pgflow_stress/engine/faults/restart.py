@@ -26,7 +26,7 @@ def _strike(ground: Ground, blow: Blow, *, immediate: bool) -> None:
         before = _one(connection, _STARTED)[0]
         synchronous, fsync, delay_ms = _one(connection, _DURABILITY)
         backends = {int(pid) for pid in ground.arena.words[:, Word.BACKEND_PID] if pid}
-        ground.crew.planned |= backends
+        ground.plan(blow, backends)
     blow.struck("server")
     try:
         done = ground.restart(immediate=immediate, gone=lambda: blow.held(backends_gone=sorted(backends)))

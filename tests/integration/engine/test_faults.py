@@ -59,7 +59,8 @@ def _proofs(repetition: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def test_lost_workers_backends_and_locks_cost_time_and_no_task(struck: Struck) -> None:
     repetition = struck(
         "--rate", 60, "--duration", "4s", "--events", "wal", "--completion", "single",
-        "--fault", "kill-worker@500ms", "--fault", "kill-backend@1500ms", "--fault", "lock-run@2500ms:300ms",
+        "--fault", "kill-worker@500ms", "--fault", "kill-backend@1500ms", "--fault", "lock-run@2s:300ms",
+        "--fault", "exhaust-connections@2500ms:700ms",
     )  # fmt: skip
 
     found = _proofs(repetition)
@@ -69,6 +70,9 @@ def test_lost_workers_backends_and_locks_cost_time_and_no_task(struck: Struck) -
     assert backend["proof"]["backends_new"]
     assert not set(backend["proof"]["backends_new"]) & set(backend["proof"]["backends_gone"])
     assert lock["proof"]["backends_waiting"]
+    taken = found["exhaust-connections"]
+    assert taken["proof"]["connections_taken"] > 100
+    assert taken["recovery"]["first_task_of_subject_seconds"] > 0.7
     assert kill["recovery"]["first_task_of_subject_seconds"] > 0
     events = repetition["events"]
     assert events["received"] == events["stored"] == events["expected"]
