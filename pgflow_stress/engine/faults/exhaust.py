@@ -23,8 +23,8 @@ def _strike(ground: Ground, blow: Blow) -> None:
     seconds = blow.strike.spec.lasts_seconds or _LASTS_SECONDS
     with contextlib.ExitStack() as taken:
         looking = taken.enter_context(ground.connect())
-        blow.struck(f"connections, worker {slot} without its own", slot)
         opened = _take_all(ground, taken)
+        blow.struck(f"connections, worker {slot} without its own", slot)
         with _standing_still(ground.word(region, Word.PID)):  # else its place would be its own again
             terminate(ground, blow, looking, [backend])
             again = _take_all(ground, taken)

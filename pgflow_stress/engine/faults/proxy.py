@@ -142,6 +142,7 @@ class _Proxy:
     def __init__(self, order: ProxyOrder) -> None:
         self._order = order
         self._passages: list[Passage] = []
+        self._joining = threading.Lock()
         self._ended = threading.Event()
 
     def live(self) -> None:
@@ -164,8 +165,9 @@ class _Proxy:
         except OSError:  # it is down: the client hears so at once
             client.close()
             return
-        self._passages = [one for one in self._passages if not one.over.is_set()]
-        self._passages.append(Passage(client, server, pid))
+        with self._joining:
+            self._passages = [one for one in self._passages if not one.over.is_set()]
+            self._passages.append(Passage(client, server, pid))
 
     def _obey(self, control: socket.socket, _pid: int) -> None:
         with control, contextlib.suppress(OSError, ValueError):
@@ -176,7 +178,9 @@ class _Proxy:
         if command.get("do") == "end":
             self._ended.set()
             return {}
-        found = [one for one in self._passages if one.pid == command.get("pid") and not one.over.is_set()]
+        with self._joining:
+            there = list(self._passages)
+        found = [one for one in there if one.pid == command.get("pid") and not one.over.is_set()]
         if not found:
             return {}
         if command["do"] == "cut":
