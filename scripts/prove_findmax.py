@@ -93,16 +93,17 @@ def main() -> int:
     """Search as often as asked; 1 where too few answers are near enough."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=10)
+    parser.add_argument("--first-seed", type=int, default=1, help="to go on with what was begun [1]")
     parser.add_argument("--load", type=float, default=0.75, help="share of the server's time at the limit [0.75]")
     parser.add_argument("--hold-ms", type=float, default=6.0, help="that a start holds the lock [6]")
     parser.add_argument("--runs", type=int, default=1_000, help="of a confirming window at the limit [1000]")
     parser.add_argument("--probes", type=int, default=6)
-    parser.add_argument("--calibrate", type=float, default=4.0, help="seconds of each of the two before a search [4]")
+    parser.add_argument("--calibrate", type=float, default=8.0, help="seconds of each of the two before a search [8]")
     given = parser.parse_args()
     near = of_estimates = 0
     planted = _MIGRATION.format(hold_ms=given.hold_ms, sleep_seconds=_ASLEEP * given.hold_ms / 1000)
     with migrations_with(planted) as migrations:
-        for seed in range(1, given.times + 1):
+        for seed in range(given.first_seed, given.first_seed + given.times):
             found = search(migrations, given, seed)
             near += found["answer_off"] is not None and abs(found["answer_off"]) <= TOLERANCE
             of_estimates += found["estimate_off"] is not None and abs(found["estimate_off"]) <= TOLERANCE
