@@ -49,9 +49,9 @@ class Blow:
         """Whether there is proof."""
         return self.held_ns > 0
 
-    def struck(self, subject: str, slot: int | None = None) -> None:
-        """It is done now, to this."""
-        self.subject, self.slot, self.struck_ns = subject, slot, monotonic_ns()
+    def struck(self, subject: str, slot: int | None = None, at_ns: int = 0) -> None:
+        """It is done to this, now or then."""
+        self.subject, self.slot, self.struck_ns = subject, slot, at_ns or monotonic_ns()
 
     def held(self, **proof: Any) -> None:
         """Its effect was seen now."""

@@ -25,11 +25,17 @@ def _strike(ground: Ground, blow: Blow, *, immediate: bool) -> None:
     with ground.connect() as connection:
         before = _one(connection, _STARTED)[0]
         synchronous, fsync, delay_ms = _one(connection, _DURABILITY)
-        backends = {int(pid) for pid in ground.arena.words[:, Word.BACKEND_PID] if pid}
+        ground.plan(blow, _backends(ground))
+
+    def gone() -> None:
+        # Again: whoever got a connection meanwhile has lost it as well.
+        backends = _backends(ground)
         ground.plan(blow, backends)
+        blow.held(backends_gone=sorted(backends))
+
     blow.struck("server")
     try:
-        done = ground.restart(immediate=immediate, gone=lambda: blow.held(backends_gone=sorted(backends)))
+        done = ground.restart(immediate=immediate, gone=gone)
     except StressError as fault:
         raise Missed(str(fault)) from None
     with ground.connect() as connection:
@@ -51,6 +57,10 @@ def _strike(ground: Ground, blow: Blow, *, immediate: bool) -> None:
         blow.held_ns = 0
         raise Missed("the server had shut down in order: there was nothing to recover from")
     see_reconnects(ground, blow, regions)
+
+
+def _backends(ground: Ground) -> set[int]:
+    return {int(pid) for pid in ground.arena.words[:, Word.BACKEND_PID] if pid}
 
 
 def _one(connection: Any, query: str) -> tuple[Any, ...]:

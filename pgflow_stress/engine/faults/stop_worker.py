@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -28,31 +29,33 @@ where k.last_worker_id = %(worker)s and k.status = 'started' and starts_with(k.f
 
 def _strike(ground: Ground, blow: Blow, *, adopting: bool) -> None:
     region = ground.a_worker()
+    pid = ground.word(region, Word.PID)
+    try:
+        with ground.connect() as connection:
+            _stand_still(ground, blow, connection, region, adopting=adopting)
+    except ProcessLookupError:
+        raise Missed("the worker had ended by itself") from None
+    finally:
+        _go_on(pid)
+
+
+def _stand_still(ground: Ground, blow: Blow, connection: Any, region: int, *, adopting: bool) -> None:
     slot, pid = ground.slot_of(region), ground.word(region, Word.PID)
     seconds = blow.strike.spec.lasts_seconds or ground.vt_seconds + _BEYOND_VT_SECONDS
-    with ground.connect() as connection:
-        try:
-            held = _stop_with_tasks(ground, connection, region, pid)
-            if not held:
-                raise Missed("it was never seen with a task in hand")
-            blow.struck(f"worker {slot}", slot)
-            before = _reads(connection, held)
-            blow.held(pid=pid, state=_state(pid), tasks_in_hand=len(held))
-            if adopting:
-                blow.held(tasks_adopted=_adopt(ground, connection, region))
-            ground.hold(seconds)
-            still = _state(pid)
-            after = _reads(connection, held)
-        except ProcessLookupError:
-            raise Missed("the worker had ended by itself") from None
-        finally:
-            _signal(pid, signal.SIGCONT)
-        blow.held(
-            state_at_the_end=still,
-            seconds=round((monotonic_ns() - blow.struck_ns) / NS_PER_SECOND, 3),
-            outlasted_vt=seconds > ground.vt_seconds,
-            messages_read_again=sum(1 for message, reads in after.items() if reads > before.get(message, reads)),
-        )
+    held, stopped_ns = _stop_with_tasks(ground, connection, region, pid)
+    blow.struck(f"worker {slot}", slot, stopped_ns)
+    before = _reads(connection, held)
+    blow.held(pid=pid, state=_state(pid), tasks_in_hand=len(held))
+    if adopting:
+        blow.held(tasks_adopted=_adopt(ground, connection, region))
+    ground.hold(seconds)
+    after = _reads(connection, held)
+    blow.held(
+        state_at_the_end=_state(pid),
+        seconds=round((monotonic_ns() - stopped_ns) / NS_PER_SECOND, 3),
+        outlasted_vt=seconds > ground.vt_seconds,
+        messages_read_again=sum(1 for message, reads in after.items() if reads > before.get(message, reads)),
+    )
 
 
 def _adopt(ground: Ground, connection: Any, region: int) -> int:
@@ -74,21 +77,25 @@ def _adopt(ground: Ground, connection: Any, region: int) -> int:
     return len(done)
 
 
-def _stop_with_tasks(ground: Ground, connection: Any, region: int, pid: int) -> list[tuple[int, str]]:
-    """(message, flow) of the tasks that a worker stopped for good holds; it goes on where it held none."""
-    worker = ground.crew.worker_id(region)
+def _stop_with_tasks(ground: Ground, connection: Any, region: int, pid: int) -> tuple[list[tuple[int, str]], int]:
+    """Stop it when it holds tasks; ((message, flow) of each, when it was stopped).
+
+    Raises:
+        Missed: it never did.
+    """
+    parameters = {"worker": ground.crew.worker_id(region), "flows": ground.slug_prefix + "f"}
     for _ in range(_TRIES):
         if not ground.until(lambda: ground.word(region, Word.CLAIMED) > 0, 1.0):
             continue
         os.kill(pid, signal.SIGSTOP)
+        stopped_ns = monotonic_ns()
         time.sleep(_ANSWERED_SECONDS)
-        parameters = {"worker": worker, "flows": ground.slug_prefix + "f"}
         if held := connection.execute(_HELD, parameters).fetchall():
-            return [(int(message), str(flow)) for message, flow in held]
+            return [(int(message), str(flow)) for message, flow in held], stopped_ns
         os.kill(pid, signal.SIGCONT)
         if ground.over.wait(ground.random.uniform(0, _SHORT_SECONDS)):
             break
-    return []
+    raise Missed("it was never seen with a task in hand")
 
 
 def _reads(connection: Any, held: list[tuple[int, str]]) -> dict[tuple[str, int], int]:
@@ -113,11 +120,9 @@ def _state(pid: int) -> str:
     return text.rpartition(")")[2].split()[0]
 
 
-def _signal(pid: int, number: int) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
+def _go_on(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
 
 
 STOP_WORKER = Fault(
