@@ -19,8 +19,8 @@ from pathlib import Path
 from _system import (
     SetUpError,
     clean_environment,
-    ensure_browser,
     ensure_certificates,
+    ensure_onlookers,
     ensure_packages,
     fetch_pooler,
     make_environment,
@@ -96,7 +96,7 @@ def _set_up(profile: str, fingerprint: str) -> None:
     ensure_packages(LOG, environment=not usable)
     ensure_certificates(LOG)
     if profile == "test":
-        ensure_browser(LOG)
+        ensure_onlookers(LOG)
         fetch_pooler(POOLER, LOG)
     if not usable:
         _make_environment()

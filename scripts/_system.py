@@ -60,12 +60,14 @@ def ensure_certificates(log: Path) -> None:
         say(str(fault))
 
 
-def ensure_browser(log: Path) -> None:
-    """Chromium, for the tests that look at pages. Absence is no fault yet: they say what to type."""
-    if any(shutil.which(name) for name in BROWSERS):
+def ensure_onlookers(log: Path) -> None:
+    """Chromium and tmux, for the tests that look at pages and at a terminal. Absence is no fault yet: they say so."""
+    missing = [] if any(shutil.which(name) for name in BROWSERS) else ["chromium"]
+    missing += [] if shutil.which("tmux") else ["tmux"]
+    if not missing:
         return
     try:
-        _install(["chromium"], log)
+        _install(missing, log)
     except SetUpError as fault:
         say(str(fault))
 

@@ -24,6 +24,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +44,14 @@ GONE_SECONDS = 5.0
 class Strike:
     """One run that is struck."""
 
-    def __init__(self, kind: str, state: Path, runs: int, randomly: random.Random) -> None:
+    def __init__(self, kind: str, state: Path, runs: int, randomly: random.Random, others: Sequence[str] = ()) -> None:
         self.kind, self.state, self.randomly = kind, state, randomly
         self.output = state.parent / "r.json"
         self.output.unlink(missing_ok=True)
         self.environment = {**os.environ, "PGFLOW_STRESS_STATE": str(state)}
         self.said: list[str] = []
         self.command = [sys.executable, "-m", "pgflow_stress.cli.main"]
-        arguments = ARGUMENTS.format(runs=runs).split()
+        arguments = [*ARGUMENTS.format(runs=runs).split(), *others]
         self.process = subprocess.Popen(
             [*self.command, *arguments, "--json", str(self.output)],
             env=self.environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
@@ -179,6 +180,7 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--runs", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--with", dest="others", default="", help="more options of the run, as one text")
     given = parser.parse_args()
     if unknown := set(given.kinds) - {*KINDS, TIMELINE}:
         parser.error(f"no such kind: {', '.join(unknown)}; there are {', '.join((*KINDS, TIMELINE))}")
@@ -192,7 +194,10 @@ def main() -> int:
                 bad += storm(given.times, given.seed, ["", *given.pgflow], folder)
                 continue
             randomly = random.Random(f"{given.seed} {kind}")
-            outcomes = [Strike(kind, folder / "state", given.runs, randomly).strike() for _ in range(given.times)]
+            outcomes = [
+                Strike(kind, folder / "state", given.runs, randomly, given.others.split()).strike()
+                for _ in range(given.times)
+            ]
             wrong = [outcome["wrong"] for outcome in outcomes if outcome["wrong"]]
             bad += len(wrong)
             seconds = sorted(outcome.get("seconds", 0) for outcome in outcomes)

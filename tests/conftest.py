@@ -5,6 +5,7 @@ A machine may have no libpq of its own, and a run against the embedded server do
 
 from __future__ import annotations
 
+import locale
 import os
 import shutil
 import signal
@@ -16,6 +17,8 @@ from pgflow_stress.core.libpq import choose
 from tests.fixtures.leftovers import Before, left_behind, look, session_folder
 
 choose(embedded=True, wants_tls=False)
+# What is shown depends on the locale, what the tests expect does not.
+locale.setlocale(locale.LC_CTYPE, "C.UTF-8")
 # A job in the background starts with it ignored, and so would every test that raises it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -32,6 +32,7 @@ cdef int64_t run_index_of(const Books *b, const char *run_id) noexcept nogil  # 
 cdef void put_run_id(const Books *b, int64_t run_index, uint8_t *out) noexcept nogil
 cdef int64_t tasks_left(const Books *b, int64_t flow) noexcept nogil  # of started runs, not completed
 cdef int64_t ledger_place(const Books *b, int64_t run, int32_t step, int32_t task) noexcept nogil  # -1: none
+cdef uint64_t mixed(uint64_t x) noexcept nogil  # a number as good as drawn
 cdef bint fails(const Books *b, int64_t run, int32_t step, int64_t place) noexcept nogil  # the task's next attempt
 # A run that failed for good: what it has left is nobody's any more. The first to say so counts.
 cdef void book_failed_run(Books *b, int64_t run, int64_t flow, int64_t done_ns) noexcept nogil

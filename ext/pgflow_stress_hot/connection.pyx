@@ -8,6 +8,8 @@ from libc.errno cimport EINTR, errno
 from libc.stdint cimport int64_t, uintptr_t
 from libc.string cimport memcmp, memcpy, memset, strncmp
 
+from posix.time cimport timespec
+
 from pgflow_stress_hot cimport libpq
 from pgflow_stress_hot.clock cimport now_ns
 from pgflow_stress_hot.recorder cimport observe
@@ -22,6 +24,7 @@ cdef extern from "<poll.h>" nogil:
         short events
         short revents
     int poll(pollfd *fds, unsigned long count, int timeout_ms) noexcept
+    int ppoll(pollfd *fds, unsigned long count, const timespec *timeout, const void *signals) noexcept
     short POLLIN
     short POLLOUT
 
@@ -121,6 +124,33 @@ cdef WaitStatus wait_until_ready(Link *link) noexcept nogil:
         status = wait_for(link, POLLIN)
         if status != WAIT_READY:
             return status
+    return WAIT_READY
+
+
+cdef bint link_has_answer(Link *link) noexcept nogil:
+    return libpq.PQisBusy(link.conn) == 0
+
+
+cdef WaitStatus links_wait(Link **links, int count, const int64_t *stop, int64_t until_ns) noexcept nogil:
+    # In nanoseconds: a millisecond's rounding would be a share of the work that is waited for.
+    cdef pollfd waited[64]
+    cdef timespec timeout
+    cdef int64_t left_ns = min(until_ns - now_ns(), <int64_t>SLICE_MS * 1_000_000)
+    cdef int i, ready
+    for i in range(count):
+        waited[i].fd = links[i].socket
+        waited[i].events = POLLIN
+        waited[i].revents = 0
+    timeout.tv_sec = 0
+    timeout.tv_nsec = max(left_ns, 0)
+    ready = ppoll(waited, count, &timeout, NULL)
+    if ready < 0 and errno != EINTR:
+        return WAIT_LOST
+    if ready <= 0:
+        return WAIT_STOPPED if observe(<int64_t *>stop) >= STOP_NOW else WAIT_READY
+    for i in range(count):
+        if waited[i].revents and libpq.PQconsumeInput(links[i].conn) == 0:
+            return WAIT_LOST
     return WAIT_READY
 
 

@@ -33,6 +33,9 @@ cdef extern from "libpq-fe.h" nogil:
     int PQpipelineSync(PGconn *conn) noexcept
     int PQsendQueryPrepared(PGconn *conn, const char *name, int count, const char *const *values,
                             const int *lengths, const int *formats, int result_format) noexcept
+    int PQsendPrepare(PGconn *conn, const char *name, const char *query, int count, const Oid *types) noexcept
+    int PQsendDescribePrepared(PGconn *conn, const char *name) noexcept
+    int PQsendFlushRequest(PGconn *conn) noexcept
     int PQflush(PGconn *conn) noexcept
     int PQconsumeInput(PGconn *conn) noexcept
     int PQisBusy(PGconn *conn) noexcept
@@ -43,6 +46,7 @@ cdef extern from "libpq-fe.h" nogil:
     int PQntuples(const PGresult *res) noexcept
     int PQnfields(const PGresult *res) noexcept
     char *PQgetvalue(const PGresult *res, int row, int column) noexcept
+    int PQfnumber(const PGresult *res, const char *column) noexcept
     int PQgetisnull(const PGresult *res, int row, int column) noexcept
     int PQgetlength(const PGresult *res, int row, int column) noexcept
     void PQclear(PGresult *res) noexcept

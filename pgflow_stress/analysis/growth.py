@@ -115,6 +115,14 @@ def growth(sizes: Sequence[float] | Floats, costs: Sequence[float] | Floats) -> 
     )
 
 
+def curve_at(model: str, a: float, b: float, sizes: Sequence[float]) -> list[float]:
+    """The cost that a fit says for each size."""
+    if model == CONSTANT:
+        return [a] * len(sizes)
+    g = MODELS[model](np.asarray(sizes, dtype=np.float64))
+    return [float(cost) for cost in a + b * g]
+
+
 @dataclass(frozen=True, slots=True)
 class _Fit:
     aicc: float

@@ -40,9 +40,12 @@ def client_signs(evidence: Evidence) -> list[Sign]:
         ("the server waited for the workers {share} of their time", _client("server_waited_share"),
          limits.max_server_waited_share),
         ("workers were on CPU {share} of their time", _client("utilization"), limits.max_client_cpu_share),
-        ("workers' backends were seen waiting for the client {share} of the time, beyond its idling",
-         partial(_client_read_share, is_exhausted=is_exhausted), limits.max_client_read_share),
     ]  # fmt: skip
+    if evidence.parameters.get("worker_model") != "edge-worker":  # most of a pool's connections idle by design
+        ways.append(
+            ("workers' backends were seen waiting for the client {share} of the time, beyond its idling",
+             partial(_client_read_share, is_exhausted=is_exhausted), limits.max_client_read_share)
+        )  # fmt: skip
     if not is_exhausted:
         ways.append(
             ("workers were runnable and not run {share} of their time", _client("run_queue_share"),

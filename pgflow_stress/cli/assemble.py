@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,7 @@ def assemble(
     # Imported here: they bring scipy, for which the first statement is not to wait.
     from pgflow_stress.analysis.client_probe import probe_client  # noqa: PLC0415
     from pgflow_stress.analysis.paired_cost import paired_cost  # noqa: PLC0415
+    from pgflow_stress.analysis.profile import profile_of  # noqa: PLC0415
     from pgflow_stress.analysis.summary import summarise  # noqa: PLC0415
     from pgflow_stress.analysis.verdict import judge  # noqa: PLC0415
 
@@ -113,6 +114,8 @@ def assemble(
         verdict=verdict,
         outcome=ended,
     )
+    if measurement.plan.options.profiled:
+        result = replace(result, profile=profile_of(result))
     return result, endings
 
 

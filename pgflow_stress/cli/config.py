@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from pgflow_stress.cli.commands import COMMANDS
-from pgflow_stress.cli.later import LaterCommand
 from pgflow_stress.cli.sources import note_source
 from pgflow_stress.core.errors import UsageFault
 
@@ -28,7 +27,7 @@ def add_config_option(command: click.Command) -> None:
         for inner in command.commands.values():
             add_config_option(inner)
         return
-    if any(parameter.name == CONFIG for parameter in command.params) or isinstance(command, LaterCommand):
+    if any(parameter.name == CONFIG for parameter in command.params):
         return
     command.params.append(
         click.Option(

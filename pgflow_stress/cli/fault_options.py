@@ -27,6 +27,12 @@ def checked_faults(values: Mapping[str, Any]) -> tuple[FaultSpec, ...]:
             raise UsageFault(f"--fault {spec.text!r}: no such fault; there are {', '.join(FAULTS)}")
         if fault.own_server and values["dsn"]:
             raise UsageFault(f"--fault {spec.text!r} needs the embedded server: a given one is not ours to be stopped")
+        if values["worker_model"] != "ceiling" and not fault.any_model:
+            able = ", ".join(one.name for one in FAULTS.values() if one.any_model)
+            raise UsageFault(
+                f"--fault {spec.text!r}: workers of the model {values['worker_model']} do not connect again; "
+                f"with them there are {able}"
+            )
         if spec.lasts_seconds is not None and fault.lasts_seconds is None:
             raise UsageFault(f"--fault {spec.text!r}: {spec.name} does not last: leave :{spec.lasts_seconds:g}s out")
     _check_losses(specs, values)
@@ -47,6 +53,8 @@ def _check_losses(specs: tuple[FaultSpec, ...], values: Mapping[str, Any]) -> No
 
 def reconnect_seconds(values: Mapping[str, Any]) -> float:
     """How long a lost connection is tried to be had again."""
+    if values["worker_model"] != "ceiling":  # one with a pool of connections is replaced
+        return 0.0
     budget = values.get("reconnect_budget")
     if budget is not None:
         return float(budget)

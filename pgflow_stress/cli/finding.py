@@ -108,6 +108,7 @@ class _Course:
         request = self._request
         first = request.start_per_second
         if first is None:
+            watch.place("pilot", 0, None)
             watch.note("find-max: a pilot first, a closed load, discarded")
             measurement = engine.measure(request.pilot_plan(), target, keep_nothing, watch)
             reached = _started_per_second(measurement.repetitions)
@@ -149,6 +150,7 @@ class _Course:
         """One window, on a database of its own."""
         index = len(self._windows)
         plan = self._request.window_plan(asked.phase, asked.per_second, self._seed(index))
+        watch.place(f"window {index + 1}: {asked.phase} {asked.per_second:g} runs/s", index, None)
         watch.note(f"find-max: {asked.phase} {index}, {asked.per_second:g} runs/s for {_seconds(plan.options):g} s")
         began = time.monotonic()
         directory = self._destination.directory(f"{asked.phase}-{asked.per_second:g}")

@@ -52,6 +52,7 @@ def pilot_plan(plan: Plan) -> Plan:
         observer_cost=False,
         telemetry_cost=False,
         probe_client=False,
+        profiled=False,
         history=0,
     )
     return replace(plan, options=options)

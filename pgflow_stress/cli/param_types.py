@@ -12,6 +12,7 @@ import click
 
 from pgflow_stress.core.durations import parse_duration
 from pgflow_stress.core.errors import UsageFault
+from pgflow_stress.scenario.durations import SimulatedWork, parse_work
 from pgflow_stress.scenario.options import EmptyPoll, parse_empty_poll
 
 PIN_ROLES = ("coordinator", "worker", "starter", "observer", "postgres")
@@ -98,6 +99,21 @@ class EmptyPollType(click.ParamType[EmptyPoll]):
             self.fail(
                 f"{value!r}: give spin, sleep:MS as sleep:1, or read-with-poll:S,MS as read-with-poll:2,100", param, ctx
             )
+
+
+class Work(click.ParamType[SimulatedWork]):
+    """How long the work of each step's tasks takes."""
+
+    name = "work"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> SimulatedWork:
+        """Text to SimulatedWork."""
+        if isinstance(value, SimulatedWork):
+            return value
+        try:
+            return parse_work(str(value))
+        except UsageFault as fault:
+            self.fail(str(fault).removeprefix("--work "), param, ctx)
 
 
 def parse_pin(text: str) -> tuple[tuple[str, tuple[int, ...]], ...]:

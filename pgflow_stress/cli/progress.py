@@ -1,26 +1,22 @@
-"""Shows how a run goes, on standard error: announcements in a file or pipe, a live line on a terminal.
+"""Shows how a run goes, on standard error: announcements in a file or pipe, a live view (`live`) on a terminal.
 
 Nothing here starts a thread: what is shown is drawn when the engine ticks, at most a few times a second.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from pgflow_stress.cli.redact import redact
 from pgflow_stress.cli.streams import say
 from pgflow_stress.core.progress import Progress
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-REFRESH_SECONDS = 0.25
 Clock = Callable[[], float]  # seconds, monotonic
+_NO_CURSOR = ("", "dumb", "unknown")  # a TERM that cannot move back
 
 
 class QuietWatch:
@@ -32,6 +28,9 @@ class QuietWatch:
 
     def __exit__(self, *_: object) -> None:
         """Nothing to put back."""
+
+    def place(self, label: str, done: int, of: int | None) -> None:
+        """Not shown."""
 
     def phase(self, name: str, scenario: str, repetition: int) -> None:
         """Not shown."""
@@ -100,81 +99,13 @@ def progress_line(progress: Progress, per_second: float) -> str:
     )
 
 
-class LiveWatch(LineWatch):
-    """One line that is drawn over and over, below whatever else is written."""
-
-    def __init__(self, every_seconds: float | None, clock: Clock = time.monotonic) -> None:
-        """Lines of `every_seconds` go above the live one."""
-        # Imported here: a run that is not watched need not wait for it.
-        from rich.console import Console  # noqa: PLC0415
-        from rich.live import Live  # noqa: PLC0415
-
-        super().__init__(every_seconds, self._above, clock)
-        self._console = Console(stderr=True, highlight=False)
-        # No thread of its own: the coordinator's children are forked.
-        self._live = Live(
-            console=self._console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
-        )
-        self._drawn = float("-inf")
-        self._live_rate = IntervalRate()
-
-    def __enter__(self) -> Self:
-        """Take the terminal's last line."""
-        self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Give it back, the cursor too."""
-        with contextlib.suppress(OSError):
-            self._live.stop()
-
-    def phase(self, name: str, scenario: str, repetition: int) -> None:
-        """Name the phase at once: set-up and audit do not tick."""
-        from rich.text import Text  # noqa: PLC0415
-
-        self._draw(Text(f"{scenario}  repetition {repetition}  {name} …", no_wrap=True, overflow="ellipsis"))
-
-    def tick(self, progress: Progress) -> None:
-        """Draw, where the last time is long enough ago."""
-        super().tick(progress)
-        if self._clock() - self._drawn >= REFRESH_SECONDS:
-            self._draw(_bar(progress, self._live_rate.of(progress)))
-
-    def _draw(self, shown: RenderableType) -> None:
-        self._drawn = self._clock()
-        with contextlib.suppress(OSError):  # the terminal may have gone; the measurement has not
-            self._live.update(shown, refresh=True)
-
-    def _above(self, line: str) -> None:
-        with contextlib.suppress(OSError):
-            self._console.print(line, markup=False, soft_wrap=True)
-
-
-def _bar(progress: Progress, per_second: float) -> RenderableType:
-    from rich.progress_bar import ProgressBar  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    cells: list[RenderableType] = [
-        f"{progress.scenario} {progress.repetition + 1}/{progress.repetitions} {progress.phase}",
-        ProgressBar(total=max(progress.total, 1), completed=progress.done),
-        f"{progress.done:,}/{progress.total:,}",
-        f"{per_second:,.0f}/s",
-        f"{progress.elapsed_seconds:.1f} s",
-        f"backlog {progress.backlog:,}",
-        *([f"errors {progress.errors:,}"] if progress.errors else []),
-    ]
-    line = Table.grid(padding=(0, 2, 0, 0), expand=True)
-    for position in range(len(cells)):
-        # The bar alone gives way: one line that stays one.
-        line.add_column(no_wrap=True, overflow="ellipsis", ratio=1 if position == 1 else None)
-    line.add_row(*cells)
-    return line
-
-
 def make_watch(quiet: bool, every_seconds: float | None) -> QuietWatch:
     """The watch that fits standard error."""
     if quiet:
         return QuietWatch()
-    if sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        return LiveWatch(every_seconds)
+    if sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM", "") not in _NO_CURSOR:
+        # Imported here: a run that is not watched need not wait for rich.
+        from pgflow_stress.cli.live.watch import LiveWatch  # noqa: PLC0415
+
+        return LiveWatch(every_seconds, sys.stderr)
     return LineWatch(every_seconds)

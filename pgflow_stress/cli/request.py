@@ -14,8 +14,10 @@ from pgflow_stress.cli.old_script import scenario_size
 from pgflow_stress.cli.param_types import AUTO
 from pgflow_stress.cli.scenario_parameters import check_parameters, scenario_parameters, with_preset
 from pgflow_stress.cli.sources import given, typed
+from pgflow_stress.cli.worker_model import with_worker_model
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.core.units import NS_PER_US
+from pgflow_stress.scenario.durations import NO_WORK
 from pgflow_stress.scenario.faults import FaultSpec
 from pgflow_stress.scenario.options import Mode, Orphans, RunOptions, parse_deal
 from pgflow_stress.scenario.plan import Plan, make_plan
@@ -87,8 +89,6 @@ def _refuse_later(ctx: click.Context) -> None:
     values = ctx.params
     if values["events"] == "realtime":
         raise UsageFault(f"--events realtime {NOT_YET}; notify and wal are")
-    if values["worker_model"] != "ceiling":
-        raise UsageFault(f"--worker-model {values['worker_model']} {NOT_YET}; only ceiling is")
 
 
 def _check_observer(values: dict[str, Any]) -> None:
@@ -217,6 +217,10 @@ def _shared_options(values: Mapping[str, Any]) -> RunOptions:
         telemetry_cost=values["telemetry_cost"],
         pooler_admin_dsn=values["pooler_admin_dsn"] or None,
         worker_model=values["worker_model"],
+        work=values["work"] or NO_WORK,
+        concurrency=values["concurrency"],
+        max_pg_connections=values["max_pg_connections"],
+        heartbeat_seconds=values["heartbeat_interval"],
         client_delay_ns=round(values["client_delay"] * NS_PER_US),
         probe_client=values["probe_client"],
         history=values["history"],
@@ -227,7 +231,7 @@ def _shared_options(values: Mapping[str, Any]) -> RunOptions:
 
 
 def _plan(ctx: click.Context, name: str, faults: tuple[FaultSpec, ...] = ()) -> Plan:
-    values = with_preset(ctx, name)
+    values = with_worker_model(ctx, with_preset(ctx, name))
     _check_probe(values)
     shared = replace(_shared_options(values), **_load(ctx, values), **_repetitions(ctx), faults=faults)
     shape = shape_of(name)

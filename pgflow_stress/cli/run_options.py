@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -19,6 +19,7 @@ from pgflow_stress.cli.param_types import (
     Repetitions,
     Several,
     Whole,
+    Work,
 )
 from pgflow_stress.scenario.options import Mode, Orphans, RunOptions, default_workers
 from pgflow_stress.scenario.plan import MOST_HISTORY, MOST_USUAL_HISTORY
@@ -32,6 +33,7 @@ MOST_PAYLOAD_BYTES = 200_000_000  # a jsonb string holds at most 2^28 - 1
 MOST_WORKERS = 1000
 DEFAULT_RECONNECT_SECONDS = 30.0
 MOST_AT_ONCE = 100_000  # tasks of one statement, messages of one poll
+MOST_POOL = 40
 MOST_DELAY_MS = 60_000.0
 DEFAULT_PRECISION = "5%"
 MOST_CLIENT_DELAY_US = 10_000_000.0
@@ -97,7 +99,17 @@ _HOW = (
            help="Interleaves repetitions with one more worker, and with 10 % more client cost a task: what holds the "
            "rate?"),
     option("--worker-model", type=Choice(["ceiling", "edge-worker"]), default=_DEFAULT.worker_model, show_default=True,
-           help="Ours at its fastest, or pgflow's own worker reproduced (edge-worker is not available yet)."),
+           help="Ours at its fastest, or pgflow's own worker reproduced, statement by statement."),
+    option("--work", type=Work(), metavar="TIME|STEP=TIME,…",
+           help="Simulates what a task's handler takes, without a busy client: 20ms, step=20ms,other=lognormal(5ms,2), "
+           "exponential(10ms)."),
+    option("--concurrency", type=Whole(1, MOST_AT_ONCE), metavar="N",
+           help="Tasks in hand a worker, of edge-worker or with --work.  [default: 10 of edge-worker, else what a poll "
+           "brings]"),
+    option("--max-pg-connections", type=Whole(1, MOST_POOL), default=_DEFAULT.max_pg_connections, show_default=True,
+           metavar="N", help="Connections of an edge-worker."),
+    option("--heartbeat-interval", type=Duration(0.001, 3600), default=_DEFAULT.heartbeat_seconds, metavar="S",
+           help=f"Between two heartbeats of an edge-worker.  [default: {_DEFAULT.heartbeat_seconds:g}]"),
     option("--orphans", type=Choice([str(choice) for choice in Orphans]), default=str(_DEFAULT.orphans),
            show_default=True, help="What is done with the tasks that a dead worker had claimed."),
     option("--pin", type=Pin(), default=None, metavar="ROLE=CPUS,...",
@@ -243,6 +255,20 @@ def run_parameters() -> list[click.Option]:
         """Only carries them."""
 
     return [one for one in click.command(nothing).params if isinstance(one, click.Option)]
+
+
+def add_run_parameters(command: click.Command, without: frozenset[str], defaults: Mapping[str, Any]) -> None:
+    """Give a command the options of `run` that it has not under its own words, with some other defaults.
+
+    Args:
+        without: names of those that it does not take.
+        defaults: by name.
+    """
+    own = {parameter.name for parameter in command.params}
+    for one in run_parameters():
+        if one.name not in own | without:
+            one.default = defaults.get(str(one.name), one.default)
+            command.params.append(one)
 
 
 def target_options(function: Decorated) -> Decorated:

@@ -78,9 +78,10 @@ class Session:
             with Engine(room) as engine, watch, open_target(request.target, watch.note) as target:
                 self._surroundings = surroundings(target, request.plans[0])
                 plans = self._sized(engine, target, watch) if request.full else request.plans
-                for plan in plans:
+                for number, plan in enumerate(plans):
                     if worst(self._codes()) in _LAST:
                         break
+                    watch.place(*_place_of(plans, number))
                     self._scenario(plan, engine, target, watch)
         except StressError as fault:
             self._untold.append(Ending(fault.exit_code, str(fault)))
@@ -91,6 +92,7 @@ class Session:
         watch.note(f"full: a pilot of {' and of '.join(plan.scenario for plan in request.plans)} first, discarded")
         sizes = []
         for plan in request.plans:
+            watch.place("pilot", 0, None)
             began = time.monotonic()
             measurement = engine.measure(full.pilot_plan(plan), target, keep_nothing, watch)
             pilot = full.pilot_of(measurement.repetitions, time.monotonic() - began)
@@ -167,13 +169,14 @@ class Session:
             return
         from rich.console import Console  # noqa: PLC0415
 
+        from pgflow_stress.report.profile_terminal import render_profile  # noqa: PLC0415
         from pgflow_stress.report.terminal import render_summary  # noqa: PLC0415
 
         console = Console(stderr=True, highlight=False)
         for result, directory in zip(self._results, self._directories, strict=True):
             where = str(directory.path) if directory else _file_of(self._request.json)
             try:
-                render_summary(result, console, where)
+                (render_profile if result.profile else render_summary)(result, console, where)
             except OSError:
                 return  # nobody can read it; what was measured is written
 
@@ -183,6 +186,14 @@ class Session:
     def code(self) -> ExitCode:
         """The code to end with."""
         return worst(self._codes())
+
+
+def _place_of(plans: Sequence[Plan], number: int) -> tuple[str, int, int | None]:
+    """For a watch: which of the scenarios comes, the repetitions before it, and all; None where a pilot says it yet."""
+    label = f"scenario {number + 1} of {len(plans)}" if len(plans) > 1 else ""
+    repetitions = [plan.repetitions for plan in plans]
+    known = all(plan.options.precision is None for plan in plans)
+    return label, sum(repetitions[:number]), sum(repetitions) if known else None
 
 
 def surroundings(target: Target, plan: Plan) -> Json:

@@ -23,6 +23,7 @@ from pgflow_stress.core.result import Json, Result, repetition_from_json, repeti
 from pgflow_stress.engine.measurement import Ending, Gathering, Measured, on_target
 from pgflow_stress.engine.rounds import order
 from pgflow_stress.report.journal import Journal
+from pgflow_stress.report.layout import SWEEP_FILE
 from pgflow_stress.report.sweep_directory import SweepDirectory
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from pgflow_stress.engine.engine import Engine
 
 GRID, CONFIRM = "grid", "confirm"  # the stages
-SWEEP_FILE = "sweep.json"
 # Of a cell these are never an outcome of the sweep that may pass: something was lost, or our own run failed.
 _NEVER_PASSED = frozenset({ExitCode.CHECK_FAILED, ExitCode.RUN_FAILED})
 
@@ -172,12 +172,21 @@ class _Sweep:
                     self._out_of_time = True
                     watch.note(f"the budget is used up in round {index + 1} of {rounds}")
                     return False
+                self._place(stage, chosen, rounds, chosen[at], watch)
                 if not self._one(stage, self._cells[chosen[at]], index, engine, targets, watch):
                     return False
             if index == 0 and rounds > 1:
                 left = (time.monotonic() - began) * (rounds - 1)
                 watch.note(f"sweep: a round took {time.monotonic() - began:.0f} s; about {left:.0f} s for the others")
         return True
+
+    def _place(self, stage: str, chosen: Sequence[int], rounds: int, cell: int, watch: QuietWatch) -> None:
+        """Tell a watch which cell comes, and how many repetitions of the stage are done."""
+        kept = [self._kept[stage][place] for place in chosen]
+        left = sum(sum(index not in of.rounds for index in range(rounds)) for of in kept if not of.failed)
+        done = sum(len(of.rounds) for of in kept)
+        number = f"{chosen.index(cell) + 1} of {len(chosen)}"
+        watch.place(f"{'cell' if stage == GRID else 'confirming cell'} {number}", done, done + left)
 
     def _one(self, stage: str, cell: Cell, index: int, engine: Engine, targets: Targets, watch: QuietWatch) -> bool:
         """One repetition of a cell, kept; False where the sweep ends with it."""
@@ -290,6 +299,7 @@ class _Sweep:
             )
             if directory is not None and self._results:
                 write_json(self._found, str(directory.path / SWEEP_FILE))
+                directory.write_page(self._found)
             if self._request.json is not None:
                 write_json(self._found, self._request.json)
         except StressError as fault:

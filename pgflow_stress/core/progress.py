@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from pgflow_stress.core.result import Latency
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """What takes longer to read than counts; read only where it is shown."""
+
+    latency: Latency = field(default_factory=Latency)  # of what the phase times, all processes together, so far
+    cores: Mapping[str, float] = field(default_factory=dict)
+    """By role, cores that its processes kept busy between the sampler's last two readings; {} where it has not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +32,15 @@ class Progress:
     elapsed_seconds: float  # of the phase
     backlog: int  # tasks of started runs that are not completed
     errors: int  # statements refused, retried ones included
+    schedule_seconds: float | None = None  # of the phase, where its end is a matter of time
+    read_gauges: Callable[[], Gauges] = Gauges
 
 
 class Watch(Protocol):
     """Shows progress; must return at once."""
+
+    def place(self, label: str, done: int, of: int | None) -> None:
+        """What the repetitions that follow belong to, "cell 3 of 12"; how many are done, of how many in all."""
 
     def phase(self, name: str, scenario: str, repetition: int) -> None:
         """A phase of a repetition begins: set-up, prime, create, start, process, audit, clean-up."""

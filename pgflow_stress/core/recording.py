@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -57,3 +58,4 @@ class Recording:
     left_out: int  # rows that found no room; the histograms have them
     rows: Callable[[], Iterator[tuple[str, npt.NDArray[np.void]]]]  # (process title, EVENT_DTYPE rows), in parts
     telemetry: Telemetry | None = None
+    call_graphs: dict[str, Any] | None = None  # a document for speedscope

@@ -177,12 +177,16 @@ class Result:
     summary: dict[str, Metric]
     verdict: Verdict
     outcome: Json = field(default_factory=dict)  # {exit_code, codes: [...], reasons: [...]}
+    profile: Json = field(default_factory=dict)  # of `profile` alone: analysis.profile
     schema: str = SCHEMA
 
 
 def to_json(result: Result) -> Json:
     """The result as plain JSON values."""
-    return {"schema": result.schema, **{k: v for k, v in _plain(asdict(result)).items() if k != "schema"}}
+    plain: Json = _plain(asdict(result))
+    if not plain["profile"]:
+        del plain["profile"]  # nobody asked for one
+    return {"schema": result.schema, **{k: v for k, v in plain.items() if k != "schema"}}
 
 
 def repetition_to_json(repetition: Repetition) -> Json:
@@ -230,6 +234,7 @@ def from_json(document: Json) -> Result:
                 document["verdict"].get("quick_look", False),
             ),
             outcome=document.get("outcome", {}),
+            profile=document.get("profile") or {},
         )
     except KeyError as error:
         raise ValueError(f"result lacks {error.args[0]!r}") from None

@@ -18,7 +18,8 @@ MOST_UNSEEN = 32
 SAMPLER_WORDS = 16
 FIRST_TICK = 0  # of the readings before the window
 LAST_TICK = -(1 << 30)  # of those after it: however often ticks are thinned out, it stays
-VITAL_WORDS = 16
+VITAL_WORDS = 64
+POOL_BACKENDS = 16  # where a worker's backends beside its first one begin, among its vital words
 
 POINT_DTYPE = np.dtype([("t_ns", "<i8"), ("value", "<f8"), ("series", "<i4"), ("tick", "<i4")])
 SERIES_DTYPE = np.dtype([("role", "S32"), ("subject", "S96"), ("metric", "S48"), ("unit", "S16")])
@@ -53,7 +54,8 @@ class Vital(IntEnum):
     PEAK_RESET = 6  # 1: the kernel's peak of its memory counts from just before the window
     HOT_NS = 7  # inside the extension's loops
     RSS_PEAK_BYTES = 8  # at the window's end; of the coordinator
-    TAKEN_BACK_NS = 9  # of a worker: when it had taken back what a crash lost
+    WORK_NS = 9  # that the simulated work of the tasks it had in hand takes
+    TAKEN_BACK_NS = 10  # of a worker: when it had taken back what a crash lost
 
 
 class House(IntEnum):

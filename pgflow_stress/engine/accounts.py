@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pgflow_stress.core.arena import Arena, LedgerBit, RunWord, Stat, Word
+from pgflow_stress.core.hdr import bucket_count
 from pgflow_stress.core.latency import empty_histogram, histogram_of, latency_of, merge
 from pgflow_stress.core.operations import DELIVERIES, OPERATION_NAMES, Operation
 from pgflow_stress.core.phase import nothing, phase
@@ -50,22 +51,26 @@ class Accounts:
 
 def histograms(arena: Arena) -> dict[str, Histogram]:
     """Each operation's histogram over all processes, and "execute": a completed run's response time."""
-    stats, counts = arena.stats, arena.counts
-    found = {}
-    for operation in Operation:
-        used = [p for p in range(arena.size.processes) if stats[p, operation, Stat.SAMPLES]]
-        found[OPERATION_NAMES[operation]] = merge(
-            Histogram(
-                counts=counts[p, operation].copy(),
-                count=int(counts[p, operation].sum()),
-                samples=int(stats[p, operation, Stat.SAMPLES]),
-                total_ns=int(stats[p, operation, Stat.TOTAL_NS]),
-                max_ns=int(stats[p, operation, Stat.MAX_NS]),
-            )
-            for p in used
-        )
+    found = {OPERATION_NAMES[operation]: recorded(arena, operation) for operation in Operation}
     found["execute"], found["execute_service"] = _execute(arena)
     return found
+
+
+def recorded(arena: Arena, operation: Operation) -> Histogram:
+    """One operation's histogram over all processes, so far; rows of processes that recorded none are not touched."""
+    stats = arena.stats[:, operation]
+    used = np.flatnonzero(stats[:, Stat.SAMPLES])
+    if not len(used):
+        return empty_histogram()
+    longest_ns = int(stats[used, Stat.MAX_NS].max())
+    counts = arena.counts[used, operation, : bucket_count(longest_ns)].sum(axis=0)
+    return Histogram(
+        counts=counts,
+        count=int(counts.sum()),
+        samples=int(stats[used, Stat.SAMPLES].sum()),
+        total_ns=int(stats[used, Stat.TOTAL_NS].sum()),
+        max_ns=longest_ns,
+    )
 
 
 def _execute(arena: Arena) -> tuple[Histogram, Histogram]:
@@ -197,6 +202,7 @@ def client_cost(arena: Arena, workers: int, taken: Accounts) -> Json:
         "rss_peak_bytes": int(peaks.max()),
         "rss_peak_total_bytes": int(peaks.sum()),
         "rss_peak_since": "window" if _peaks_are_the_windows(arena) else "process start",
+        "work_ns_per_task": _work_ns_per_task(arena, taken),
         "statements": statements,
         # An idle worker's are a matter of time, not of work.
         "statements_per_task": (statements - empty) / taken.tasks_completed if taken.tasks_completed else None,
@@ -271,3 +277,9 @@ def rows_of(arena: Arena, titles: dict[int, str]) -> Callable[[], Iterator[tuple
                 yield title, part
 
     return read
+
+
+def _work_ns_per_task(arena: Arena, taken: Accounts) -> float | None:
+    """What the simulated work of a completed task took, its failed attempts' too; None where none was simulated."""
+    work_ns = int(arena.vitals[: starter_regions(arena.size).start, Vital.WORK_NS].sum())
+    return work_ns / taken.tasks_completed if work_ns and taken.tasks_completed else None

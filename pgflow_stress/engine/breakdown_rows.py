@@ -116,9 +116,8 @@ def _joined(arena: Arena, rows: Rows, place: Int64s, firsts: Int64s, offsets: In
     claim = _nth(claims, np.searchsorted(batch[claims], batch[tasks]))
     statement = _nth(statements, np.searchsorted(statements, tasks))
     is_claim = (claim >= 0) & (batch[claim] == batch[tasks])
-    is_statement = (
-        (statement >= 0) & (batch[statement] == batch[tasks]) & (rows["done_ns"][statement] == rows["done_ns"][tasks])
-    )
+    # Of work in hand a statement completes tasks of several batches, and its row then names none of them.
+    is_statement = (statement >= 0) & (rows["done_ns"][statement] == rows["done_ns"][tasks])
     run, step = rows["run_index"][tasks], rows["step_index"][tasks].astype(np.int64)
     task = rows["task_index"][tasks].astype(np.int64)
     return TaskRows(

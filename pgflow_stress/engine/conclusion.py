@@ -48,6 +48,7 @@ class Readings:
     host: Json  # host_cpu.cpu_shares
     plans: Json = field(default_factory=dict)  # of hot statements at both ends: as the result's `server` has them
     counters: tuple[Counters | None, Counters | None] = (None, None)  # before, after
+    profile: Json = field(default_factory=dict)  # of `profile` alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +308,8 @@ def _server(readings: Readings, taken: Accounts) -> Json:
     if changed := deltas(*readings.counters):
         server["deltas"] = changed
         server["deltas_per_task"] = per_task(changed, taken.tasks_completed)
+    if readings.profile:
+        server["profile"] = readings.profile
     return server
 
 

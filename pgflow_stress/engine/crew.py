@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pgflow_stress.core.arena import Arena, Word
 from pgflow_stress.core.errors import RunFailed, SetUpFault
 from pgflow_stress.core.result import Incident
+from pgflow_stress.core.telemetry import POOL_BACKENDS
 from pgflow_stress.engine.accounts import refusals
 from pgflow_stress.engine.control import Control
 from pgflow_stress.engine.nursery import Nursery
@@ -92,8 +93,11 @@ class Crew:
 
     def backends(self) -> list[int]:
         """Backend pids of every worker that connected and was not seen to end."""
-        words = self._arena.words[:, Word.BACKEND_PID]
-        return [int(words[r]) for r in range(self._next_region) if words[r] and r not in self._gone]
+        return [pid for r in range(self._next_region) if r not in self._gone for pid in self._backends_of(r)]
+
+    def _backends_of(self, region: int) -> list[int]:
+        pool = self._arena.vitals[region, POOL_BACKENDS:]
+        return [int(pid) for pid in (self._arena.words[region, Word.BACKEND_PID], *pool) if pid]
 
     def watch(self, origin_ns: int, *, stopping: bool) -> list[str]:
         """Take note of ended workers and replace them; lines for the user.
@@ -166,10 +170,10 @@ class Crew:
 
     def _replace(self, lost: _Lost, origin_ns: int) -> None:
         region = lost.order.region
-        backend = int(self._arena.words[region, Word.BACKEND_PID])
-        if backend and self._control.alive(backend):
+        backends = self._backends_of(region)
+        if any(map(self._control.alive, backends)):
             if time.monotonic() - lost.at > _BACKEND_LEAVES_SECONDS:
-                self._control.terminate([backend])
+                self._control.terminate(backends)
             return
         order = replace(
             lost.order,

@@ -10,14 +10,13 @@ import numpy.typing as npt
 
 from pgflow_stress.core.arena import Arena
 from pgflow_stress.core.operations import Operation
-from pgflow_stress.core.units import NS_PER_MS
 from pgflow_stress.engine.orders import WorkerOrder
+from pgflow_stress.engine.processing import Processing, window_of
 from pgflow_stress.scenario.options import Mode
 from pgflow_stress.scenario.workload import Workload
 from pgflow_stress_hot.account import Account
 from pgflow_stress_hot.connection import BorrowedConnection
 from pgflow_stress_hot.creation import Creator
-from pgflow_stress_hot.cycle import Cycle
 from pgflow_stress_hot.recorder import Region
 from pgflow_stress_hot.slugs import SlugTable
 
@@ -30,11 +29,6 @@ FLOWS_PER_STATEMENT = 16
 STEPS_PER_STATEMENT = 1000
 TASKS_STARTED_PER_STATEMENT = 1000
 MOST_RUNS_PER_STATEMENT = 100
-BATCHES_IN_FLIGHT = 2  # so that the server never waits for the client
-BATCH_BYTES = 64 * 1024 * 1024  # most payload of one statement
-POLL_BYTES = 256 * 1024 * 1024  # most payload of one answer: the server makes it one array, of 1 GB at most
-
-_IDLE_KINDS = {"spin": 0, "sleep": 1, "read-with-poll": 2}
 
 
 def payload(size_bytes: int) -> bytes:
@@ -71,22 +65,6 @@ def outputs_of(work: Workload, size_bytes: int) -> list[bytes]:
     wanted = [elements for shape in work.shapes for elements in shape.output_elements()]
     arrays = {elements: array_payload(elements) for elements in set(wanted) if elements is not None}
     return [value if elements is None else arrays[elements] for elements in wanted]
-
-
-def window_of(mode: Mode, in_flight: int) -> int:
-    """Most statements in flight for a mode."""
-    return {Mode.SINGLE: 1, Mode.PIPELINE: in_flight, Mode.BATCH: BATCHES_IN_FLIGHT}[mode]
-
-
-def deal_flows(slot: int, workers: int, flows: int) -> tuple[npt.NDArray[np.int64], int]:
-    """The queues of one worker: (all flow indexes, own ones first; how many are its own).
-
-    With fewer flows than workers several workers own one; with more, each owns every workers-th.
-    """
-    own = np.arange(slot, flows, workers) if flows >= workers else np.array([slot % flows])
-    rest = np.setdiff1d(np.arange(flows), own)
-    turn = np.roll(rest, -int(np.searchsorted(rest, own[0])))
-    return np.concatenate([own, turn]).astype(np.int64), len(own)
 
 
 def make_account(
@@ -147,13 +125,17 @@ class Driver:
         connection: Any,
         header: npt.NDArray[np.int64],
         steps_per_statement: int = STEPS_PER_STATEMENT,
+        pool: Sequence[Any] = (),
     ) -> None:
-        """Allocate everything that the loops fill."""
+        """Allocate everything that the loops fill.
+
+        Args:
+            pool: connections beside it that the process phase works on as well.
+        """
         options, work = order.options, order.work
         self._connection = connection
         self._header = header
         self._creation_piped = options.creation is not Mode.SINGLE
-        self._completion_piped = options.completion is not Mode.SINGLE
         flows = np.arange(order.slot, work.flows, options.workers, dtype=np.int64)
         dealt = np.arange(order.slot, work.runs, options.workers, dtype=np.int64)
         self._runs = dealt if order.starts else dealt[:0]
@@ -161,7 +143,6 @@ class Driver:
         self.notices = 0
         self.warnings = 0  # realtime.send's: events that it could not store
         inputs, outputs = inputs_of(work, options.payload_bytes), outputs_of(work, options.payload_bytes)
-        longest = max(map(len, outputs))
         if len(set(inputs)) > 1:  # runs of one statement are given the same: each flow has a queue of its own anyway
             self._runs = in_order_of_inputs(self._runs, work.run_flow(), inputs)
         steps = work.steps
@@ -178,24 +159,7 @@ class Driver:
             steps_per_statement,
             max(1, min(MOST_RUNS_PER_STATEMENT, TASKS_STARTED_PER_STATEMENT // most_tasks)),
         )
-        queues, own = deal_flows(order.slot, options.workers, work.flows)
-        self._cycle = Cycle(
-            account,
-            order.worker_id,
-            queues,
-            own,
-            max(1, min(options.poll_size, POLL_BYTES // longest)),
-            max(1, min(options.completion_batch_size, BATCH_BYTES // longest)),
-            window_of(options.completion, options.in_flight_statements),
-            options.completion is Mode.BATCH,
-            self._completion_piped,
-            outputs,
-            _IDLE_KINDS[options.empty_poll.kind],
-            int(options.empty_poll.sleep_ms * NS_PER_MS),
-            options.empty_poll.max_poll_seconds,
-            options.empty_poll.poll_interval_ms,
-            options.client_delay_ns,
-        )
+        self._processing = Processing(order, account, [connection, *pool], header, outputs)
 
     def create(self) -> int:
         """Create the flows of this slot."""
@@ -213,10 +177,15 @@ class Driver:
 
     def process(self) -> int:
         """Work until all started runs are done."""
-        with BorrowedConnection(self._connection, self._header, self._completion_piped) as borrowed:
-            end = self._cycle.run(borrowed)
-            self._note(borrowed, Operation.COMPLETE)
+        end, borrowed = self._processing.run()
+        for one in borrowed:
+            self._note(one, Operation.COMPLETE)
         return end
+
+    @property
+    def work_ns(self) -> int:
+        """What the simulated work of the tasks that were in hand takes, added up."""
+        return self._processing.work_ns
 
     def _note(self, borrowed: BorrowedConnection, operation: Operation) -> None:
         self.notices += borrowed.notices

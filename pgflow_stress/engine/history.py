@@ -16,6 +16,9 @@ from pgflow_stress.target.base import Database
 class _Silent:
     """A watch that shows nothing: what is not measured is no phase of a repetition."""
 
+    def place(self, label: str, done: int, of: int | None) -> None:
+        """Not shown."""
+
     def phase(self, name: str, scenario: str, repetition: int) -> None:
         """Not shown."""
 

@@ -62,8 +62,10 @@ def interleave(engine: Engine, sides: Sequence[Side], watch: Watch) -> list[Meas
         with contextlib.ExitStack() as opened:
             for side in sides:
                 opened.enter_context(engine.aged(side.plan, side.target, watch))
-            for index, which in ((index, which) for index, turn in enumerate(drawn) for which in turn):
+            order = [(index, which) for index, turn in enumerate(drawn) for which in turn]
+            for done, (index, which) in enumerate(order):
                 side = sides[which]
+                watch.place(f"pair {index + 1} of {len(drawn)}", done, len(order))
                 measured = engine.measure_one(side.plan, side.target, side.record, watch, index)
                 gatherings[which].add(measured)
                 if not measured.goes_on:

@@ -112,6 +112,7 @@ class SamplerOrder:
     pooler_admin_dsn: str | None = field(default=None, repr=False)
     cpus: tuple[int, ...] = ()
     replaces_region: int | None = None  # it is not replaced
+    profiled: bool = False  # whether it is asked, too, which backends are executing and which of those are held up
     role: Role = Role.SAMPLER
 
 

@@ -22,6 +22,7 @@ from psycopg.errors import Diagnostic
 from pgflow_stress.core.ids import run_id
 from pgflow_stress.core.result import Json
 from pgflow_stress.engine.priming import nonce_before
+from pgflow_stress.engine.work import hand_over
 
 Plans = dict[str, str]  # of a statement, named by its function and its first words: a hash of its plans' shapes
 
@@ -38,6 +39,7 @@ _LOAD = (
     "set auto_explain.log_level = notice",  # to the client alone: the server's log keeps warnings and worse
     "set client_min_messages = notice",
 )
+_ANALYZE = ("set auto_explain.log_analyze = on", "set auto_explain.log_triggers = on")
 
 
 class PlanWatch:
@@ -112,10 +114,28 @@ class PlanWatch:
             self._execute("set auto_explain.log_min_duration = 0")
             self._drive()
             self._execute("set auto_explain.log_min_duration = -1")
+            if self._connection is not None:
+                hand_over(self._connection)  # or its counters would reach the views some time in the window
         except psycopg.Error as error:
             self.why = str(error).strip().splitlines()[0]
             return {}
         return plans_of(self._heard, self._flow)
+
+    def explain(self) -> list[tuple[str, str]]:
+        """One more run with what each node of each plan did and took: (text, context) of each statement's.
+
+        [] where it cannot be seen, as `why` says.
+        """
+        if self.why or self._connection is None:
+            return []
+        try:
+            for setting in _ANALYZE:
+                self._execute(setting)
+        except psycopg.Error as error:
+            self.why = str(error).strip().splitlines()[0]
+            return []
+        self.look()
+        return [(text.replace(self._flow, "*"), context.replace(self._flow, "*")) for text, context in self._heard]
 
     def _hear(self, notice: Diagnostic) -> None:
         self._heard.append((notice.message_primary or "", notice.context or ""))  # gone when this returns

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import secrets
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from pgflow_stress.core.arena import Word
@@ -18,6 +19,7 @@ from pgflow_stress.engine.driver import END_DONE, Driver
 from pgflow_stress.engine.orders import WorkerOrder, prime_slugs
 from pgflow_stress.engine.private_books import new_books
 from pgflow_stress.engine.statements import INT4, TEXT, UUID
+from pgflow_stress.scenario.durations import NO_WORK
 from pgflow_stress.scenario.options import Mode
 from pgflow_stress_hot.wire import encode_array
 
@@ -26,8 +28,11 @@ PRIMED_FAILURES = 6
 PRIME_BATCH = 8  # tasks a statement: six of each kind, one more than are planned anew
 
 
-def prime(order: WorkerOrder, connection: Any) -> int:
-    """Drive the throw-away flow; mean ns a task of the process phase.
+def prime(order: WorkerOrder, connection: Any, pool: Sequence[Any] = ()) -> int:
+    """Drive the throw-away flow, without simulated work; mean ns a task of the process phase.
+
+    Args:
+        pool: connections beside it that the worker works on as well.
 
     Raises:
         RunFailed: the server refused it, or the connection was lost; the message says how.
@@ -38,12 +43,13 @@ def prime(order: WorkerOrder, connection: Any) -> int:
         workers=1,
         poll_size=min(PRIME_BATCH, order.options.poll_size),
         completion_batch_size=min(PRIME_BATCH, order.options.completion_batch_size),
+        work=NO_WORK,
     )
     small = dataclasses.replace(order, slot=0, work=work, options=options, starts=True)
     nonce = nonce_before(order.first_run_id)
     books = new_books(work, prime_slugs(order.slug_prefix, order.region, work.flows), nonce, rows=1)
     small = dataclasses.replace(small, first_run_id=run_id(nonce, 0).bytes)
-    driver = Driver(small, books.account, connection, books.header, steps_per_statement=PRIME_BATCH)
+    driver = Driver(small, books.account, connection, books.header, PRIME_BATCH, pool)
     for name, drive in (("create", driver.create), ("start", driver.start), ("process", driver.process)):
         if drive() != END_DONE:
             refusal = books.private.errors[0]
@@ -52,6 +58,9 @@ def prime(order: WorkerOrder, connection: Any) -> int:
             )
     if order.work.failing is not None:
         _plan_failures(options.completion, connection)
+        for one in pool:
+            for _ in range(PRIMED_FAILURES):
+                one.execute("select pgflow.fail_task(%s, 'none', 0, 'none')", (uuid.UUID(int=0),))
     words = books.private.words
     completed = max(1, int(words[Word.TASKS_COMPLETED]))
     return int(words[Word.PROCESS_TO_NS] - words[Word.PROCESS_FROM_NS]) // completed

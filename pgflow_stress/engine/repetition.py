@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -31,12 +32,13 @@ from pgflow_stress.engine.observation import Means, Observation
 from pgflow_stress.engine.orders import Role, State, WorkerOrder
 from pgflow_stress.engine.plans import Plans, PlanWatch, compared
 from pgflow_stress.engine.process import rss_peak_bytes
+from pgflow_stress.engine.profiling.profiler import Profiler
 from pgflow_stress.engine.sampler_handle import SamplerHandle
 from pgflow_stress.engine.sizing import arena_size, starter_regions
 from pgflow_stress.engine.starting import Starters
 from pgflow_stress.engine.telemetry_accounts import take_sampled
 from pgflow_stress.engine.vitals import begin_window, collections_counted
-from pgflow_stress.engine.window import ABORT_SECONDS, Watched, Window, terminate
+from pgflow_stress.engine.window import ABORT_SECONDS, Window, terminate
 from pgflow_stress.scenario.plan import Plan
 from pgflow_stress.target.base import Database, Restart
 from pgflow_stress_hot.clock import monotonic_ns
@@ -45,6 +47,7 @@ Read = TypeVar("Read")
 
 LEAST_VT_SECONDS = 15
 _VT_CYCLES = 20  # the visibility outlasts this many cycles as long as the primed tasks said
+_WORK_WITHIN_VT = 0.999  # share of simulated work that it outlasts; what comes round again is not started twice
 _PRIME_SECONDS = 120.0
 _FAULTS_PATIENCE_SECONDS = 30.0
 
@@ -89,13 +92,16 @@ def run_repetition(around: Surroundings, database: Database, nonce: int, index: 
     except psycopg.Error as error:
         raise SetUpFault(f"cannot connect to database {database.name}: {error}".splitlines()[0]) from None
     plan_watch = PlanWatch(database.conninfo, database.slug_prefix, ids.run_id(nonce, 0).bytes)
+    profiler = _profiler(around, control, database, warmup=warmup)
     disturbance = None
     try:
         disturbance = Disturbance(around.plan, around.nursery, database, nonce, index, around.restart)
-        return _measure(around, database, control, plan_watch, disturbance, nonce, index, warmup)
+        return _measure(around, database, control, plan_watch, profiler, disturbance, nonce, index, warmup)
     finally:
         if disturbance is not None:
             disturbance.close()
+        if profiler is not None:
+            profiler.close()
         plan_watch.close()
         control.close()
 
@@ -105,6 +111,7 @@ def _measure(
     database: Database,
     control: Control,
     plan_watch: PlanWatch,
+    profiler: Profiler | None,
     disturbance: Disturbance,
     nonce: int,
     index: int,
@@ -128,7 +135,7 @@ def _measure(
         notes = control.settle()
         vt_seconds = _choose_vt(plan, arena)
         begin_window(arena.house[House.COORDINATOR])
-        before = _read_before(control, sampler)
+        before = _read_before(control, sampler, profiler)
         cpus = cpus_in_use(dict(plan.options.pin))
         cpu_before = read_cpu(cpus)
     except BaseException:
@@ -153,10 +160,14 @@ def _measure(
         watched = window.run()
     arena.house[House.COORDINATOR, Vital.RSS_PEAK_BYTES] = rss_peak_bytes()
     host = cpu_shares(cpu_before, read_cpu(cpus))
-    readings = _read_after(control, sampler, _still_true(before, control, disturbance), host)
+    readings = _read_after(control, sampler, profiler, _still_true(before, control, disturbance), host)
     _end_children(arena, crew, control, starters, observation, sampler, at_once=watched.failure is not None)
-    if _goes_on(watched):
-        readings = replace(readings, plans=_plans(plan_watch, plans))
+    orderly = watched.stopped is None and watched.failure is None
+    readings = replace(
+        readings,
+        plans=_plans(plan_watch, plans) if orderly else {},
+        profile={} if profiler is None else profiler.conclude(plan_watch if orderly else None),
+    )
     taken = take_accounts(arena, watched.origin_ns)
     if taken.window_seconds <= 0:
         raise watched.failure or Interrupted("interrupted before anything was measured")
@@ -179,16 +190,20 @@ def _measure(
             left_out=repetition.client["rows_left_out"],
             rows=rows_of(arena, _titles(crew, starters, observation)),
             telemetry=sampled.points if sampled else None,
+            call_graphs=profiler.speedscope if profiler else None,
         )
     )
     if around.inspect is not None and examined.found.reached:
         around.inspect(database, grounds(subject, arena, watched, observation, replaced=crew.replaced))
     by_slot = tuple(int(arena.words[regions, Word.TASKS_COMPLETED].sum()) for regions in crew.regions_by_slot())
-    return Done(repetition, endings(subject, repetition, watched), vt_seconds, by_slot, _goes_on(watched))
+    return Done(repetition, endings(subject, repetition, watched), vt_seconds, by_slot, orderly)
 
 
-def _goes_on(watched: Watched) -> bool:
-    return watched.stopped is None and watched.failure is None
+def _profiler(around: Surroundings, control: Control, database: Database, *, warmup: bool) -> Profiler | None:
+    options = around.plan.options
+    if not options.profiled or warmup:
+        return None
+    return Profiler(control, around.arena, database.slug_prefix, call_graphs=options.call_graphs)
 
 
 def _lay_out(arena: Arena, plan: Plan) -> ArenaSize:
@@ -264,7 +279,8 @@ def _choose_vt(plan: Plan, arena: Arena) -> int:
     options = plan.options
     task_ns = int(arena.words[: options.workers, Word.PRIMED_TASK_NS].max())
     cycle_seconds = task_ns * options.poll_size * options.workers / NS_PER_SECOND
-    chosen = options.vt_seconds or max(LEAST_VT_SECONDS, round(_VT_CYCLES * cycle_seconds))
+    work_seconds = math.ceil(options.work.quantile_ns(_WORK_WITHIN_VT) / NS_PER_SECOND)
+    chosen = options.vt_seconds or max(LEAST_VT_SECONDS, round(_VT_CYCLES * cycle_seconds)) + work_seconds
     arena.header[Header.VT_SECONDS] = chosen
     return chosen
 
@@ -277,11 +293,14 @@ class _Before:
     counters: Counters | None
 
 
-def _read_before(control: Control, sampler: SamplerHandle | None) -> _Before:
+def _read_before(control: Control, sampler: SamplerHandle | None, profiler: Profiler | None) -> _Before:
     if sampler is not None:
         sampler.begin()
     counters = None if sampler is None else _or_none(lambda: read_counters(control.connection))
-    return _Before(_or_none(lambda: control.read_server(_backends_of(sampler))), counters)
+    server = _or_none(lambda: control.read_server(_backends_of(sampler)))
+    if profiler is not None:
+        profiler.begin()
+    return _Before(server, counters)
 
 
 def _still_true(before: _Before, control: Control, disturbance: Disturbance) -> _Before:
@@ -293,7 +312,11 @@ def _still_true(before: _Before, control: Control, disturbance: Disturbance) -> 
     return _Before(ServerReading(before.server.wal_bytes, None), None)
 
 
-def _read_after(control: Control, sampler: SamplerHandle | None, before: _Before, host: Json) -> Readings:
+def _read_after(
+    control: Control, sampler: SamplerHandle | None, profiler: Profiler | None, before: _Before, host: Json
+) -> Readings:
+    if profiler is not None:
+        profiler.end()
     after = _or_none(lambda: control.read_server(_backends_of(sampler)))
     statements = _or_none(lambda: control.statements() if control.has_statements() else None)
     counters = None if sampler is None else _or_none(lambda: read_counters(control.connection))

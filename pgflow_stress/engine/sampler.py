@@ -23,6 +23,7 @@ from pgflow_stress.engine.vitals import begin_window
 from pgflow_stress_hot.clock import monotonic_ns
 
 BEAT_NS = {"light": 100 * NS_PER_MS, "full": 50 * NS_PER_MS}
+_PROFILING_BEAT_NS = 20 * NS_PER_MS  # shares of a few per cent are told of a window of some seconds
 _LOOK_SECONDS = 0.05  # how long the end of the window may go unnoticed
 _WAITING_SECONDS = 0.002
 
@@ -73,7 +74,8 @@ class _Sampler:
     def _sample(self) -> None:
         now_ns = monotonic_ns()
         ticks = Ticks(self._order.interval_ns, now_ns, time.time_ns())
-        beat_ns = min(BEAT_NS[self._order.level], self._order.interval_ns)
+        usual_ns = _PROFILING_BEAT_NS if self._order.profiled else BEAT_NS[self._order.level]
+        beat_ns = min(usual_ns, self._order.interval_ns)
         next_beat_ns = now_ns
         while self._told() < Sampling.END and not self._is_over():
             now_ns = monotonic_ns()

@@ -50,6 +50,7 @@ class SamplerHandle:
                 coordinator_pid=os.getpid(),
                 pooler_admin_dsn=options.pooler_admin_dsn,
                 cpus=pinned.get("sampler", pinned.get("coordinator", ())),
+                profiled=options.profiled,
             )
         )
 

@@ -96,6 +96,21 @@ _FAIL_MANY = Statement(
 )
 
 
+# What pgflow's own worker sends: the SQL client of @pgflow/core, and the heartbeat of edge-worker's Queries. They go
+# unprepared, and are here in the order in which the extension's EdgeCycle takes them.
+EDGE_STATEMENTS = (
+    b"SELECT * FROM pgmq.read_with_poll("
+    b"queue_name => $1, vt => $2, qty => $3, max_poll_seconds => $4, poll_interval_ms => $5);",
+    b"SELECT * FROM pgflow.start_tasks(flow_slug => $1, msg_ids => $2::bigint[], worker_id => $3::uuid);",
+    b"SELECT pgflow.complete_task("
+    b"run_id => $1::uuid, step_slug => $2::text, task_index => $3::int, output => $4::jsonb);",
+    b"SELECT pgflow.fail_task("
+    b"run_id => $1::uuid, step_slug => $2::text, task_index => $3::int, error_message => $4::text);",
+    b"UPDATE pgflow.workers AS w SET last_heartbeat_at = clock_timestamp() WHERE w.worker_id = $1 "
+    b"RETURNING (w.deprecated_at IS NOT NULL) AS is_deprecated;",
+)
+
+
 def _create_flow(statement: Statement, failing: Failing | None) -> Statement:
     """With the flow's own options, where it has some."""
     given = b""

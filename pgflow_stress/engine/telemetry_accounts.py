@@ -12,8 +12,9 @@ from pgflow_stress.core.arena import Arena
 from pgflow_stress.core.result import Json, Phase
 from pgflow_stress.core.telemetry import FIRST_TICK, House, SamplerWord, Series, Telemetry, Vital
 from pgflow_stress.core.units import NS_PER_SECOND
-from pgflow_stress.engine.probes.activity import RUNS
-from pgflow_stress.engine.probes.processes import SINCE_START, SINCE_WINDOW
+from pgflow_stress.engine.probes.activity import BACKEND_OF, RUNS
+from pgflow_stress.engine.probes.executing import METRIC as EXECUTING
+from pgflow_stress.engine.probes.processes import SERVER, SINCE_START, SINCE_WINDOW
 from pgflow_stress.engine.sizing import observer_regions, starter_regions
 from pgflow_stress.scenario.plan import Plan
 
@@ -68,7 +69,7 @@ def take_sampled(arena: Arena, plan: Plan, reason: str, phases: Mapping[str, Pha
     return Sampled(
         points=with_marks(taken, phases, origin_ns),
         telemetry=describe_telemetry(arena, plan, ends, _seconds(taken), reason, phases["process"]),
-        server={"wait_events": wait_events(ends)},
+        server={"wait_events": wait_events(ends), **executing(ends)},
     )
 
 
@@ -124,6 +125,12 @@ def wait_events(ends: Ends) -> Json:
     return dict(found)
 
 
+def executing(ends: Ends) -> Json:
+    """The samples of `profile`, by "phase, executing or not, the kernel's state, event"; {} where it took none."""
+    found = {series.subject: round(count) for series, count in ends.of(EXECUTING).items()}
+    return {"executing_samples": found} if found else {}
+
+
 def describe_telemetry(arena: Arena, plan: Plan, ends: Ends, seconds: float, reason: str, process: Phase) -> Json:
     """The result's `telemetry`; `reason` says why it is not complete, "" where it is.
 
@@ -148,10 +155,12 @@ def describe_telemetry(arena: Arena, plan: Plan, ends: Ends, seconds: float, rea
         "points_left_out": int(words[SamplerWord.LEFT_OUT]),
         "times_thinned": int(words[SamplerWord.THINNED]),
         "processes": processes(ends),
+        "backends": backends(ends),
         "samples": {s.role: round(count) for s, count in ends.of("samples_total").items()},
         "python": python_side(arena),
         "connections": connections(ends),
         "lock_waits": lock_waits(ends),
+        "blocked_by": blocked_by(ends),
         "serialisation": serialisation(ends, int(words[SamplerWord.TASK_BEATS]), process),
         "upkeep": sorted({f"{s.metric.removesuffix('_running')} {s.subject}" for s in ends.last if s.metric in _MARKS}),
     }
@@ -175,6 +184,18 @@ def processes(ends: Ends) -> Json:
         for series, value in ends.of(name).items():
             found[series.role][f"{name}_bytes"] = found[series.role].get(f"{name}_bytes", 0) + round(value)
     return dict(found)
+
+
+def backends(ends: Ends) -> Json:
+    """By role of who drives them: what their backends used on this host, and waited for a core. {} on another host."""
+    found: dict[str, Json] = {}
+    for name, metric in (("cpu_ns", "cpu_total"), ("run_queue_ns", "run_queue_total")):
+        for series, value in ends.gained(metric).items():
+            if series.role == SERVER and series.subject.startswith(BACKEND_OF):
+                role = series.subject.removeprefix(BACKEND_OF).partition(" ")[0]
+                of = found.setdefault(role, {})
+                of[name] = of.get(name, 0) + round(value)
+    return found
 
 
 def python_side(arena: Arena) -> Json:
@@ -220,6 +241,12 @@ def lock_waits(ends: Ends) -> Json:
     if samples < LEAST_BEATS:
         return {}
     return {series.subject: count / samples for series, count in waits.items() if series.role == "worker"}
+
+
+def blocked_by(ends: Ends) -> Json:
+    """Of the workers that were seen held up by others (in full telemetry), the share by whom."""
+    seen = {s.subject: n for s, n in ends.of("blocked_by_total").items() if s.role == "worker"}
+    return {subject: count / sum(seen.values()) for subject, count in seen.items()} if any(seen.values()) else {}
 
 
 def serialisation(ends: Ends, beats: int, process: Phase) -> Json | None:

@@ -7,6 +7,7 @@ import random
 import time
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 import numpy as np
 import psycopg
@@ -20,6 +21,7 @@ from pgflow_stress.engine import littles_law
 from pgflow_stress.engine.control import Control
 from pgflow_stress.engine.crew import Crew
 from pgflow_stress.engine.faults.injector import Injector
+from pgflow_stress.engine.gauges import GaugeReader
 from pgflow_stress.engine.interrupts import Interrupts
 from pgflow_stress.engine.observation import Observation
 from pgflow_stress.engine.orders import State
@@ -34,6 +36,7 @@ _TICK_SECONDS = 0.1
 _HOUSEKEEPING_SECONDS = 0.02
 _STALL_CHECK_SECONDS = 1.0
 _DELIVER_SLEEP_SECONDS = 0.002
+_WORK_AT_MOST = 0.99999  # share of simulated work
 _PHASES = (("create", State.CREATED), ("start", State.STARTED), ("process", State.PROCESSED))
 
 
@@ -92,6 +95,7 @@ class Window:
         self._stopped: Stopped | None = None
         self._stopped_at_ns = 0
         self._gauge = littles_law.Gauge()
+        self._shown = GaugeReader(arena)
         self._random = random.Random(f"{plan.options.seed} {index}")
         self._next_tick = 0.0
         self._next_housekeeping = 0.0
@@ -238,7 +242,7 @@ class Window:
         if answered != self._answered:
             self._answered, self._answered_at = answered, now
             return False
-        if now - self._answered_at < self._options.stall_timeout_seconds:
+        if now - self._answered_at < self._options.stall_timeout_seconds + self._work_seconds():
             return False
         if self._plan.load_model == "open" and not self._arena.header[Header.STARTS_DONE]:
             return False  # a gap in the schedule
@@ -252,6 +256,12 @@ class Window:
         if excused:
             self._answered_at = now - self._options.stall_timeout_seconds + _STALL_CHECK_SECONDS
         return not excused
+
+    def _work_seconds(self) -> float:
+        """Longer than that no handler is at work that is simulated."""
+        if not self._arena.words[:, Word.CLAIMED].any():
+            return 0.0
+        return self._options.work.quantile_ns(_WORK_AT_MOST) / NS_PER_SECOND
 
     def _progress(self, phase: str, elapsed_seconds: float) -> Progress:
         words, plan = self._arena.words, self._plan
@@ -276,6 +286,8 @@ class Window:
             elapsed_seconds=elapsed_seconds,
             backlog=int(self._arena.started.sum() - self._arena.done.sum()),
             errors=int(words[:, Word.ERRORS_RETRIED].sum() + words[:, Word.ERRORS_FAILED].sum()),
+            schedule_seconds=self._options.duration_seconds if phase == "process" and plan.concurrent else None,
+            read_gauges=partial(self._shown.read, phase),
         )
 
 

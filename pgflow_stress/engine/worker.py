@@ -12,11 +12,12 @@ import psycopg
 from pgflow_stress.core.arena import Arena, Header, Stop, Word
 from pgflow_stress.core.operations import Operation
 from pgflow_stress.core.recording import EVENT_DTYPE
-from pgflow_stress.core.telemetry import Vital
+from pgflow_stress.core.telemetry import POOL_BACKENDS, Vital
 from pgflow_stress.engine.adoption import adopt
-from pgflow_stress.engine.child import Ended, lead, wait_for
+from pgflow_stress.engine.child import Ended, connect, lead, wait_for
 from pgflow_stress.engine.driver import END_DONE, END_LOST, END_STOPPED, Driver, make_account
 from pgflow_stress.engine.orders import ChildExit, State, WorkerOrder, flow_slugs
+from pgflow_stress.engine.pinning import pin_backend
 from pgflow_stress.engine.priming import prime
 from pgflow_stress.engine.process import rss_peak_bytes
 from pgflow_stress.engine.reconnecting import prepared_connection, reconnect
@@ -47,17 +48,18 @@ def work(arena: Arena, order: WorkerOrder) -> int:
 def _live(arena: Arena, order: WorkerOrder, region: Region) -> None:
     words = arena.words[order.region]
     connection = prepared_connection(arena, order, f"worker {order.slot}")
+    pool = _connect_pool(arena, order)
     words[Word.STATE] = State.CONNECTED
 
     account = make_account(
         arena, region, order.region, order.first_run_id, flow_slugs(order.slug_prefix, order.work.flows), order.work
     )
-    driver = Driver(order, account, connection, arena.header)
+    driver = Driver(order, account, connection, arena.header, pool=pool)
     if order.replaces_region is None:
         _measure_round_trips(arena, region, connection)
-        words[Word.PRIMED_TASK_NS] = prime(order, connection)
+        words[Word.PRIMED_TASK_NS] = prime(order, connection, pool)
         _touch(arena, order)
-        hand_over(connection)
+        _hand_over(connection, pool)
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -88,12 +90,31 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> None:
         if arena.header[Header.STOP] >= Stop.NOW:
             _leave(arena, order, ChildExit.DONE)
         if state is State.PROCESSED:
-            hand_over(connection)
+            vitals[Vital.WORK_NS] = driver.work_ns
+            _hand_over(connection, pool)
         words[Word.STATE] = state
     words[Word.RSS_PEAK_BYTES] = rss_peak_bytes()
     wait_for(arena, State.ENDED)  # the backend stays while the coordinator reads what it cost
-    connection.close()
+    for one in (connection, *pool):
+        one.close()
     words[Word.STATE] = State.ENDED
+
+
+def _connect_pool(arena: Arena, order: WorkerOrder) -> list[psycopg.Connection]:
+    """The connections beside the first, where the worker's model has them; their backends are told in the arena."""
+    if order.options.worker_model != "edge-worker":
+        return []
+    pool = []
+    for place in range(order.options.max_pg_connections - 1):
+        pool.append(connect(arena, order.conninfo, f"worker {order.slot}"))
+        pin_backend(pool[-1].info.backend_pid, order.backend_cpus)
+        arena.vitals[order.region, POOL_BACKENDS + place] = pool[-1].info.backend_pid
+    return pool
+
+
+def _hand_over(connection: psycopg.Connection, pool: list[psycopg.Connection]) -> None:
+    for one in (connection, *pool):
+        hand_over(one)
 
 
 def _add_up(words: npt.NDArray[np.int64], before: npt.NDArray[np.int64]) -> None:

@@ -5,6 +5,7 @@ Its layout is in report.layout.
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -17,6 +18,7 @@ from pgflow_stress.core.result import Result
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.report.histograms import Interval, SparseHistogram, percentile_text, write_log
 from pgflow_stress.report.layout import (
+    CALL_GRAPHS,
     HISTOGRAMS,
     INDEX_FILE,
     LOG_FILE,
@@ -75,6 +77,8 @@ class ResultDirectory:
         if kept := keep(recording):
             self._telemetry.append(kept)
         write_timings(_subfolder(self.path / TIMINGS), recording)
+        if recording.call_graphs is not None:
+            write_atomically(self.path / CALL_GRAPHS.format(recording.index), json.dumps(recording.call_graphs))
 
     def finish(self, result: Result) -> None:
         """Write result.json first (it is what must not be lost), then histograms, telemetry and report.html.

@@ -4,16 +4,19 @@ result.json                                     the result
 report.html                                     the same for people
 timings/repetition-RR-part-PPP.parquet          a row an event
 telemetry.parquet                               a row a point of telemetry, of all repetitions
+call-graphs-RR.speedscope.json                  of `profile`, where perf is there: a repetition's, for speedscope
 histograms/OPERATION.hgrm                       percentile distribution of the counted repetitions, ms
 histograms/latencies.hlog                       HdrHistogram log, an interval per repetition and operation, ns
 
-Several scenarios: a folder each, NN-name/, and index.json.
+Several scenarios: a folder each, NN-name/, and index.json. A sweep: sweep.json and report.html beside them.
 """
 
 RESULT_FILE = "result.json"
 INDEX_FILE = "index.json"
 REPORT_FILE = "report.html"
+SWEEP_FILE = "sweep.json"
 TIMINGS = "timings"
 TELEMETRY_FILE = "telemetry.parquet"
+CALL_GRAPHS = "call-graphs-{:02d}.speedscope.json"
 HISTOGRAMS = "histograms"
 LOG_FILE = "latencies.hlog"

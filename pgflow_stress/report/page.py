@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pgflow_stress.report.printable import printable
+from pgflow_stress.report.printable import is_plain, printable
 
 _ASCII = str.maketrans({"±": "+/-", "…": "...", "–": "-", "·": ";", "µ": "u", "²": "^2"})
 _LEAST_ROOM = 20  # columns beside the left one
@@ -22,7 +22,7 @@ class Page:
         """`lead`: columns of the left-hand words."""
         self.console = console
         self.lead = lead
-        self.plain = not console.encoding.lower().startswith("utf")
+        self.plain = is_plain(console.encoding)
 
     def text(self, text: str) -> str:
         """What the stream can show of it."""
@@ -39,12 +39,13 @@ class Page:
                 )
                 word = ""
 
-    def table(self, columns: list[str], rows: list[list[str]], numbers: int) -> None:
-        """Columns without borders: the last `numbers` of them are set right."""
+    def table(self, columns: list[str], rows: list[list[str]], numbers: int, *, folds: bool = False) -> None:
+        """Columns without borders: the last `numbers` of them are set right; `folds`: the last may take more lines."""
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
         for position, column in enumerate(columns):
             right = position >= len(columns) - numbers
-            table.add_column(self.text(column), justify="right" if right else "left", no_wrap=True)
+            folded = folds and position == len(columns) - 1
+            table.add_column(self.text(column), justify="right" if right else "left", no_wrap=not folded)
         for row in rows:
             table.add_row(*(Text(self.text(cell)) for cell in row))
         self.console.print(table)

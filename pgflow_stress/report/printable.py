@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import re
 
 _HARMFUL = re.compile(
@@ -14,6 +15,14 @@ _HARMFUL = re.compile(
 def printable(text: str) -> str:
     """The text with every such character written out, ESC as \\x1b."""
     return _HARMFUL.sub(lambda found: _written(ord(found.group())), text)
+
+
+def is_plain(encoding: str) -> bool:
+    """Whether a stream of this encoding is to get ASCII: it has no more, or the user's locale says that nobody has.
+
+    Under LC_ALL=C Python writes UTF-8 all the same; a terminal need not understand it.
+    """
+    return not all(name.lower().startswith("utf") for name in (encoding, locale.getencoding()))
 
 
 def _written(code: int) -> str:

@@ -119,7 +119,7 @@ def read_result(path: Path) -> Result | list[Result]:
 
 
 def _is_several(path: Path) -> bool:
-    document = _load(_file_of(path))
+    document = read_json(_file_of(path))
     return isinstance(document, list) or document.get("schema") == INDEX_SCHEMA
 
 
@@ -130,7 +130,7 @@ def read_located(path: Path) -> list[tuple[Path, Result]]:
         UsageFault: as read_result.
     """
     file = _file_of(path)
-    document = _load(file)
+    document = read_json(file)
     if isinstance(document, list):
         return [(file.parent, _result(file, one)) for one in document]
     if document.get("schema") != INDEX_SCHEMA:
@@ -153,7 +153,12 @@ def _file_of(path: Path) -> Path:
     raise UsageFault(f"{path} has neither {RESULT_FILE} nor {INDEX_FILE}")
 
 
-def _load(file: Path) -> Any:
+def read_json(file: Path) -> Any:
+    """A JSON document or array.
+
+    Raises:
+        UsageFault: it cannot be read, or is none.
+    """
     try:
         document = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except OSError as error:

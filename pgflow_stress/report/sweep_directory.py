@@ -1,15 +1,15 @@
-"""The directory of a sweep: a folder a cell with its result.json, an index over them, the journal, sweep.json."""
+"""The directory of a sweep: a folder a cell with its result.json, an index, the journal, sweep.json, report.html."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from pgflow_stress.core.errors import RunFailed, UsageFault
-from pgflow_stress.core.result import Result
+from pgflow_stress.core.result import Json, Result
 from pgflow_stress.report.directory import make_directory, remove_empty
 from pgflow_stress.report.journal import JOURNAL_FILE
-from pgflow_stress.report.layout import RESULT_FILE
-from pgflow_stress.report.result_file import write_index, write_result
+from pgflow_stress.report.layout import REPORT_FILE, RESULT_FILE
+from pgflow_stress.report.result_file import write_atomically, write_index, write_result
 
 
 class SweepDirectory:
@@ -57,6 +57,16 @@ class SweepDirectory:
         """
         if self._entries:
             write_index(self.path, self._entries)
+
+    def write_page(self, document: Json) -> None:
+        """Write report.html of what the cells say together.
+
+        Raises:
+            RunFailed: it could not be written.
+        """
+        from pgflow_stress.report.sweep_page import render_sweep_page  # noqa: PLC0415  jinja2 and scipy
+
+        write_atomically(self.path / REPORT_FILE, render_sweep_page(document))
 
     def discard_if_empty(self) -> None:
         """Remove what was made, where nothing was measured: a journal that only has its head is nothing."""

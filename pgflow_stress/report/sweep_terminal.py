@@ -49,13 +49,14 @@ def _cells(page: Page, document: Json) -> None:
     for name in (*names, *numbers, ""):
         table.add_column(page.text(name), no_wrap=name != "", justify="right" if name in numbers else "left")
     for cell in document["cells"][:_MOST_CELLS]:
-        table.add_row(*(Text(page.text(text)) for text in (*cell["values"].values(), *_figures(cell, metric))))
+        table.add_row(*(Text(page.text(text)) for text in (*cell["values"].values(), *cell_figures(cell, metric))))
     page.console.print(table)
     if (more := len(document["cells"]) - _MOST_CELLS) > 0:
         page.lines("", [f"and {more} cells more, in sweep.json"])
 
 
-def _figures(cell: Json, metric: str) -> tuple[str, str, str, str]:
+def cell_figures(cell: Json, metric: str) -> tuple[str, str, str, str]:
+    """Mean, half of the interval, repetitions, and what became of the cell."""
     found = cell["summary"].get(metric)
     state = _state(cell)
     if not found or not found["n"]:

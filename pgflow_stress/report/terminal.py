@@ -47,6 +47,12 @@ def render_summary(result: Result, console: Console, where_written: Path | str |
     page.lines("limited by", [words.limited_by(result)])
     if said := client_words.probe_lines(result.outcome):
         page.lines("client probe", said)
+    if said := telemetry_lines(result):
+        page.lines("used", said)
+    if said := event_words.cost_lines(result.outcome):
+        page.lines("observer costs", said)
+    if said := event_words.cost_lines(result.outcome, "telemetry_cost", "telemetry"):
+        page.lines("sampling costs", said)
     lost = [words.accounted_for(result), *client_words.failure_lines(result.outcome), *words.audit_words(result)]
     page.lines("accounted for", lost, "" if _sound(result) else "red")
     if kept := schedule_words([one for one in result.repetitions if one.counted]):
@@ -54,12 +60,6 @@ def render_summary(result: Result, console: Console, where_written: Path | str |
     if said := event_words.event_lines(result):
         totals = event_words.event_totals(result)
         page.lines("events", said, "" if totals is None or totals.whole else "red")
-    if said := event_words.cost_lines(result.outcome):
-        page.lines("observer costs", said)
-    if said := telemetry_lines(result):
-        page.lines("used", said)
-    if said := event_words.cost_lines(result.outcome, "telemetry_cost", "telemetry"):
-        page.lines("sampling costs", said)
     if said := fault_lines(result):
         more = [f"and {len(said) - _MOST_FAULTS} more, in the result"] if len(said) > _MOST_FAULTS else []
         page.lines("faults", said[:_MOST_FAULTS] + more)

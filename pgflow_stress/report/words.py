@@ -14,6 +14,7 @@ from pgflow_stress.analysis.metrics import describe
 from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.core.result import Metric, Result, Tasks
 from pgflow_stress.core.units import NS_PER_SECOND
+from pgflow_stress.report import worker_words
 from pgflow_stress.report.telemetry import serialisation_words
 
 # How phases and their latencies are called; the contract's names stay in the files.
@@ -94,8 +95,8 @@ def setting(result: Result) -> str:
     alone = [repetition.without for repetition in result.repetitions if repetition.baseline]
     without = f", {len(alone)} without {alone[0]}" if alone else ""
     return (
-        f"{_offered(result)}; {shape}; {p['workers']} worker{_s(p['workers'])}, completion {p['completion']}, "
-        f"poll {p['poll_size']}; {n} repetition{_s(n)} counted of {len(result.repetitions)}{without}"
+        f"{_offered(result)}; {shape}; {worker_words.workers(p)}; {n} repetition{_s(n)} counted of "
+        f"{len(result.repetitions)}{without}"
     )
 
 
@@ -131,9 +132,7 @@ def labels(result: Result) -> list[str]:
         said.append(f"aged database: {aged:,} finished tasks, then {parameters.get('after_history')}")
     elif parameters.get("isolation") in ("clone", "fresh"):
         said.append("fresh database: expect less in production")
-    if parameters.get("completion") == "batch":
-        said.append("one statement for many completions: not what pgflow's own worker does")
-    return said + list(result.verdict.notes)
+    return said + worker_words.model_labels(parameters) + list(result.verdict.notes)
 
 
 def limited_by(result: Result) -> str:
@@ -154,15 +153,22 @@ def limited_by(result: Result) -> str:
     if exhausted or (server_cores is not None and cores and server_cores + (share or 0.0) * workers >= _BUSY * cores):
         how = CORES_EXHAUSTED if exhausted else f"{cores} cores"
         return f"the CPU of this host: {how}{seen}"
+    if full := worker_words.at_work(result):
+        return f"{full}{seen}"
+    return f"{_of_the_server(result, runs, workers, share)}{seen}"
+
+
+def _of_the_server(result: Result, runs: int, workers: int, share: float | None) -> str:
+    """What on the server's side held the rate, as far as the result shows."""
     if runs == 1:
         turns = f", {workers} workers take turns" if workers > 1 else ""
         allows = serialisation_words(result)
-        return f"one run: its tasks serialise on its pgflow.runs row{turns}{f': {allows}' if allows else ''}{seen}"
+        return f"one run: its tasks serialise on its pgflow.runs row{turns}{f': {allows}' if allows else ''}"
     if runs < workers:
-        return f"{runs} runs for {workers} workers: tasks of one run serialise on its pgflow.runs row{seen}"
+        return f"{runs} runs for {workers} workers: tasks of one run serialise on its pgflow.runs row"
     if share is not None and share < _MOSTLY_WAITING:
-        return f"the server and the way to it: locks, disk or round trips{seen}"
-    return f"not decided: no side is known to be busy{seen}"
+        return "the server and the way to it: locks, disk or round trips"
+    return "not decided: no side is known to be busy"
 
 
 def _mean(result: Result, name: str) -> float | None:
@@ -187,9 +193,7 @@ def next_steps(result: Result) -> list[str]:
         said.append(f"long enough: pgflow-stress run {name} {longer}")
     if parameters["runs"] < parameters["workers"]:
         said.append("throughput over many runs: pgflow-stress run concurrent-flows")
-    if parameters.get("completion") == "batch":
-        said.append("as pgflow's own worker completes: --completion single")
-    return said
+    return said + worker_words.model_steps(parameters)
 
 
 def task_totals(result: Result) -> Tasks:

@@ -86,10 +86,11 @@ def _numbers(values: npt.NDArray[np.uint64], seed: int) -> npt.NDArray[np.uint64
     import numpy as np  # noqa: PLC0415
 
     with np.errstate(over="ignore"):
-        return _mixed(_mixed(values + np.uint64(seed % _RANGE)) + np.uint64(_GOLDEN))
+        return mixed(mixed(values + np.uint64(seed % _RANGE)) + np.uint64(_GOLDEN))
 
 
-def _mixed(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def mixed(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Numbers as good as drawn: the finalizer of SplitMix64."""
     import numpy as np  # noqa: PLC0415
 
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pgflow_stress.core.errors import UsageFault
+from pgflow_stress.scenario.durations import NO_WORK, SimulatedWork
 from pgflow_stress.scenario.faults import FaultSpec
 from pgflow_stress.scenario.schedule import Arrival, Late, Stage
 
@@ -153,7 +154,13 @@ class RunOptions:
     telemetry_interval_seconds: float = 1.0
     telemetry_cost: bool = False  # repetitions with and without telemetry, interleaved
     pooler_admin_dsn: str | None = field(default=None, repr=False)  # of PgBouncer's console; may hold a password
+    profiled: bool = False  # whether it is told where the server's time went, statement by statement
+    call_graphs: bool = False  # of a profile: whether perf samples them
     worker_model: str = "ceiling"
+    work: SimulatedWork = NO_WORK  # what each task's handler takes, simulated
+    concurrency: int | None = None  # tasks in hand a worker; None: what a poll brings
+    max_pg_connections: int = 4  # of a worker, of the model edge-worker
+    heartbeat_seconds: float = 5.0  # likewise: between two of them
     faults: tuple[FaultSpec, ...] = ()  # that strike while workers work
     reconnect_seconds: float = 0.0  # how long a lost connection is tried to be had again; 0: its worker is replaced
     pin: tuple[tuple[str, tuple[int, ...]], ...] = ()  # role -> CPUs; roles: coordinator, worker, postgres

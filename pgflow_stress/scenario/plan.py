@@ -9,9 +9,10 @@ from typing import Any
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.core.probes import MORE_CLIENT_COST, Probe
 from pgflow_stress.core.units import NS_PER_US
+from pgflow_stress.scenario.durations import NO_WORK
 from pgflow_stress.scenario.faults import Strike, check_times, timeline
 from pgflow_stress.scenario.flow import FlowShape
-from pgflow_stress.scenario.options import Mode, RunOptions
+from pgflow_stress.scenario.options import EmptyPoll, Mode, RunOptions
 from pgflow_stress.scenario.presets import names, shape_of
 from pgflow_stress.scenario.probing import probe_at, repetitions_of_each
 from pgflow_stress.scenario.schedule import Stage, offsets_ns, scheduled_runs
@@ -71,6 +72,11 @@ class Plan:
     def concurrent(self) -> bool:
         """Whether runs are started by starters while workers work; else all are started before."""
         return self.load_model != "backlog-drain"
+
+    @property
+    def is_edge_worker(self) -> bool:
+        """Whether its workers are pgflow's own, reproduced."""
+        return self.options.worker_model == "edge-worker"
 
     @property
     def starters(self) -> int:
@@ -180,6 +186,7 @@ class Plan:
             self.options, purpose="compare", history=0, repetitions=1, warmup=0, in_flight=None, stages=(),
             duration_seconds=None, starters=None, events="none", observer_cost=False, probe_client=False,
             telemetry="off", telemetry_cost=False, client_delay_ns=0, creation=Mode.BATCH, completion=Mode.BATCH,
+            worker_model="ceiling", work=NO_WORK, concurrency=None, empty_poll=EmptyPoll(), vt_seconds=None,
             timeout_seconds=HISTORY_TIMEOUT_SECONDS, faults=(), reconnect_seconds=0.0,
         )  # fmt: skip
         return replace(self, work=work, load_model="backlog-drain", options=options)
@@ -208,6 +215,10 @@ class Plan:
             "drain_timeout": options.drain_timeout_seconds,
             "stall_timeout": options.stall_timeout_seconds,
             "worker_model": options.worker_model,
+            "work": str(options.work) if options.work else None,
+            "concurrency": options.concurrency,
+            "max_pg_connections": options.max_pg_connections if self.is_edge_worker else None,
+            "heartbeat_interval": options.heartbeat_seconds if self.is_edge_worker else None,
             "events": options.events,
             "observer_delay_ms": options.observer_delay_ms,
             "observer_cost": options.observer_cost,
@@ -231,6 +242,7 @@ class Plan:
             "reconnect_budget": options.reconnect_seconds,
             "pin": {role: list(cpus) for role, cpus in options.pin},
             "purpose": options.purpose,
+            **({"profiled": True} if options.profiled else {}),
         }
 
 
@@ -263,6 +275,12 @@ def make_plan(scenario: str, options: RunOptions) -> Plan:
     most_tasks = runs * max(one.tasks_per_run for one in built.shapes)
     if most_tasks > MOST_TASKS:
         raise UsageFault(f"{most_tasks} tasks: at most {MOST_TASKS}; lower --steps or --runs")
+    options.work.check([step.slug for one in built.shapes for step in one.steps])
+    if options.worker_model == "edge-worker" and load_model != "backlog-drain" and flows > options.workers:
+        raise UsageFault(
+            f"--worker-model edge-worker: a worker serves one flow, and would leave runs of {flows} flows unseen while "
+            f"it waits for those of one: give --workers {flows}, or fewer --flows"
+        )
     if options.history and not most_tasks:
         raise UsageFault(f"{scenario} finishes no task that a database could be aged by: leave --history out")
     return Plan(scenario, _workload(built, flows, runs, options), load_model, options, tuple(values.items()))

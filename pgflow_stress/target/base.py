@@ -32,6 +32,7 @@ class TargetOptions:
     purpose: str = "compare"
     events: str = "none"  # none, notify or wal: how realtime.messages will be observed
     aged: bool = False  # whether a history was asked for
+    profiled: bool = False  # whether the embedded server is to have what `profile` sees by
     days_ahead: int = 1  # for which realtime.messages gets partitions, after today
 
 

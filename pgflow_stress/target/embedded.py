@@ -191,9 +191,8 @@ def plan_instance(options: TargetOptions) -> tuple[Instance, InstancePlan]:
         SetUpFault: the server's package or its user is absent.
     """
     users: Settings = check_user_settings(options.pg_settings)
-    ours = tuple(
-        pair for pair in measuring_settings(options.purpose, machine_memory_bytes()) if pair[0] not in dict(users)
-    )
+    measuring = measuring_settings(options.purpose, machine_memory_bytes(), profiled=options.profiled)
+    ours = tuple(pair for pair in measuring if pair[0] not in dict(users))
     state = state_folder()
     user = server_user()
     key = settings_key(package_version(), ours, users)

@@ -21,6 +21,8 @@ ARCHITECTURE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
         "docs/statistics.md",
         "docs/proof.md",
         "docs/telemetry.md",
+        "docs/worker-model.md",
+        "docs/tutorial.md",
         "docs/faults.md",
     ],
 )

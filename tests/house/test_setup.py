@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = ("requirements-build.txt", "requirements.txt", "requirements-test.txt")
-SCRIPTS = ("stress", "test", "build", "lint", "lock", "bench", "prove")
+SCRIPTS = ("stress", "test", "build", "lint", "lock", "bench", "prove", "reference")
 BLOCK = re.compile(r"^[^\s#].*(?:\n[ \t]+.*)*", re.MULTILINE)
 
 

@@ -10,8 +10,9 @@ from pgflow_stress.core import hdr
 from pgflow_stress.core.arena import LONGEST_NS, Word
 from pgflow_stress.core.ids import RUN_INDEX_LIMIT, flow_slug_prefix, run_id, split_run_id
 from pgflow_stress.core.operations import Operation, Status
-from pgflow_stress.engine.driver import deal_flows, payload
+from pgflow_stress.engine.driver import payload
 from pgflow_stress.engine.private_books import new_region
+from pgflow_stress.engine.processing import deal_flows
 from pgflow_stress_hot.recorder import bucket_index
 from pgflow_stress_hot.slugs import SlugTable
 

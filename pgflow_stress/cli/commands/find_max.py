@@ -7,7 +7,7 @@ import click
 from pgflow_stress.cli.find_max_request import find_max_request
 from pgflow_stress.cli.old_script import OldScriptCommand
 from pgflow_stress.cli.param_types import Duration, Finite, Percent, Several, Whole
-from pgflow_stress.cli.run_options import MOST_SECONDS, run_parameters
+from pgflow_stress.cli.run_options import MOST_SECONDS, add_run_parameters
 
 _MOST_RATE = 1e6
 # What the search itself says of each window, and what has another default here.
@@ -76,12 +76,4 @@ def find_max(ctx: click.Context, /, **_values: object) -> None:
     ctx.exit(execute(request))
 
 
-def _of_run() -> list[click.Option]:
-    own = {option.name for option in find_max.params}
-    options = [one for one in run_parameters() if one.name not in own | _NOT_OF_RUN]
-    for one in options:
-        one.default = _OTHER_DEFAULTS.get(str(one.name), one.default)
-    return options
-
-
-find_max.params += _of_run()
+add_run_parameters(find_max, _NOT_OF_RUN, _OTHER_DEFAULTS)

@@ -49,7 +49,7 @@ _INDEX_PAGE = "index.html"
 def report(result: tuple[Path, ...], format_: str, metric: str | None, index: Path | None, output: str | None) -> None:
     """Make files out of each RESULT: a directory, its result.json, an index.json, what --json wrote.
 
-    Several results become one page, or one document.
+    Several results become one page, or one document. A sweep's directory becomes the page of the sweep.
     """
     if index is not None:
         if result or metric or format_ != "html":
@@ -58,7 +58,28 @@ def report(result: tuple[Path, ...], format_: str, metric: str | None, index: Pa
         return
     if not result:
         raise UsageFault("report takes a RESULT, or --index DIR")
+    if len(result) == 1 and format_ == "html" and metric is None and _sweep(result[0], output):
+        return
     _export(result, EXPORTS[format_], format_, metric, output)
+
+
+def _sweep(path: Path, output: str | None) -> bool:
+    """Write the page of a sweep; False where it is none."""
+    from pgflow_stress.report.result_file import require_writable, write_atomically  # noqa: PLC0415
+    from pgflow_stress.report.sweep_page import page_of, read_sweep  # noqa: PLC0415
+
+    document = read_sweep(path)
+    if document is None:
+        return False
+    page = page_of(path, document)
+    if output == "-":
+        write_data(page)
+        return True
+    target = Path(output) if output else (path if path.is_dir() else path.parent) / REPORT_FILE
+    require_writable(target)
+    write_atomically(target, page)
+    say(f"written: {target}")
+    return True
 
 
 def _export(result: tuple[Path, ...], export: Export, name: str, metric: str | None, output: str | None) -> None:

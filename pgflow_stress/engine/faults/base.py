@@ -77,6 +77,7 @@ class Fault:
     own_server: bool = False  # only where the server is ours
     cuts_all: bool = False  # the observer's connection too
     proxied: bool = False  # workers connect through a proxy
+    any_model: bool = False  # of workers: else only of those that have one connection, and have it again
 
 
 class Ground:

@@ -38,4 +38,4 @@ def _replacement(ground: Ground, slot: int, region: int) -> int:
     return ground.word(following, Word.PID) if ready else 0
 
 
-KILL_WORKER = Fault("kill-worker", "kill -9 of a worker; it is replaced", _strike)
+KILL_WORKER = Fault("kill-worker", "kill -9 of a worker; it is replaced", _strike, any_model=True)

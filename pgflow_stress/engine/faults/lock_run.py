@@ -60,5 +60,5 @@ def _lock(ground: Ground, blow: Blow, locking: Any) -> Any:
 
 LOCK_RUN = Fault(
     "lock-run", "the row of a run in progress locked by another session, 2 s by default", _strike,
-    lasts_seconds=_LASTS_SECONDS,
+    lasts_seconds=_LASTS_SECONDS, any_model=True,
 )  # fmt: skip

@@ -127,7 +127,7 @@ def _go_on(pid: int) -> None:
 
 STOP_WORKER = Fault(
     "stop-worker", "SIGSTOP of a worker with tasks in hand, by default 2 s longer than their visibility, then SIGCONT",
-    partial(_strike, adopting=False), lasts_seconds=0.0,
+    partial(_strike, adopting=False), lasts_seconds=0.0, any_model=True,
 )  # fmt: skip
 STOP_AND_ADOPT = Fault(
     "stop-and-adopt", "the same, its tasks completed meanwhile as for one that is dead: it completes them again",

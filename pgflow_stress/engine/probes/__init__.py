@@ -5,6 +5,8 @@ from __future__ import annotations
 from pgflow_stress.engine.probes.activity import Activity
 from pgflow_stress.engine.probes.base import Means, Probe, Unseen
 from pgflow_stress.engine.probes.database import ServerState
+from pgflow_stress.engine.probes.elsewhere import Elsewhere
+from pgflow_stress.engine.probes.executing import Executing
 from pgflow_stress.engine.probes.host import Host
 from pgflow_stress.engine.probes.pooler import Pooler
 from pgflow_stress.engine.probes.processes import Processes
@@ -14,9 +16,11 @@ PROBES: dict[str, type[Probe]] = {
     "activity": Activity,  # first: the others learn from it what a backend is for
     "processes": Processes,
     "host": Host,
+    "elsewhere": Elsewhere,
     "database": ServerState,
     "tables": Tables,
     "pooler": Pooler,
+    "executing": Executing,
 }
 
 __all__ = ["PROBES", "Means", "Probe", "Unseen"]

@@ -18,6 +18,7 @@ from pgflow_stress.engine.server_processes import find_postmaster
 CPU = "CPU"
 OTHER = "other"
 RUNS = "pgflow.runs"
+BACKEND_OF = "backend of "
 _ROLES = ("worker", "starter", "observer")
 _SESSIONS = ("client backend", "walsender", "parallel worker", None)  # None: not for our eyes
 _OURS = "pgflow-stress: "
@@ -94,7 +95,7 @@ class Activity(Quiet):
         means = self._means
         rows = means.connection.execute(_ACTIVITY).fetchall()
         means.backends = {row[0]: _what_for(row[2], row[3], row[1]) for row in rows}
-        means.backends[means.connection.info.backend_pid] = "backend of sampler"
+        means.backends[means.connection.info.backend_pid] = f"{BACKEND_OF}sampler"
         self._states = Counter(row[4] or "unknown" for row in rows if row[2] in ("client backend", None))
         return rows
 
@@ -151,5 +152,5 @@ class Activity(Quiet):
 def _what_for(kind: str | None, name: str | None, ours: bool | None) -> str:
     """A backend's subject: "backend of worker 0", "checkpointer", "backend, other"."""
     if name and ours and name.startswith(_OURS):
-        return f"backend of {name.removeprefix(_OURS)}"
+        return f"{BACKEND_OF}{name.removeprefix(_OURS)}"
     return kind if kind and kind != "client backend" else f"backend, {OTHER}"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pgflow_stress.analysis import formats
 from pgflow_stress.analysis.metrics import PHASES
 from pgflow_stress.core.result import Result
-from pgflow_stress.report import event_words, words
+from pgflow_stress.report import event_words, profile, words
 from pgflow_stress.report.printable import printable
 from pgflow_stress.report.saved import Saved
 from pgflow_stress.report.telemetry import telemetry_lines
@@ -21,6 +21,7 @@ _PERCENTILES = {
     "p9999": "p99.99",
     "max": "max",
 }
+_MOST_ROWS = 20  # of a profile
 _COSTS = ("client.cpu_ns_per_task", "client.utilization", "server.cpu_ns_per_task", "server.wal_bytes_per_task")
 
 
@@ -35,6 +36,7 @@ def _section(result: Result) -> str:
         lines += [*(f"- {_cell(reason)}" for reason in result.verdict.reasons), ""]
     lines += [*_table(("metric", "mean", "95 %"), _rates(result), numbers=2), ""]
     lines += [*_table(("latency", *_PERCENTILES.values()), _latencies(result), numbers=len(_PERCENTILES)), ""]
+    lines += _profile(result)
     told = {
         "Limited by": [words.limited_by(result)],
         "Accounted for": [words.accounted_for(result), *words.audit_words(result)],
@@ -48,6 +50,16 @@ def _section(result: Result) -> str:
     }
     lines += [f"- **{title}**: {_cell('; '.join(said))}" for title, said in told.items() if said]
     return "\n".join(lines) + "\n"
+
+
+def _profile(result: Result) -> list[str]:
+    """The heaviest rows of a profile, and what they add up to; [] where none was taken."""
+    if not result.profile:
+        return []
+    rows = [(place, *numbers) for *numbers, place in profile.cost_rows(result.profile, _MOST_ROWS)]
+    of = profile.measure_of(result.profile)
+    table = _table((f"server {of}", "a task", "share", "calls a task"), rows, numbers=3)
+    return [*table, "", f"- **Adds up**: {_cell(profile.adding_up(result.profile))}"]
 
 
 def _rates(result: Result) -> list[Sequence[str]]:

@@ -23,6 +23,7 @@ from pgflow_stress.report.sections.faults import faults_view
 from pgflow_stress.report.sections.figures import figures_view
 from pgflow_stress.report.sections.heat import heat_view
 from pgflow_stress.report.sections.latency import latency_view
+from pgflow_stress.report.sections.profile import profile_view
 from pgflow_stress.report.sections.repetitions import repetitions_view
 from pgflow_stress.report.sections.reproduce import reproduce_view
 from pgflow_stress.report.sections.telemetry import telemetry_view
@@ -40,6 +41,7 @@ class Section:
 
 SECTIONS: dict[str, Section] = {
     "figures": Section("Key figures", figures_view),
+    "profile": Section("Where the server's time went", profile_view),
     "budget": Section("Time budget by phase", budget_view),
     "latency": Section("Latency", latency_view),
     "heat": Section("Latency over time", heat_view),

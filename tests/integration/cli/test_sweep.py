@@ -60,6 +60,7 @@ def test_a_sweep_that_is_killed_goes_on_and_measures_nothing_twice(tmp_path: Pat
     assert [cell["summary"]["execute.per_second"]["n"] for cell in document["cells"]] == [3, 3]
     index = json.loads((out / "index.json").read_text())
     assert len(index["results"]) == 2
+    assert "Sweep over" in (out / "report.html").read_text()
     assert all((out / entry["path"] / "result.json").exists() for entry in index["results"])
 
 

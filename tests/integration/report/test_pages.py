@@ -17,6 +17,7 @@ from pgflow_stress.report.directory import ResultDirectory
 from tests.fixtures.comparisons import measured
 from tests.fixtures.hostile import MARK, hostile_result
 from tests.fixtures.results import build_recording
+from tests.fixtures.sweeps import build_sweep
 from tests.integration.report.conftest import Opened, opened
 
 AXE = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
@@ -60,11 +61,21 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "compare.html",
     )
     call("report", folder / "20261120T120000Z-base", folder / "20261121T120000Z-candidate", "-o", folder / "both.html")
+    (folder / "sweep").mkdir()
+    (folder / "sweep" / "sweep.json").write_text(json.dumps(build_sweep(SWEPT)))
+    call("report", folder / "sweep")
     call("report", "--index", folder)
     return folder
 
 
-PAGES = {"hostile/report.html": 8, "both.html": 10, "compare.html": 5, "index.html": 0}  # how many plots at least
+SWEPT = {"steps": ("100", "1000", "10000"), "completion": ("single", "batch"), "dsn": (f"<script>{MARK}</script>", "b")}
+PAGES = {
+    "hostile/report.html": 8,
+    "both.html": 10,
+    "compare.html": 5,
+    "sweep/report.html": 9,
+    "index.html": 0,
+}  # how many plots at least
 
 
 @pytest.fixture(scope="module")

@@ -74,6 +74,15 @@ def test_sampled_waits_for_the_client_count_beyond_its_idling() -> None:
     assert verdict_of(window(1, server=sampled, idle_seconds=6.0)).reasons == ()
 
 
+def test_an_edge_workers_idle_pool_is_not_the_clients_fault_but_a_slow_one_is() -> None:
+    sampled = {"wait_events": {"worker": {"Client:ClientRead": 0.9, "CPU": 0.1}}}
+    parameters = {**PARAMETERS, "worker_model": "edge-worker"}
+
+    assert judge(parameters, [window(1, server=sampled)], ENVIRONMENT, Limits()).reasons == ()
+    slow = judge(parameters, [window(1, server=sampled, server_waited_share=0.34)], ENVIRONMENT, Limits())
+    assert slow.reasons[0].startswith(CLIENT_BOUND)
+
+
 def test_sampled_waits_for_a_worker_that_waits_for_exhausted_cores_are_not_the_clients() -> None:
     sampled = {"wait_events": {"worker": {"Client:ClientRead": 0.7, "CPU": 0.3}}}
 

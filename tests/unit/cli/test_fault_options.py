@@ -41,6 +41,12 @@ def test_losses_that_a_listener_could_not_tell_apart_are_refused() -> None:
     assert "give --events wal" in _refused(*lossy, "--events", "notify")
 
 
+def test_workers_with_a_pool_are_struck_only_by_what_leaves_their_connections() -> None:
+    told = _refused("--worker-model", "edge-worker", "--fault", "kill-backend@1s")
+
+    assert told.endswith("there are kill-worker, stop-worker, lock-run")
+
+
 def test_workers_try_to_connect_again_only_where_faults_are_given_or_it_is_asked_for() -> None:
     def seconds(*arguments: str) -> float:
         with run.make_context("run", list(arguments)) as ctx:

@@ -104,7 +104,6 @@ def test_what_cannot_be_run_is_refused_by_the_plan(arguments: str) -> None:
     "arguments",
     [
         "--events realtime",
-        "--worker-model edge-worker",
     ],
 )
 def test_an_option_that_comes_later_says_so(arguments: str) -> None:

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import threading
-
 import pytest
 
-from pgflow_stress.cli.progress import IntervalRate, LineWatch, LiveWatch, QuietWatch, make_watch
+from pgflow_stress.cli.progress import IntervalRate, LineWatch, QuietWatch, make_watch
 from pgflow_stress.core.progress import Progress
 
 
@@ -58,25 +56,3 @@ def test_a_note_shows_no_password(capsys: pytest.CaptureFixture[str]) -> None:
     LineWatch(None).note("reconnecting to postgresql://u:hunter2@h/x")
 
     assert capsys.readouterr().err == "reconnecting to postgresql://u:***@h/x\n"
-
-
-def test_the_live_line_starts_no_thread_and_is_drawn_a_few_times_a_second(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "200")
-    now = [0.0]
-    before = threading.active_count()
-
-    with LiveWatch(None, lambda: now[0]) as watch:
-        watch.phase("process", "single-flow", 1)
-        for tick in range(100):
-            now[0] = tick / 100
-            watch.tick(at(tick, tick / 100 + 0.01))
-        watch.note("a worker was lost [not markup]")
-        assert threading.active_count() == before
-
-    shown = capsys.readouterr()
-    assert shown.out == ""
-    assert "a worker was lost [not markup]" in shown.err
-    assert 1 <= shown.err.count("backlog") <= 6

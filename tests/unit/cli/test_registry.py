@@ -3,18 +3,15 @@ from __future__ import annotations
 import pkgutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import click
 import pytest
-from click.testing import CliRunner
 
 from pgflow_stress.cli import commands
 from pgflow_stress.cli.app import app, load_command
 from pgflow_stress.cli.commands import COMMANDS
 from pgflow_stress.cli.config import outside_name
-from pgflow_stress.cli.later import LaterCommand
 
 CONTRACT = [
     "run",
@@ -41,17 +38,6 @@ def test_every_module_of_the_folder_is_in_the_registry() -> None:
     assert {module.name for module in pkgutil.iter_modules(commands.__path__)} <= registered
 
 
-@pytest.mark.parametrize("name", ["profile"])
-def test_a_command_that_comes_later_says_so_in_its_help_and_when_called(name: str) -> None:
-    shown = CliRunner().invoke(app, [name, "--help"])
-
-    assert shown.exit_code == 0
-    assert "Not available yet" in shown.output
-    for arguments in ([], ["x", "--fail-on", "y"], ["-z", "--", "a"]):
-        called = CliRunner().invoke(app, [name, *arguments])
-        assert "is not available yet" in str(called.exception)
-
-
 def leaves(command: click.Command) -> Iterator[click.Command]:
     if isinstance(command, click.Group):
         for inner in command.commands.values():
@@ -64,7 +50,7 @@ def leaves(command: click.Command) -> Iterator[click.Command]:
 def test_every_option_has_help_and_a_name_that_its_variable_and_its_key_in_a_file_can_have(name: str) -> None:
     for command in leaves(load_command(name)):
         options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
-        assert isinstance(command, LaterCommand) or "config" in [option.name for option in options]
+        assert "config" in [option.name for option in options]
         for option in options:
             variable = f"_{outside_name(option).upper()}"
             assert option.help, (command.name, option.opts)
@@ -72,14 +58,12 @@ def test_every_option_has_help_and_a_name_that_its_variable_and_its_key_in_a_fil
             assert option.name == outside_name(option) or str(option.envvar).endswith(variable)
 
 
-def test_help_imports_nothing_heavy_and_is_quick() -> None:
+def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys; from pgflow_stress.cli.main import run_command_line\n"
         "assert run_command_line(['--help']) == run_command_line(['run', '--help']) == 0\n"
         "print(*{'numpy', 'psycopg', 'rich', 'pyarrow', 'scipy', 'psutil'} & set(sys.modules), file=sys.stderr)"
     )
-    began = time.monotonic()
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert ended.stderr.split() == []
-    assert time.monotonic() - began < 2  # 0.2 s on an idle machine

@@ -62,6 +62,23 @@ def test_of_several_parents_the_last_one_released_the_step() -> None:
     assert found["response_ns"] == 300 == sum(found["mean_ns"].values())
 
 
+def test_a_statement_that_completes_tasks_of_several_polls_times_each_by_its_own_claim() -> None:
+    story = Story(FlowShape((Step("a"), Step("b", (0,)))), 2)
+    for run in (0, 1):
+        story.start(run, 0, 10)
+        story.cycle(10, 20 + run)
+    for run in (0, 1):
+        story.task(10, 60, (run, 0, 0), batch=1 + run)
+    story.statement(50, 60)
+    for run in (0, 1):
+        story.cycle(70, 80, (85, 90, [(run, 1, 0)]))
+
+    found = breakdown(story.arena, story.work, 1)
+
+    assert found["runs"] == 2
+    assert by_step(found) == [("a", [0, 10.5, 29.5, 10]), ("b", [10, 10, 5, 5])]
+
+
 def test_a_step_of_many_tasks_ends_with_the_last_of_them() -> None:
     story = Story(MAP, 1)
     story.start(0, 0, 10)

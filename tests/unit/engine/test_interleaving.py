@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pgflow_stress.cli.progress import QuietWatch
 from pgflow_stress.core.errors import Interrupted
 from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.engine.interleaving import Side, interleave, turns
@@ -63,7 +64,7 @@ def test_the_order_is_the_seeds() -> None:
 def test_both_sides_have_every_index_once() -> None:
     engine: Any = FakeEngine(good)
 
-    base, candidate = interleave(engine, sides(), watch=None)  # type: ignore[arg-type]
+    base, candidate = interleave(engine, sides(), QuietWatch())
 
     assert [index for _, index in engine.asked] == [0, 0, 1, 1, 2, 2, 3, 3]
     assert [r.index for r in base.repetitions] == [r.index for r in candidate.repetitions] == [0, 1, 2, 3]
@@ -79,7 +80,7 @@ def test_where_one_side_cannot_go_on_both_end_and_what_was_measured_is_kept() ->
         return good(plan, index)
 
     engine: Any = FakeEngine(late)
-    base, candidate = interleave(engine, sides(), watch=None)  # type: ignore[arg-type]
+    base, candidate = interleave(engine, sides(), QuietWatch())
 
     assert len(candidate.repetitions) == 3
     assert len(base.repetitions) in (2, 3)
@@ -94,7 +95,7 @@ def test_a_signal_between_two_repetitions_loses_none() -> None:
         return good(plan, index)
 
     engine: Any = FakeEngine(interrupted)
-    base, candidate = interleave(engine, sides(), watch=None)  # type: ignore[arg-type]
+    base, candidate = interleave(engine, sides(), QuietWatch())
 
     assert (len(base.repetitions), len(candidate.repetitions)) == (2, 2)
     assert [ending.code for ending in (*base.endings, *candidate.endings)] == [ExitCode.INTERRUPTED]

@@ -14,6 +14,8 @@ from pgflow_stress.core.telemetry import LAST_TICK, MOST_SERIES, MOST_UNSEEN, Sa
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine.sampler_book import Book
 from pgflow_stress.engine.telemetry_accounts import (
+    backends,
+    blocked_by,
     ends_of,
     lock_waits,
     processes,
@@ -166,3 +168,25 @@ def test_each_phase_that_was_has_a_mark_at_either_end(arena: Arena) -> None:
     assert [(one.role, one.subject, one.metric) for one in marked.series] == [("run", "process", "phase")]
     assert marked.points["t_ns"].tolist() == [1_000, 1_000 + NS_PER_SECOND]
     assert marked.points["value"].tolist() == [1.0, 0.0]
+
+
+def test_backends_are_told_by_who_drives_them_and_lock_waits_by_who_held_them_up(arena: Arena) -> None:
+    book = Book(arena)
+    put_all(
+        book,
+        ("postgres", "backend of worker 0", "cpu_total", 5.0), ("postgres", "backend of worker 1", "cpu_total", 1.0),
+        ("postgres", "checkpointer", "cpu_total", 9.0), ("worker", "backend of worker 1", "blocked_by_total", 0.0),
+    )  # fmt: skip
+    book.tick = LAST_TICK
+    put_all(
+        book,
+        ("postgres", "backend of worker 0", "cpu_total", 25.0), ("postgres", "backend of worker 1", "cpu_total", 4.0),
+        ("postgres", "backend of worker 0", "run_queue_total", 2.0),
+        ("worker", "backend of worker 1", "blocked_by_total", 3.0),
+        ("worker", "backend, other", "blocked_by_total", 1.0),
+    )  # fmt: skip
+    book.flush()
+    ends = ends_of(take_telemetry(arena))
+
+    assert backends(ends) == {"worker": {"cpu_ns": 23, "run_queue_ns": 2}}
+    assert blocked_by(ends) == {"backend of worker 1": 0.75, "backend, other": 0.25}

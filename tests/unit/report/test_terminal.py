@@ -22,6 +22,7 @@ from tests.fixtures.results import (
     quick_look,
     with_outcome,
 )
+from tests.fixtures.telemetry import telemetry_of
 from tests.fixtures.windows import build_window, steadily
 
 
@@ -78,6 +79,38 @@ def test_a_valid_result_says_so_first_then_how_fast_with_its_interval() -> None:
     assert "± 2 %" in text
     assert "80,000 of 80,000 tasks completed" in text
     assert "audit ok: 8 checks in 4 repetitions" in text
+
+
+def test_the_five_questions_are_answered_in_order_whatever_else_is_said() -> None:
+    lost = Incident("worker lost", 10**9, "worker 2", "killed by signal 9, replaced")
+    window = replace(lossy(1), telemetry=telemetry_of(), incidents=(lost,))
+    result = with_outcome(build_observed_result(window, window), 4, "5 events missing")
+    cost = {"process.per_second": {"ratio": 0.97, "ci95": [0.95, 0.99], "n": 5}}
+    more = {
+        "observer_cost": cost,
+        "telemetry_cost": cost,
+        "gates": [{"text": "process.per_second>1", "held": True}],
+        "client_probe": {
+            "metric": "process.per_second",
+            "verdict": ["the client does not hold the rate"],
+            "more_client_cost": {"added_share": 0.1, "ratio": 1.0, "ci95": [0.99, 1.01], "n": 5},
+            "one_more_worker": {"ratio": 1.0, "ci95": [0.99, 1.01], "n": 5},
+        },
+    }
+
+    text = shown(replace(result, outcome={**result.outcome, **more}), where="./here")
+
+    questions = {
+        "is it valid": ["not valid"],
+        "how fast": ["how fast", "latency", "where it went"],
+        "what limited it": ["limited by", "client probe", "used", "observer costs", "sampling costs"],
+        "was anything lost": ["accounted for", "schedule", "events", "incidents"],
+        "what to try next": ["read it as", "thresholds", "try next", "ended", "result"],
+    }
+    order = [word for words in questions.values() for word in words]
+    said = [word for line in text.splitlines() if (word := line[:15].strip()) in order]
+    assert said == [word for word in order if word in said]
+    assert set(order) - set(said) <= {"where it went", "schedule"}, "nothing else was left out of it"
 
 
 def test_short_windows_are_called_a_quick_look_with_reasons_and_what_to_do() -> None:

@@ -1,0 +1,9 @@
+from pgflow_stress_hot.connection import BorrowedConnection
+from pgflow_stress_hot.durations import Durations
+from pgflow_stress_hot.kit import Toolkit
+
+class WorkingCycle:
+    def __init__(self, toolkit: Toolkit, durations: Durations, concurrency: int, window: int) -> None: ...
+    @property
+    def work_ns(self) -> int: ...
+    def run(self, connection: BorrowedConnection) -> int: ...

@@ -1,0 +1,1 @@
+"""The live view: what a terminal shows while it is measured."""

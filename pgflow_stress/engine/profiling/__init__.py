@@ -1,0 +1,1 @@
+"""Where the server's time went, for `profile`: its statistics views read round a window, and call graphs."""

@@ -1,0 +1,71 @@
+"""The page of a profile, on a terminal and in HTML."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from pgflow_stress.core.result import Result, from_json, to_json
+from pgflow_stress.report.exports.markdown import render
+from pgflow_stress.report.html import render_html
+from pgflow_stress.report.profile_terminal import render_profile
+from pgflow_stress.report.saved import Saved
+from pgflow_stress.report.subject import Subject
+from tests.fixtures.profiles import LOCKING, profiled_result
+from tests.fixtures.results import build_result
+
+
+def page(result: Result, width: int = 160) -> str:
+    stream = io.StringIO()
+    render_profile(result, Console(file=stream, width=width), "somewhere")
+    return stream.getvalue()
+
+
+def test_the_page_names_function_statement_and_wait_and_adds_up() -> None:
+    shown = page(profiled_result())
+
+    assert f"pgflow.complete_task: {LOCKING[:40]}" in shown
+    assert "a lock on a row of pgflow.runs" in shown
+    assert "residual 0 %" in shown
+    assert "so one run reaches at most" in shown
+    assert "tasks/s, " in shown  # measured, beside it
+
+
+def test_what_could_not_be_seen_is_named() -> None:
+    result = profiled_result()
+    lacking = {**result.profile, "not_seen": ["statements: pg_stat_statements is not there"],
+               "call_graphs": {"not_seen": "perf is not installed"}}  # fmt: skip
+    shown = page(replace(result, profile=lacking))
+
+    assert "pg_stat_statements is not there" in shown
+    assert "perf is not installed" in shown
+
+
+def test_a_narrow_terminal_is_no_reason_for_a_broken_one() -> None:
+    assert "adds up" in page(profiled_result(), width=60)
+
+
+def test_the_report_has_a_section_of_it_and_an_ordinary_one_has_not() -> None:
+    with_one, without = (render_html([Subject(one)]) for one in (profiled_result(), build_result()))
+
+    assert "Where the server&#39;s time went" in with_one or "Where the server's time went" in with_one
+    assert "SELECT * FROM pgflow.runs" in with_one
+    assert "what executing backends were held up by".lower() in with_one.lower()
+    assert "held up by" not in without
+
+
+def test_a_profile_survives_being_saved_and_an_ordinary_result_has_no_key_for_it() -> None:
+    result = profiled_result()
+
+    assert from_json(to_json(result)).profile == to_json(result)["profile"]
+    assert "profile" not in to_json(build_result())
+
+
+def test_markdown_has_its_heaviest_rows(tmp_path: Path) -> None:
+    text = render([Saved(profiled_result(), tmp_path)])
+
+    assert "| pgflow.complete_task: SELECT * FROM pgflow.runs" in text
+    assert "**Adds up**" in text
