@@ -70,6 +70,7 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> None:
         wait_for(arena, State.CREATED)
         adopt(order, connection, account)
 
+    worked_ns = 0  # by drivers before this one
     for state, phase in _PHASES.items():
         wait_for(arena, state)
         began_ns = monotonic_ns()
@@ -78,6 +79,7 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> None:
             hot = words[list(_OF_ONE_CALL)].copy()
             connection = reconnect(arena, order, connection, account)
             notices, warnings = driver.notices, driver.warnings
+            worked_ns += driver.work_ns
             driver = Driver(order, account, connection, arena.header)
             driver.notices, driver.warnings = notices, warnings
             end = phase(driver)
@@ -90,7 +92,7 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> None:
         if arena.header[Header.STOP] >= Stop.NOW:
             _leave(arena, order, ChildExit.DONE)
         if state is State.PROCESSED:
-            vitals[Vital.WORK_NS] = driver.work_ns
+            vitals[Vital.WORK_NS] = worked_ns + driver.work_ns
             _hand_over(connection, pool)
         words[Word.STATE] = state
     words[Word.RSS_PEAK_BYTES] = rss_peak_bytes()
