@@ -5,6 +5,8 @@
     once         SIGINT: drained, written, exit 130
     twice        SIGINT, and again 0.3 s later: gone within 5 s
     group        SIGINT to the whole group, as Ctrl-C does
+    timeline     seeded runs of every scenario struck by --fault: nothing unexplained, none hangs; only where it is
+                 named, with --pgflow DIR for other migrations beside 0.8.1 (scripts/_timeline_storm.py)
 
 Each strike has a state directory of its own to look for leftovers in. Prints a line of JSON a kind.
 """
@@ -27,12 +29,14 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from _timeline_storm import storm
 
 ARGUMENTS = (
     "run concurrent-flows --flows 2 --runs {runs} --steps 5 --workers 2 --completion single --repetitions 1 --warmup 0"
 )
 FOLLOWING = ("run", "single-flow", "--steps", "10", "--repetitions", "1", "--warmup", "0", "--json", "-")
 KINDS = ("worker", "coordinator", "once", "twice", "group")
+TIMELINE = "timeline"
 HANG_SECONDS = 120
 GONE_SECONDS = 5.0
 
@@ -172,19 +176,23 @@ def main() -> int:
     """Strike, and say how often something was wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kinds", nargs="*", default=list(KINDS), metavar="KIND")
+    parser.add_argument("--pgflow", action="append", default=[], metavar="DIR", help="of timeline")
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--runs", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--with", dest="others", default="", help="more options of the run, as one text")
     given = parser.parse_args()
-    if unknown := set(given.kinds) - set(KINDS):
-        parser.error(f"no such kind: {', '.join(unknown)}; there are {', '.join(KINDS)}")
+    if unknown := set(given.kinds) - {*KINDS, TIMELINE}:
+        parser.error(f"no such kind: {', '.join(unknown)}; there are {', '.join((*KINDS, TIMELINE))}")
     folder = Path(tempfile.mkdtemp(prefix="pgflow-stress-prove-"))
     folder.chmod(0o755)
     shared_memory = _shared_memory()
     bad = 0
     try:
         for kind in given.kinds:
+            if kind == TIMELINE:
+                bad += storm(given.times, given.seed, ["", *given.pgflow], folder)
+                continue
             randomly = random.Random(f"{given.seed} {kind}")
             outcomes = [
                 Strike(kind, folder / "state", given.runs, randomly, given.others.split()).strike()

@@ -5,10 +5,10 @@ from libc.string cimport memcmp, memcpy
 
 from pgflow_stress_hot.clock cimport now_ns
 from pgflow_stress_hot.layout cimport (
-    H_IN_FLIGHT, L_COMPLETED, L_SETTLED, L_TWICE, OP_TASK, R_COMPLETED, R_COUNT, R_FAILED_NS, R_LAST_DONE_NS,
-    R_SENT_NS, R_STARTED_NS, ST_ADOPTED, ST_SETTLED, WRITTEN_OFF, W_COMPLETED_TWICE, W_TASKS_COMPLETED,
+    H_IN_FLIGHT, L_CLAIMED, L_COMPLETED, L_SETTLED, L_TWICE, OP_TASK, R_COMPLETED, R_COUNT, R_FAILED_NS, R_LAST_DONE_NS,
+    R_SENT_NS, R_STARTED_NS, ST_ADOPTED, ST_LOST, ST_SETTLED, WRITTEN_OFF, W_COMPLETED_TWICE, W_TASKS_COMPLETED,
 )
-from pgflow_stress_hot.recorder cimport add_shared, observe, or_shared, publish, raise_shared, record_row
+from pgflow_stress_hot.recorder cimport add_shared, and_shared, observe, or_shared, publish, raise_shared, record_row
 from pgflow_stress_hot.wire cimport get_int8, put_int8
 
 cdef int64_t INDEX_MASK = (<int64_t>1 << 58) - 1
@@ -206,6 +206,12 @@ cdef class Account:
         put_run_id(&self.books, run_index, out)
         return (<char *>out)[:16]
 
+    def flow_of(self, int64_t run):
+        """The flow that a run is of."""
+        if not 0 <= run < self.books.run_count:
+            raise ValueError(f"no run {run}")
+        return self.books.run_flow[run]
+
     def left(self, int64_t flow):
         """Tasks of started runs of a flow that nobody has completed."""
         if not 0 <= flow < self.books.flows:
@@ -227,10 +233,43 @@ cdef class Account:
         if place < 0:
             raise ValueError(f"no task {run} {step} {task}")
         flow = self.books.run_flow[run]
+        if not adopted and self.books.ledger[place] & L_COMPLETED:
+            return False  # known already: found completed, not completed again
         if not book_completion(&self.books, run, flow, place, stamp, L_COMPLETED | L_SETTLED):
             return False
         record_row(self.books.recorder, stamp, stamp, -1, <int32_t>run, <int32_t>step, <int32_t>task, -1, OP_TASK,
                    ST_ADOPTED if adopted else ST_SETTLED, 1, <int32_t>flow)
+        return True
+
+    def take_back(self, int64_t run, int64_t step, int64_t task, int64_t acknowledged_ns):
+        """Book that a task which this process had completed is not: the server acknowledged it, and lost it in a crash.
+
+        Returns:
+            Whether it was booked as completed.
+        Raises:
+            ValueError: no such task.
+        """
+        cdef int64_t place, before, flow
+        cdef int64_t *words = self.books.recorder.words
+        cdef int64_t *mine
+        cdef uint8_t kept = <uint8_t>(255 & ~(L_CLAIMED | L_COMPLETED | L_SETTLED))
+        if not 0 <= step < self.books.step_slugs.count or not 0 <= run < self.books.run_count:
+            raise ValueError(f"no task {run} {step} {task}")
+        place = ledger_place(&self.books, run, step, task)
+        if place < 0:
+            raise ValueError(f"no task {run} {step} {task}")
+        if not and_shared(&self.books.ledger[place], kept) & L_COMPLETED:
+            return False
+        flow = self.books.run_flow[run]
+        mine = &self.books.done[self.books.me * self.books.flows + flow]
+        before = add_shared(&self.books.runs[run * R_COUNT + R_COMPLETED], -1)
+        if before == tasks_of(&self.books, run):
+            add_shared(&self.books.header[H_IN_FLIGHT], 1)
+        if before < WRITTEN_OFF:
+            publish(mine, mine[0] - 1)
+        publish(&words[W_TASKS_COMPLETED], words[W_TASKS_COMPLETED] - 1)
+        record_row(self.books.recorder, acknowledged_ns, now_ns(), -1, <int32_t>run, <int32_t>step, <int32_t>task, -1,
+                   OP_TASK, ST_LOST, 1, <int32_t>flow)
         return True
 
     def fails(self, int64_t place):

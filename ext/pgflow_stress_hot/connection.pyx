@@ -6,7 +6,7 @@ which takes the GIL and so must not run inside a nogil call.
 
 from libc.errno cimport EINTR, errno
 from libc.stdint cimport int64_t, uintptr_t
-from libc.string cimport memcpy, memset, strncmp
+from libc.string cimport memcmp, memcpy, memset, strncmp
 
 from posix.time cimport timespec
 
@@ -39,6 +39,7 @@ cdef enum:
     BINARY = 1
 
 cdef const char *UNKNOWN_STATE = b"?????"
+cdef const char *ENDED_STATES = b"57P0"  # and a digit: the server says that it ends the session
 
 # All parameters are binary; libpq wants an array that says so.
 cdef int ALL_BINARY[8]
@@ -192,6 +193,8 @@ cdef WaitStatus link_take_answer(Link *link, libpq.PGresult **out) noexcept nogi
         return WAIT_READY
     keep_refusal(link, result)
     libpq.PQclear(result)
+    if memcmp(link.sqlstate, ENDED_STATES, 4) == 0:
+        return WAIT_LOST  # the end of the stream may still be on its way
     return WAIT_REFUSED if libpq.PQstatus(link.conn) == libpq.CONNECTION_OK else WAIT_LOST
 
 

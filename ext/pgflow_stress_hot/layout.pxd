@@ -26,6 +26,7 @@ cdef enum:  # StatusCode
     ST_FAILED = 3
     ST_ADOPTED = 4
     ST_SETTLED = 5
+    ST_LOST = 6
 
 # Words of the header, written by the coordinator alone.
 cdef enum:  # HeaderWord

@@ -16,7 +16,7 @@ def codes():
         },
         "statuses": {
             "ok": ST_OK, "empty": ST_EMPTY, "retried": ST_RETRIED, "failed": ST_FAILED, "adopted": ST_ADOPTED,
-            "settled": ST_SETTLED,
+            "settled": ST_SETTLED, "lost": ST_LOST,
         },
         "header": {
             "stop": H_STOP, "phase": H_PHASE, "starts_done": H_STARTS_DONE, "vt_seconds": H_VT_SECONDS,

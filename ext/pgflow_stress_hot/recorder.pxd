@@ -9,6 +9,7 @@ cdef extern from * nogil:
     #define observe(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
     #define add_shared(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
     #define or_shared(p, v) __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
+    #define and_shared(p, v) __atomic_fetch_and((p), (v), __ATOMIC_RELAXED)
     #define add_failure(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
     static inline void raise_shared(int64_t *p, int64_t v) {
         int64_t seen = __atomic_load_n(p, __ATOMIC_RELAXED);
@@ -19,6 +20,7 @@ cdef extern from * nogil:
     int64_t observe(int64_t *p) noexcept
     int64_t add_shared(int64_t *p, int64_t v) noexcept
     unsigned char add_failure(unsigned char *p, unsigned char v) noexcept
+    unsigned char and_shared(unsigned char *p, unsigned char v) noexcept
     unsigned char or_shared(unsigned char *p, unsigned char v) noexcept
     void raise_shared(int64_t *p, int64_t v) noexcept
 

@@ -82,12 +82,14 @@ cdef class Starter:
     cdef Account account
     cdef SlugTable inputs
     cdef int64_t *input_of  # [flows]: index into inputs
+    cdef int64_t in_doubt  # the run whose start was sent and not answered; -1: none
 
     def __cinit__(self, Account account not None, list inputs not None):
         cdef int64_t i
         if len(inputs) != account.books.flows:
             raise ValueError("an input for each flow")
         self.account = account
+        self.in_doubt = -1
         self.inputs = SlugTable(sorted(set(inputs)))
         self.input_of = <int64_t *>malloc(len(inputs) * sizeof(int64_t))
         if self.input_of == NULL:
@@ -97,6 +99,11 @@ cdef class Starter:
 
     def __dealloc__(self):
         free(self.input_of)
+
+    def take_doubt(self):
+        """The run whose start was sent and not answered, once: whoever asks sees to it. -1: none."""
+        run, self.in_doubt = self.in_doubt, -1
+        return run
 
     def run(self, BorrowedConnection connection not None):
         """Start runs until the schedule ends, or the stop word or the header says that no more are started.
@@ -179,6 +186,7 @@ cdef LoopEnd start_by_schedule(Starter s, Link *link) noexcept nogil:
                 break
         sent_ns = now_ns()
         publish(&run_words[R_SENT_NS], sent_ns)
+        s.in_doubt = run
         if send_start(s, link, run) != 0:
             return END_LOST
         status = link_flush(link)
@@ -193,5 +201,6 @@ cdef LoopEnd start_by_schedule(Starter s, Link *link) noexcept nogil:
                            <int>books.run_flow[run])
             return end_of(status)
         libpq.PQclear(result)
+        s.in_doubt = -1
         book_start(s, run, intended_ns, claimed_ns, sent_ns, done_ns)
     return END_STOPPED if observe(&books.header[H_STOP]) != STOP_RUN else END_DONE

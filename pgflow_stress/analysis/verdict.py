@@ -21,6 +21,7 @@ from pgflow_stress.analysis.disturbance_rules import (
     window_has_checkpoints,
 )
 from pgflow_stress.analysis.evidence import DEFAULT_LIMITS, TIMED, Evidence, Finding, Limits, Rule
+from pgflow_stress.analysis.fault_rules import faults_are_told
 from pgflow_stress.analysis.metrics import describe
 from pgflow_stress.analysis.observer_rules import (
     observer_kept_up,
@@ -179,6 +180,7 @@ RULES: tuple[Rule, ...] = (  # in the order in which a reader should meet their 
     observing_changed_nothing,
     cores_are_not_exhausted,
     cores_are_apart,
+    faults_are_told,
 )
 
 

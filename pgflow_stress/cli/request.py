@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pgflow_stress.cli.fault_options import checked_faults, reconnect_seconds
 from pgflow_stress.cli.later import NOT_YET
 from pgflow_stress.cli.old_script import scenario_size
 from pgflow_stress.cli.own_flows import implied_scenario, own_flows
@@ -20,6 +21,7 @@ from pgflow_stress.cli.worker_model import with_worker_model
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.core.units import NS_PER_US
 from pgflow_stress.scenario.durations import NO_WORK
+from pgflow_stress.scenario.faults import FaultSpec
 from pgflow_stress.scenario.options import Mode, Orphans, RunOptions, parse_deal
 from pgflow_stress.scenario.plan import Plan, make_plan
 from pgflow_stress.scenario.presets import shape_of
@@ -64,12 +66,13 @@ def run_request(ctx: click.Context) -> RunRequest:
     names = put_in(ctx, typed_names) or implied_scenario(values) or STOCK_JOB
     _refuse_later(ctx)
     _check_observer(values)
+    faults = checked_faults(values)
     _check_telemetry(values)
     check_parameters(ctx, names)
     limits, thresholds = _limits(values["limit"]), _thresholds(values["threshold"], values["events"])
     file = Path(typed_names[0]).name if typed_names and is_file(typed_names[0]) else None
     try:
-        plans = tuple(_plan(ctx, name, file) for name in names)  # last: a flow of the user's own is read on a server
+        plans = tuple(_plan(ctx, name, file, faults) for name in names)  # last: a flow of the user's own is read
     except UsageFault as fault:
         raise (placed(ctx, typed_names[0], fault) if file else fault) from None
     return RunRequest(
@@ -233,13 +236,14 @@ def _shared_options(values: Mapping[str, Any]) -> RunOptions:
         history=values["history"],
         pin=values["pin"] or (),
         purpose=values["purpose"],
+        reconnect_seconds=reconnect_seconds(values),
     )
 
 
-def _plan(ctx: click.Context, name: str, file: str | None) -> Plan:
+def _plan(ctx: click.Context, name: str, file: str | None = None, faults: tuple[FaultSpec, ...] = ()) -> Plan:
     values = with_worker_model(ctx, with_preset(ctx, name))
     _check_probe(values)
-    shared = replace(_shared_options(values), **_load(ctx, values), **_repetitions(ctx))
+    shared = replace(_shared_options(values), **_load(ctx, values), **_repetitions(ctx), faults=faults)
     shape = shape_of(name)
     if shape is None:
         return make_plan(name, shared)  # it knows what to say

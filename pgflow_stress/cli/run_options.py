@@ -31,6 +31,7 @@ from pgflow_stress.target.base import Isolation, TargetOptions
 MOST_SECONDS = 30 * 24 * 3600.0
 MOST_PAYLOAD_BYTES = 200_000_000  # a jsonb string holds at most 2^28 - 1
 MOST_WORKERS = 1000
+DEFAULT_RECONNECT_SECONDS = 30.0
 MOST_AT_ONCE = 100_000  # tasks of one statement, messages of one poll
 MOST_POOL = 40
 MOST_DELAY_MS = 60_000.0
@@ -158,6 +159,24 @@ _OPEN_LOOP = (
            help="How long runs of an open or closed load are started; those started are finished."),
 )  # fmt: skip
 
+_FAULTS = (
+    option(
+        "--fault",
+        type=Several(),
+        multiple=True,
+        metavar="SPEC",
+        help="Strikes while workers work: NAME@30s, NAME@every 10s or NAME@random:5/60s (by the seed), with :20s "
+        "behind it where it lasts; an unknown name lists them.  [several]",
+    ),
+    option(
+        "--reconnect-budget",
+        type=Duration(0, MOST_SECONDS),
+        metavar="S",
+        help="How long workers try to have a lost connection again, with growing pauses; 0: a worker that loses it is "
+        f"replaced.  [default: {DEFAULT_RECONNECT_SECONDS:g} with faults, else 0]",
+    ),
+)
+
 _OBSERVER = (
     option("--events", type=Choice(["none", "notify", "wal", "realtime"]), default=_DEFAULT.events, show_default=True,
            help="Watches pgflow's events, each accounted for: by LISTEN or by logical replication (realtime is not "
@@ -220,6 +239,7 @@ OPTIONS: Sequence[Callable[[Any], Any]] = (
     *_HOW,
     *_HOW_LONG,
     *_OPEN_LOOP,
+    *_FAULTS,
     *_OBSERVER,
     *_TELEMETRY,
     *_TARGETS,

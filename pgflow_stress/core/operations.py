@@ -47,6 +47,7 @@ class Status(IntEnum):
     FAILED = 3  # refused with an error that is not retried
     ADOPTED = 4  # a task completed for a dead worker by its replacement
     SETTLED = 5  # a task whose completion was in doubt and was found done
+    LOST = 6  # a task whose completion had been acknowledged and was lost in a crash; sent_ns: when it was acknowledged
 
 
 DELIVERIES = tuple(operation for operation in Operation if operation.name.startswith("DELIVER_"))

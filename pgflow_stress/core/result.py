@@ -107,6 +107,8 @@ class Repetition:
     lost_worker: bool = False  # lost unplanned: kept, but left out of the summary
     failures: Json = field(default_factory=dict)  # {error, its first line: tasks that failed of it}
     telemetry: Json = field(default_factory=dict)  # {} where there was no sampler
+    faults: tuple[Json, ...] = ()  # injected: each with its proof and its recovery
+    work: Json = field(default_factory=dict)  # where faults were injected: what was read, claimed, completed again
 
     @property
     def counted(self) -> bool:
@@ -265,6 +267,8 @@ def repetition_from_json(document: Json) -> Repetition:
         lost_worker=document.get("lost_worker", False),
         failures=document.get("failures", {}),
         telemetry=document.get("telemetry", {}),
+        faults=tuple(document.get("faults", ())),
+        work=document.get("work", {}),
     )
 
 

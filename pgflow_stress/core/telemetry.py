@@ -55,6 +55,7 @@ class Vital(IntEnum):
     HOT_NS = 7  # inside the extension's loops
     RSS_PEAK_BYTES = 8  # at the window's end; of the coordinator
     WORK_NS = 9  # that the simulated work of the tasks it had in hand takes
+    TAKEN_BACK_NS = 10  # of a worker: when it had taken back what a crash lost
 
 
 class House(IntEnum):

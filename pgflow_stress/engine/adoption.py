@@ -7,7 +7,6 @@ under the dead one's worker id, by one statement that reads them again.
 
 from __future__ import annotations
 
-import json
 import uuid
 from typing import Any
 
@@ -24,9 +23,9 @@ from pgflow_stress_hot.account import Account
 _COMPLETE = """
 select k.run_id, k.step_slug, k.task_index
 from (select run_id, step_slug, task_index from pgflow.step_tasks
-      where last_worker_id = %(dead)s and status = 'started' order by run_id, step_slug, task_index) as k,
-     lateral pgflow.complete_task(
-         k.run_id, k.step_slug, k.task_index, coalesce(%(fitting)s::jsonb -> k.step_slug, %(output)s::jsonb)) as c
+      where last_worker_id = %(dead)s and status = 'started' order by run_id, step_slug, task_index) as k
+     left join unnest(%(steps)s::text[], %(arrays)s::jsonb[]) as o(slug, output) on o.slug = k.step_slug,
+     lateral pgflow.complete_task(k.run_id, k.step_slug, k.task_index, coalesce(o.output, %(output)s::jsonb)) as c
 where c.status = 'completed'
 """
 _FAIL = """
@@ -46,7 +45,6 @@ def adopt(order: WorkerOrder, connection: Any, account: Account) -> None:
     """Settle starts and completions in doubt, then the tasks that the dead worker had claimed."""
     if order.replaces_worker_id is None:
         return
-    dead = uuid.UUID(bytes=order.replaces_worker_id)
     mine = list(range(order.slot, order.work.runs, order.options.workers)) if order.starts else []
     ids = [uuid.UUID(bytes=account.run_id(run)) for run in mine]
     for (found,) in connection.execute(_STARTED_RUNS, {"runs": ids}).fetchall():
@@ -55,15 +53,31 @@ def adopt(order: WorkerOrder, connection: Any, account: Account) -> None:
             account.settle_start(place[1])
     if order.work.failing is not None:
         _write_off(order, connection, account)
+    for dead in (order.replaces_worker_id, *order.replaces_earlier):
+        _adopt_from(uuid.UUID(bytes=dead), order, connection, account)
+
+
+def _adopt_from(dead: uuid.UUID, order: WorkerOrder, connection: Any, account: Account) -> None:
+    _settle(order, account, connection.execute(_DONE, {"dead": dead}).fetchall(), adopted=False)
+    if order.options.orphans is Orphans.COMPLETE:
+        _settle(order, account, complete_for(dead, order, connection), adopted=True)
+    elif order.options.orphans is Orphans.FAIL:
+        connection.execute(_FAIL, {"dead": dead})  # queued again by pgflow, and completed like any other
+
+
+def complete_for(worker: uuid.UUID, order: WorkerOrder, connection: Any) -> list[tuple[uuid.UUID, str, int]]:
+    """Complete what is still `started` under a worker's id, each with its step's own output: (run, step, index)."""
     usual = payload(order.options.payload_bytes)
     outputs = zip(order.work.steps, outputs_of(order.work, order.options.payload_bytes), strict=True)
-    fitting = {step.slug: json.loads(output[1:]) for step, output in outputs if output != usual}
-    parameters = {"dead": dead, "output": usual[1:].decode(), "fitting": json.dumps(fitting)}
-    _settle(order, account, connection.execute(_DONE, parameters).fetchall(), adopted=False)
-    if order.options.orphans is Orphans.COMPLETE:
-        _settle(order, account, connection.execute(_COMPLETE, parameters).fetchall(), adopted=True)
-    elif order.options.orphans is Orphans.FAIL:
-        connection.execute(_FAIL, parameters)  # queued again by pgflow, and completed like any other
+    arrays = {step.slug: output[1:].decode() for step, output in outputs if output != usual}  # that maps are over
+    parameters = {
+        "dead": worker,
+        "output": usual[1:].decode(),
+        "steps": list(arrays),
+        "arrays": list(arrays.values()),
+    }
+    completed: list[tuple[uuid.UUID, str, int]] = connection.execute(_COMPLETE, parameters).fetchall()
+    return completed
 
 
 def _write_off(order: WorkerOrder, connection: Any, account: Account) -> None:

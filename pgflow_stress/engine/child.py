@@ -14,7 +14,7 @@ import psycopg
 from pgflow_stress.core.arena import Arena, Header, Stop, Word
 from pgflow_stress.core.errors import StressError
 from pgflow_stress.core.operations import Operation
-from pgflow_stress.engine.orders import ChildExit, Order, State
+from pgflow_stress.engine.orders import ChildExit, RegionOrder, State
 from pgflow_stress.engine.pinning import pin
 from pgflow_stress.engine.process import leave_signals_to_the_coordinator, title
 from pgflow_stress.engine.vitals import count_collections
@@ -35,7 +35,7 @@ class Ended(Exception):
 
 def lead(
     arena: Arena,
-    order: Order,
+    order: RegionOrder,
     name: str,
     live: Callable[[Region], ChildExit],
     on_lost: ChildExit = ChildExit.LOST_CONNECTION,
@@ -81,13 +81,15 @@ def lead(
         return int(ChildExit.BROKEN)
 
 
-def connect(arena: Arena, conninfo: str, title: str) -> psycopg.Connection:
+def connect(arena: Arena, conninfo: str, title: str, budget_seconds: float = 0.0) -> psycopg.Connection:
     """A connection of this child's own.
 
+    Args:
+        budget_seconds: how long it is tried, where that is longer than usual.
     Raises:
         psycopg.Error: it could not be had in time.
     """
-    deadline = time.monotonic() + _CONNECT_SECONDS
+    deadline = time.monotonic() + max(_CONNECT_SECONDS, budget_seconds)
     name = f"pgflow-stress: {title}"
     while True:
         try:

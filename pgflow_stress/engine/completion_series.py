@@ -36,10 +36,14 @@ def completion_series(arena: Arena, process: Phase, origin_ns: int, *, drains: b
     completed = np.zeros(bins, dtype=np.int64)
     for process_index in range(starter_regions(arena.size).stop):
         for rows in arena.read_rows(process_index):
-            is_completion = (rows["operation"] == Operation.TASK) & np.isin(rows["status"], _COMPLETED)
-            at_ns = rows["done_ns"][is_completion] - begin_ns
-            places = np.clip(at_ns * bins // (end_ns - begin_ns), 0, bins - 1)  # the last answer is the end itself
-            completed += np.bincount(places, minlength=bins)
+            is_task = rows["operation"] == Operation.TASK
+            for stamps_ns, count in (
+                (rows["done_ns"][is_task & np.isin(rows["status"], _COMPLETED)], 1),
+                (rows["sent_ns"][is_task & (rows["status"] == Status.LOST)], -1),  # where it had been counted
+            ):
+                places = (stamps_ns - begin_ns) * bins // (end_ns - begin_ns)
+                # The last answer is the end itself.
+                completed += count * np.bincount(np.clip(places, 0, bins - 1), minlength=bins)
     if int(completed.sum()) != process.count:
         return _without(idle)
     return {

@@ -11,7 +11,7 @@ import psycopg
 from pgflow_stress.core.arena import Arena, RunWord, Word
 from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.core.probes import Probe
-from pgflow_stress.core.result import Audit, Incident, Json, Repetition, Tasks
+from pgflow_stress.core.result import Audit, Check, Incident, Json, Repetition, Tasks
 from pgflow_stress.core.units import NS_PER_SECOND, NS_PER_US
 from pgflow_stress.engine import littles_law
 from pgflow_stress.engine.accounts import Accounts, client_cost, refusals, schedule_kept
@@ -22,9 +22,10 @@ from pgflow_stress.engine.completion_series import completion_series
 from pgflow_stress.engine.control import Control, ServerReading
 from pgflow_stress.engine.crew import Crew
 from pgflow_stress.engine.deltas import Counters, deltas, per_task
-from pgflow_stress.engine.event_accounts import DOUBLED, EventFindings, account_for_events
-from pgflow_stress.engine.event_rows import EventInput
+from pgflow_stress.engine.event_accounts import CUT, DOUBLED, EventFindings, account_for_events
+from pgflow_stress.engine.event_rows import Cut, EventInput
 from pgflow_stress.engine.event_words import describe_events
+from pgflow_stress.engine.faults.account import NO_AFTERMATH, Aftermath
 from pgflow_stress.engine.measurement import Ending
 from pgflow_stress.engine.observation import Observation
 from pgflow_stress.engine.telemetry_accounts import Sampled
@@ -62,6 +63,7 @@ class Subject:
     vt_seconds: int
     cut_short: bool  # by a second signal: nothing more is asked of the database
     notes: tuple[str, ...] = ()  # what could not be settled before the window
+    cuts: tuple[Cut, ...] = ()  # of the observer's connection, by faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,7 @@ def _event_input(subject: Subject, arena: Arena, observation: Observation) -> Ev
         warning=warnings[0].text if warnings else "",
         arrived=observation.arrived(),
         lost=observation.lost,
+        cuts=subject.cuts,
     )
 
 
@@ -165,9 +168,10 @@ def conclude(
     readings: Readings,
     observed: Sequence[Incident] = (),
     sampled: Sampled | None = None,
+    after: Aftermath = NO_AFTERMATH,
 ) -> Repetition:
     """The repetition as the result has it; `observed` are the observer's incidents."""
-    found = examined.found
+    found = examined.found if after.losses is None else _with_check(examined.found, after.losses)
     client = client_cost(arena, subject.plan.options.workers, taken)
     if subject.plan.concurrent:
         backlog = backlog_of(arena)
@@ -195,14 +199,25 @@ def conclude(
         events=examined.events,
         audit=found.audit,
         incidents=_incidents(
-            subject, arena, (*crew.incidents, *observed, *doubled_by_pgflow(examined.events)), watched, client
+            subject,
+            arena,
+            (*crew.incidents, *observed, *after.incidents, *doubled_by_pgflow(examined.events)),
+            watched,
+            client,
         ),
         client=client,
         server=_server(readings, taken) | (sampled.server if sampled else {}),
-        lost_worker=crew.replaced,
+        lost_worker=crew.unplanned,
         failures=found.failures,
         telemetry=sampled.telemetry if sampled else _no_telemetry(subject),
+        faults=after.faults,
+        work=after.work,
     )
+
+
+def _with_check(found: Found, check: Check) -> Found:
+    checks = (*found.audit.checks, check)
+    return replace(found, audit=Audit(found.audit.ok and check.ok, checks))
 
 
 def _tasks(taken: Accounts, watched: Watched, found: Found) -> Tasks:
@@ -226,7 +241,7 @@ def _tasks(taken: Accounts, watched: Watched, found: Found) -> Tasks:
 
 
 def doubled_by_pgflow(events: Json) -> tuple[Incident, ...]:
-    """Events that pgflow itself sends twice: neither duplicate nor unexpected, and to be known all the same."""
+    """Events that pgflow itself sends twice, or that a fault kept from being received: explained, and to be known."""
     return tuple(
         Incident(
             str(one["name"]),
@@ -235,7 +250,7 @@ def doubled_by_pgflow(events: Json) -> tuple[Incident, ...]:
             f"{one['count']}: {', '.join(one['ids'][:_FIRST_IDS])}{', …' if one['count'] > _FIRST_IDS else ''}",
         )
         for one in events.get("differences", ())
-        if one["name"] == DOUBLED
+        if one["name"] in (DOUBLED, CUT)
     )
 
 
@@ -253,7 +268,8 @@ def _incidents(
         for refusal in refusals(arena)
     ]
     longest_seconds = client["longest_cycle_ns"] / NS_PER_SECOND
-    if longest_seconds > subject.vt_seconds:
+    # Where faults strike, a cycle is as long as what struck it.
+    if longest_seconds > subject.vt_seconds and not subject.plan.options.faults:
         found.append(
             Incident(
                 "vt exceeded",

@@ -6,7 +6,7 @@ Idle while statements are being timed.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from pgflow_stress.engine.server_processes import find_postmaster, server_cpu_ns
 from pgflow_stress.engine.work import Work, read_work
 
 _MOST_STATEMENTS = 50
+_AGAIN_SECONDS = 0.05
 _CHECKPOINT_COUNTED_SECONDS = 0.5  # it is told as done a little before it is counted
 _CHECKPOINTER_VERSION = 170000  # from it on the checkpointer has a view of its own
 
@@ -60,13 +61,20 @@ class ServerReading:
 class Control:
     """One connection, opened again where it was lost."""
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(
+        self, conninfo: str, patience_seconds: float = 0.0, hurried: Callable[[], bool] = lambda: False
+    ) -> None:
         """Connect.
 
+        Args:
+            patience_seconds: how long a lost connection is tried to be had again, where losing it is expected.
+            hurried: whether nothing more is to be waited for.
         Raises:
             psycopg.Error: it cannot be reached.
         """
         self._conninfo = conninfo
+        self._patience_seconds = patience_seconds
+        self._hurried = hurried
         self._connection = self._connect()
 
     def _connect(self) -> psycopg.Connection:
@@ -78,9 +86,15 @@ class Control:
         self._connection.close()
 
     def _rows(self, query: Any, **parameters: Any) -> list[tuple[Any, ...]]:
-        if self._connection.closed or self._connection.broken:
-            self._connection = self._connect()
-        return self._connection.execute(query, parameters or None).fetchall()
+        deadline = time.monotonic() + self._patience_seconds
+        while True:
+            try:
+                return self.connection.execute(query, parameters or None).fetchall()
+            except psycopg.OperationalError:
+                lost = self._connection.closed or self._connection.broken
+                if not lost or time.monotonic() >= deadline or self._hurried():
+                    raise
+                time.sleep(_AGAIN_SECONDS)
 
     @property
     def connection(self) -> psycopg.Connection:
@@ -184,6 +198,12 @@ class Control:
             self._rows("select pg_logical_emit_message(true, 'pgflow_stress', %(text)s)", text=text)
         else:
             self._rows("select pg_notify(%(channel)s, %(text)s)", channel=channel, text=text)
+
+    def make_durable(self) -> None:
+        """Have all that was committed so far on the disk, where synchronous_commit=off leaves that for later."""
+        with self.connection.transaction():
+            self.connection.execute("set local synchronous_commit = on")
+            self.connection.execute("select pg_current_xact_id()")  # so that there is something to commit
 
     def alive(self, backend: int) -> bool:
         """Whether a backend is still in pg_stat_activity."""

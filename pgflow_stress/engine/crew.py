@@ -46,6 +46,10 @@ class Crew:
         self._slot_of = {order.region: order.slot for order in orders}
         self.titles = {order.region: f"worker {order.slot}" for order in orders}
         self.incidents: list[Incident] = []
+        self.planned: set[int] = set()  # processes and backends that a fault ends: their loss is no surprise
+        self.unplanned = False  # something was lost that no fault had ended
+        self._signals: dict[int, int] = {}  # by region: what its process was ended by
+        self._backends: dict[int, int] = {}  # by region: the last one that was seen
         for order in orders:
             nursery.fork(order)
 
@@ -60,8 +64,28 @@ class Crew:
 
     @property
     def replaced(self) -> bool:
-        """Whether a worker was lost."""
+        """Whether a worker was lost, or lost its connection."""
         return bool(self.incidents)
+
+    def slot_of(self, region: int) -> int:
+        """Whose work a region does, or did."""
+        return self._slot_of[region]
+
+    def region_of(self, slot: int) -> int:
+        """Where the worker of a slot works now."""
+        return self._by_slot[slot].region
+
+    def worker_id(self, region: int) -> uuid.UUID:
+        """Of the worker that works there now."""
+        return uuid.UUID(bytes=self._by_slot[self._slot_of[region]].worker_id)
+
+    def order_of(self, region: int) -> WorkerOrder:
+        """Of the worker that works there now."""
+        return self._by_slot[self._slot_of[region]]
+
+    def signal_of(self, region: int) -> int:
+        """The signal that ended a region's process, once the nursery has said so; else 0."""
+        return self._signals.get(region, 0)
 
     def all_at(self, state: State) -> bool:
         """Whether every worker counted on stands at this state or beyond."""
@@ -81,6 +105,7 @@ class Crew:
         notes = []
         for ended in self._nursery.ended(Role.WORKER):
             self._gone.add(ended.region)
+            self._signals[ended.region] = max(0, -ended.exitcode)
             order = next((o for o in self._by_slot.values() if o.region == ended.region), None)
             state = int(self._arena.words[ended.region, Word.STATE])
             if order is None or stopping or (ended.exitcode == 0 and state >= State.PROCESSED):
@@ -89,6 +114,25 @@ class Crew:
         if not stopping:
             for lost in list(self._lost):
                 self._replace(lost, origin_ns)
+        return notes + self._reconnects(origin_ns)
+
+    def _reconnects(self, origin_ns: int) -> list[str]:
+        """Take note of workers that have another backend than they had."""
+        notes = []
+        for order in self._by_slot.values():
+            backend = int(self._arena.words[order.region, Word.BACKEND_PID])
+            before = self._backends.get(order.region, 0)
+            self._backends[order.region] = backend
+            if not before or not backend or backend == before:
+                continue
+            planned = before in self.planned
+            self.unplanned |= not planned
+            who = f"worker {order.slot}"
+            self.incidents.append(
+                Incident("worker reconnected", monotonic_ns() - origin_ns, who, f"backend {backend}, was {before}")
+            )
+            if not planned:
+                notes.append(f"{who} lost its connection and has another; the repetition is left out of the summary")
         return notes
 
     def _note_loss(self, order: WorkerOrder, ended: Exited, state: int, origin_ns: int) -> str:
@@ -108,8 +152,13 @@ class Crew:
             raise RunFailed(f"worker {order.slot} {how} and no replacement is left: {said or 'no reason given'}")
         self._arena.words[ended.region, Word.CLAIMED] = 0
         self._lost.append(_Lost(order, ended, time.monotonic()))
-        self.incidents.append(Incident("worker lost", monotonic_ns() - origin_ns, f"worker {order.slot}", how))
-        return f"worker {order.slot} {how}; it is being replaced, and the repetition left out of the summary"
+        backend = int(self._arena.words[ended.region, Word.BACKEND_PID])
+        planned = ended.pid in self.planned or backend in self.planned
+        self.unplanned |= not planned
+        detail = f"{how}, by a fault" if planned else how
+        self.incidents.append(Incident("worker lost", monotonic_ns() - origin_ns, f"worker {order.slot}", detail))
+        left_out = "" if planned else ", and the repetition left out of the summary"
+        return f"worker {order.slot} {detail}; it is being replaced{left_out}"
 
     def _refusal_of(self) -> str:
         last = sorted(refusals(self._arena), key=lambda r: r.first_ns)
@@ -128,6 +177,7 @@ class Crew:
             worker_id=new_worker_id(),
             replaces_region=region,
             replaces_worker_id=lost.order.worker_id,
+            replaces_earlier=tuple(filter(None, (lost.order.replaces_worker_id, *lost.order.replaces_earlier))),
         )
         self._next_region += 1
         self._lost.remove(lost)

@@ -158,7 +158,7 @@ class Engine:
         from pgflow_stress.engine.repetition import Surroundings, run_repetition  # noqa: PLC0415
 
         around = Surroundings(
-            plan, self._arena, self._nursery, self._interrupts, watch, record, target.embedded, inspect
+            plan, self._arena, self._nursery, self._interrupts, watch, record, target.embedded, target.restart, inspect
         )
         nonce = ids.new_nonce()
         which = f"{plan.scenario}, repetition {index}"

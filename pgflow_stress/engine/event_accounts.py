@@ -133,18 +133,22 @@ class _Accountant:
 
     def _unreceived(self, places: Flags) -> None:
         given = self._given
-        away = self._in_a_gap(places)
+        gaps = gaps_of(given.arena)
+        cut = [gap for gap in gaps if any(gap[0] <= one.to_ns and one.from_ns <= gap[1] for one in given.cuts)]
+        by_fault = self._in_a_gap(places, cut)
+        faults = ", ".join(one.fault for one in given.cuts)
+        self._add(CUT, int(np.count_nonzero(by_fault)), self._ids(by_fault), faults, fault=False)
+        away = self._in_a_gap(places, gaps) & ~by_fault
         self._add("lost while the observer was away", int(np.count_nonzero(away)), self._ids(away))
-        rest = places & ~away
+        rest = places & ~away & ~by_fault
         if given.arrived or given.lost:
             self._add("stored but not received", int(np.count_nonzero(rest)), self._ids(rest), given.lost)
         else:
             self._add(_LATE, int(np.count_nonzero(rest)), self._ids(rest), fault=False)
 
-    def _in_a_gap(self, places: Flags) -> Flags:
+    def _in_a_gap(self, places: Flags, gaps: Sequence[tuple[int, int]]) -> Flags:
         """Events of a transport without replay whose statement was under way while its observer was away."""
         found = np.zeros_like(places)
-        gaps = gaps_of(self._given.arena)
         if not gaps:
             return found
         margin_ns = _AROUND_A_GAP_NS + int(self._given.arena.words[:, Word.LONGEST_CYCLE_NS].max())
@@ -265,6 +269,7 @@ class _Accountant:
 
 
 DOUBLED = "doubled by pgflow"
+CUT = "lost while the observer was cut off by a fault"
 _LATE = "not received yet"
 _CHECKS = {
     "events: every expected one is stored": ("never sent", "sent but not stored", "wrong topic", "wrong type"),

@@ -86,6 +86,15 @@ where {of_r} and (
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """A fault that took the observer's connection with it; stamps are CLOCK_MONOTONIC ns."""
+
+    fault: str
+    from_ns: int
+    to_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class EventInput:
     """What the events are held against."""
 
@@ -98,6 +107,7 @@ class EventInput:
     warning: str  # the first of them
     arrived: bool  # the marker at the end was received: what has not come will not
     lost: str = ""  # why the observer ended early for good
+    cuts: tuple[Cut, ...] = ()  # by faults that took hold and cut the observer's connection as well
 
 
 class EventRows:

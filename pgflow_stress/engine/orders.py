@@ -17,6 +17,7 @@ class Role(StrEnum):
     STARTER = "starter"
     OBSERVER = "observer"
     SAMPLER = "sampler"
+    PROXY = "proxy"
 
 
 class State(IntEnum):
@@ -70,6 +71,7 @@ class WorkerOrder:
     backend_cpus: tuple[int, ...] = ()  # that its backend runs on
     replaces_region: int | None = None
     replaces_worker_id: bytes | None = None
+    replaces_earlier: tuple[bytes, ...] = ()  # those that this one had replaced, maybe without adopting what they left
     role: Role = Role.WORKER  # or STARTER, which starts runs and does nothing else
     starts: bool = True  # a worker: whether it starts the runs of its slot before it works
 
@@ -114,7 +116,21 @@ class SamplerOrder:
     role: Role = Role.SAMPLER
 
 
-Order = WorkerOrder | ObserverOrder | SamplerOrder
+@dataclass(frozen=True, slots=True)
+class ProxyOrder:
+    """Everything that a proxy in front of the embedded server needs to know; it has no region of the arena."""
+
+    name: str  # of the socket on which it is told what to do
+    listen: str  # path of the socket that workers connect to
+    server: str  # path of the server's
+    conninfo: str
+    embedded: bool
+    region: int = -1
+    role: Role = Role.PROXY
+
+
+RegionOrder = WorkerOrder | ObserverOrder | SamplerOrder  # of those that report through the arena
+Order = RegionOrder | ProxyOrder
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from pgflow_stress.engine.conclusion import Grounds, Readings, Subject, conclude
 from pgflow_stress.engine.control import Control, ServerReading
 from pgflow_stress.engine.crew import Crew, new_worker_id
 from pgflow_stress.engine.deltas import Counters, read_counters
+from pgflow_stress.engine.faults.disturbance import Disturbance
 from pgflow_stress.engine.host_cpu import cpu_shares, cpus_in_use, read_cpu
 from pgflow_stress.engine.interrupts import Interrupts
 from pgflow_stress.engine.measurement import Ending
@@ -40,7 +41,7 @@ from pgflow_stress.engine.telemetry_accounts import take_sampled
 from pgflow_stress.engine.vitals import begin_window, collections_counted
 from pgflow_stress.engine.window import ABORT_SECONDS, Window, terminate
 from pgflow_stress.scenario.plan import Plan
-from pgflow_stress.target.base import Database
+from pgflow_stress.target.base import Database, Restart
 from pgflow_stress_hot.clock import monotonic_ns
 
 Read = TypeVar("Read")
@@ -49,6 +50,7 @@ LEAST_VT_SECONDS = 15
 _VT_CYCLES = 20  # the visibility outlasts this many cycles as long as the primed tasks said
 _WORK_WITHIN_VT = 0.999  # share of simulated work that it outlasts; what comes round again is not started twice
 _PRIME_SECONDS = 120.0
+_FAULTS_PATIENCE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Surroundings:
     watch: Watch
     record: Callable[[Recording], None]
     embedded: bool
+    restart: Restart | None = None  # of a server that is ours
     inspect: Callable[[Database, Grounds], None] | None = None  # the finished database, before it is released
 
 
@@ -84,14 +87,20 @@ def run_repetition(around: Surroundings, database: Database, nonce: int, index: 
         Interrupted: likewise; what came after that is in the repetition.
     """
     try:
-        control = Control(database.conninfo)
+        options, hurried = around.plan.options, around.interrupts
+        patience_seconds = max(options.reconnect_seconds, _FAULTS_PATIENCE_SECONDS if options.faults else 0.0)
+        control = Control(database.conninfo, patience_seconds, lambda: hurried.count > 1)
     except psycopg.Error as error:
         raise SetUpFault(f"cannot connect to database {database.name}: {error}".splitlines()[0]) from None
     plan_watch = PlanWatch(database.conninfo, database.slug_prefix, ids.run_id(nonce, 0).bytes)
     profiler = _profiler(around, control, database, warmup=warmup)
+    disturbance = None
     try:
-        return _measure(around, database, control, plan_watch, profiler, nonce, index, warmup)
+        disturbance = Disturbance(around.plan, around.nursery, database, nonce, index, around.restart)
+        return _measure(around, database, control, plan_watch, profiler, disturbance, nonce, index, warmup)
     finally:
+        if disturbance is not None:
+            disturbance.close()
         if profiler is not None:
             profiler.close()
         plan_watch.close()
@@ -104,6 +113,7 @@ def _measure(
     control: Control,
     plan_watch: PlanWatch,
     profiler: Profiler | None,
+    disturbance: Disturbance,
     nonce: int,
     index: int,
     warmup: bool,
@@ -111,7 +121,7 @@ def _measure(
     plan, arena = around.plan, around.arena
     around.watch.phase("prime", plan.scenario, index)
     size = _lay_out(arena, plan)
-    crew = Crew(arena, around.nursery, control, _orders(around, database, size, nonce))
+    crew = _crew(around, control, replace(database, conninfo=disturbance.conninfo), size, nonce)
     starters: Starters | None = None
     observation: Observation | None = None
     sampler = SamplerHandle(arena, around.nursery, plan, database, around.embedded) if plan.samples(index) else None
@@ -145,12 +155,13 @@ def _measure(
         around.watch,
         observation,
         starters,
+        disturbance.prepare(arena, crew),
     )
     with collections_counted(arena.house[House.COORDINATOR]):
         watched = window.run()
     arena.house[House.COORDINATOR, Vital.RSS_PEAK_BYTES] = rss_peak_bytes()
     host = cpu_shares(cpu_before, read_cpu(cpus))
-    readings = _read_after(control, sampler, profiler, before, host)
+    readings = _read_after(control, sampler, profiler, _still_true(before, control, disturbance), host)
     _end_children(arena, crew, control, starters, observation, sampler, at_once=watched.failure is not None)
     orderly = watched.stopped is None and watched.failure is None
     readings = replace(
@@ -161,13 +172,14 @@ def _measure(
     taken = take_accounts(arena, watched.origin_ns)
     if taken.window_seconds <= 0:
         raise watched.failure or Interrupted("interrupted before anything was measured")
-    cut_short = around.interrupts.count > 1
-    subject = Subject(plan, index, warmup, nonce, database.slug_prefix, vt_seconds, cut_short, notes)
+    cut_short, cuts = around.interrupts.count > 1, disturbance.cuts
+    subject = Subject(plan, index, warmup, nonce, database.slug_prefix, vt_seconds, cut_short, notes, cuts)
     around.watch.phase("audit", plan.scenario, index)
     examined = examine(subject, arena, control, taken, watched, observation, replaced=crew.replaced)
     observed = observation.incidents if observation else ()
+    after = disturbance.aftermath(arena, crew, control, taken.phases["process"], watched.origin_ns)
     sampled = take_sampled(arena, plan, sampler.reason, taken.phases, watched.origin_ns) if sampler else None
-    repetition = conclude(subject, arena, crew, taken, watched, examined, readings, observed, sampled)
+    repetition = conclude(subject, arena, crew, taken, watched, examined, readings, observed, sampled, after)
     around.record(
         Recording(
             index=index,
@@ -204,6 +216,10 @@ def _lay_out(arena: Arena, plan: Plan) -> ArenaSize:
     run_flow = plan.work.run_flow()
     arena.deal(run_flow, plan.work.first_task(run_flow))
     return size
+
+
+def _crew(around: Surroundings, control: Control, database: Database, size: ArenaSize, nonce: int) -> Crew:
+    return Crew(around.arena, around.nursery, control, _orders(around, database, size, nonce))
 
 
 def _titles(crew: Crew, starters: Starters | None, observation: Observation | None) -> dict[int, str]:
@@ -286,6 +302,15 @@ def _read_before(control: Control, sampler: SamplerHandle | None, profiler: Prof
     if profiler is not None:
         profiler.begin()
     return _Before(server, counters)
+
+
+def _still_true(before: _Before, control: Control, disturbance: Disturbance) -> _Before:
+    """What of it a server goes on with that was started again: its log. Its processes and counters are others."""
+    if disturbance.blows:
+        control.reachable()  # by another connection, where a fault took this one
+    if before.server is None or not disturbance.restarted:
+        return before
+    return _Before(ServerReading(before.server.wal_bytes, None), None)
 
 
 def _read_after(

@@ -8,12 +8,15 @@ from pgflow_stress.core.telemetry import MOST_POINTS
 from pgflow_stress.scenario.plan import Plan
 
 LEAST_SPARES = 4
+MOST_LOST = 256
 OBSERVERS = 8  # the observer, and spare regions for its replacements
 
 
 def arena_size(plan: Plan) -> ArenaSize:
     """Room for a plan: its workers, a spare region for each replacement that there may be; then the others'."""
-    workers = plan.most_workers + max(LEAST_SPARES, plan.most_workers) + plan.starters
+    lost = len(plan.strikes(0)) * (1 if plan.options.reconnect_seconds else plan.most_workers)  # at most, by faults
+    spares = max(LEAST_SPARES, plan.most_workers) + min(lost, MOST_LOST)
+    workers = plan.most_workers + spares + plan.starters
     attempts = plan.work.failing.most_tries if plan.work.failing is not None else 1
     places = places_per_run(plan.work.most_steps) if plan.observed else 0
     return ArenaSize(

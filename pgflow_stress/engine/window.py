@@ -21,6 +21,7 @@ from pgflow_stress.engine import littles_law
 from pgflow_stress.engine.chosen import Chosen
 from pgflow_stress.engine.control import Control
 from pgflow_stress.engine.crew import Crew
+from pgflow_stress.engine.faults.injector import Injector
 from pgflow_stress.engine.gauges import GaugeReader
 from pgflow_stress.engine.interrupts import Interrupts
 from pgflow_stress.engine.observation import Observation
@@ -75,6 +76,7 @@ class Window:
         watch: Watch,
         observation: Observation | None = None,
         starters: Starters | None = None,
+        injector: Injector | None = None,
     ) -> None:
         """Nothing is sent before `run`."""
         self._plan = plan
@@ -89,6 +91,7 @@ class Window:
         self._watch = watch
         self._observation = observation
         self._starters = starters
+        self._injector = injector
         self._origin_ns = 0
         self._stopped: Stopped | None = None
         self._stopped_at_ns = 0
@@ -116,6 +119,9 @@ class Window:
         except RunFailed as fault:
             failure = fault
             self._arena.header[Header.STOP] = Stop.NOW
+        finally:
+            if self._injector is not None:
+                self._injector.end()
         return Watched(self._origin_ns, self._stopped, self._stopped_at_ns, failure, self._gauge)
 
     def _phase(self, name: str, state: State) -> None:
@@ -123,8 +129,14 @@ class Window:
             self._watch.phase(name, self._plan.scenario, self._index)
         if state is State.PROCESSED and self._starters is None:
             self._arena.header[Header.STARTS_DONE] = 1
+        strikes = state is State.PROCESSED and self._injector is not None and self._stopped is None
+        if strikes:
+            with contextlib.suppress(psycopg.Error):
+                self._control.make_durable()
         began = time.monotonic()
         self._arena.header[Header.PHASE] = state
+        if strikes and self._injector is not None:
+            self._injector.begin()
         while not self._crew.all_at(state):
             now = time.monotonic()
             if state is State.PROCESSED and self._arena.words[:, Word.PROCESS_FROM_NS].any():
@@ -203,6 +215,8 @@ class Window:
                 self._starters.watch()
                 self._see_to_starters(self._starters)
             notes = self._crew.watch(self._origin_ns, stopping=stopping)
+            if self._injector is not None:
+                notes += self._injector.notes()
             if self._observation is not None:
                 notes += self._observation.watch(self._origin_ns)
             for note in notes:
@@ -218,6 +232,8 @@ class Window:
         self._stopped = self._stopped or why
         self._stopped_at_ns = monotonic_ns()
         self._arena.header[Header.STOP] = how
+        if self._injector is not None:
+            self._injector.cancel()
         if how is Stop.NOW:
             terminate(self._control, self._crew, self._starters)
 
@@ -231,6 +247,9 @@ class Window:
             return False
         if self._plan.load_model == "open" and not self._arena.header[Header.STARTS_DONE]:
             return False  # a gap in the schedule
+        if self._injector is not None and self._injector.active:
+            self._answered_at = now  # it stands still because of it
+            return False
         try:
             excused = self._control.working(self._crew.backends()) or self._control.due_later(self._chosen)
         except psycopg.Error:

@@ -6,6 +6,7 @@ import gc
 import mmap
 
 import numpy as np
+import numpy.typing as npt
 import psycopg
 
 from pgflow_stress.core.arena import Arena, Header, Stop, Word
@@ -19,7 +20,8 @@ from pgflow_stress.engine.orders import ChildExit, State, WorkerOrder, flow_slug
 from pgflow_stress.engine.pinning import pin_backend
 from pgflow_stress.engine.priming import prime
 from pgflow_stress.engine.process import rss_peak_bytes
-from pgflow_stress.engine.statements import PING, statements_of
+from pgflow_stress.engine.reconnecting import prepared_connection, reconnect
+from pgflow_stress.engine.statements import PING
 from pgflow_stress.engine.vitals import begin_window
 from pgflow_stress.engine.work import hand_over
 from pgflow_stress.scenario.options import Mode
@@ -29,6 +31,8 @@ from pgflow_stress_hot.recorder import Region
 
 _ROUND_TRIPS = 200
 _LEAST_ROWS_TOUCHED = 4096
+_PHASES = {State.CREATED: Driver.create, State.STARTED: Driver.start, State.PROCESSED: Driver.process}
+_OF_ONE_CALL = (Word.CPU_FROM_NS, Word.WAITED_FOR_NS, Word.RUN_QUEUE_NS)
 
 
 def work(arena: Arena, order: WorkerOrder) -> int:
@@ -43,15 +47,7 @@ def work(arena: Arena, order: WorkerOrder) -> int:
 
 def _live(arena: Arena, order: WorkerOrder, region: Region) -> None:
     words = arena.words[order.region]
-    connection = connect(arena, order.conninfo, f"worker {order.slot}")
-    words[Word.BACKEND_PID] = connection.info.backend_pid
-    pin_backend(connection.info.backend_pid, order.backend_cpus)
-    connection.execute(
-        "insert into pgflow.workers (worker_id, queue_name, function_name) values (%s, %s, 'pgflow-stress')",
-        (order.worker_id.hex(), order.slug_prefix),
-    )
-    for statement in statements_of(order):
-        connection.pgconn.prepare(statement.name, statement.sql, statement.types)
+    connection = prepared_connection(arena, order, f"worker {order.slot}")
     pool = _connect_pool(arena, order)
     words[Word.STATE] = State.CONNECTED
 
@@ -74,14 +70,20 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> None:
         wait_for(arena, State.CREATED)
         adopt(order, connection, account)
 
-    for state, phase in (
-        (State.CREATED, driver.create),
-        (State.STARTED, driver.start),
-        (State.PROCESSED, driver.process),
-    ):
+    worked_ns = 0  # by drivers before this one
+    for state, phase in _PHASES.items():
         wait_for(arena, state)
         began_ns = monotonic_ns()
-        end = phase()
+        end = phase(driver)
+        while end == END_LOST and order.options.reconnect_seconds and arena.header[Header.STOP] < Stop.NOW:
+            hot = words[list(_OF_ONE_CALL)].copy()
+            connection = reconnect(arena, order, connection, account)
+            notices, warnings = driver.notices, driver.warnings
+            worked_ns += driver.work_ns
+            driver = Driver(order, account, connection, arena.header)
+            driver.notices, driver.warnings = notices, warnings
+            end = phase(driver)
+            _add_up(words, hot)
         vitals[Vital.HOT_NS] += monotonic_ns() - began_ns
         words[Word.NOTICES] = driver.notices
         words[Word.WARNINGS] = driver.warnings
@@ -90,7 +92,7 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> None:
         if arena.header[Header.STOP] >= Stop.NOW:
             _leave(arena, order, ChildExit.DONE)
         if state is State.PROCESSED:
-            vitals[Vital.WORK_NS] = driver.work_ns
+            vitals[Vital.WORK_NS] = worked_ns + driver.work_ns
             _hand_over(connection, pool)
         words[Word.STATE] = state
     words[Word.RSS_PEAK_BYTES] = rss_peak_bytes()
@@ -115,6 +117,16 @@ def _connect_pool(arena: Arena, order: WorkerOrder) -> list[psycopg.Connection]:
 def _hand_over(connection: psycopg.Connection, pool: list[psycopg.Connection]) -> None:
     for one in (connection, *pool):
         hand_over(one)
+
+
+def _add_up(words: npt.NDArray[np.int64], before: npt.NDArray[np.int64]) -> None:
+    """Words that the cycle writes for one call of it: here for all calls, from the first one's begin."""
+    cpu_from_ns, waited_ns, queued_ns = (int(value) for value in before)
+    if cpu_from_ns:
+        words[Word.CPU_FROM_NS] = cpu_from_ns
+        words[Word.WAITED_FOR_NS] += waited_ns
+        if words[Word.RUN_QUEUE_NS] >= 0:
+            words[Word.RUN_QUEUE_NS] += max(0, queued_ns)
 
 
 def _measure_round_trips(arena: Arena, region: Region, connection: psycopg.Connection) -> None:

@@ -11,6 +11,7 @@ from pgflow_stress.analysis import formats
 from pgflow_stress.analysis.schedule_rules import schedule_words
 from pgflow_stress.core.result import Result
 from pgflow_stress.report import breakdown, client_words, event_words, words
+from pgflow_stress.report.fault_words import fault_lines
 from pgflow_stress.report.page import Page
 from pgflow_stress.report.printable import printable
 from pgflow_stress.report.telemetry import telemetry_lines
@@ -19,6 +20,8 @@ _PERCENTILES = ("p50", "p95", "p99", "max")
 _STYLES = {"valid": "bold green", "quick look": "bold yellow", "not valid": "bold red"}
 _MOST_REASONS = 3
 _MOST_INCIDENTS = 3
+_MOST_FAULTS = 8
+_OF_FAULTS = ("fault injected", "fault did not take hold")  # on lines of their own
 _LEAD = 15  # columns of the left-hand words
 _UNRELIABLE = "*"
 
@@ -57,6 +60,9 @@ def render_summary(result: Result, console: Console, where_written: Path | str |
     if said := event_words.event_lines(result):
         totals = event_words.event_totals(result)
         page.lines("events", said, "" if totals is None or totals.whole else "red")
+    if said := fault_lines(result):
+        more = [f"and {len(said) - _MOST_FAULTS} more, in the result"] if len(said) > _MOST_FAULTS else []
+        page.lines("faults", said[:_MOST_FAULTS] + more)
     _incidents(page, result)
     if said := words.labels(result):
         page.lines("read it as", said)
@@ -119,7 +125,9 @@ def _breakdown(page: Page, result: Result) -> None:
 
 
 def _incidents(page: Page, result: Result) -> None:
-    incidents = [(r.index, incident) for r in result.repetitions for incident in r.incidents]
+    incidents = [
+        (r.index, incident) for r in result.repetitions for incident in r.incidents if incident.kind not in _OF_FAULTS
+    ]
     lines = [
         f"repetition {index}: {i.kind} {i.subject} {i.detail}".rstrip() for index, i in incidents[:_MOST_INCIDENTS]
     ]

@@ -10,6 +10,7 @@ from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.core.probes import MORE_CLIENT_COST, Probe
 from pgflow_stress.core.units import NS_PER_US
 from pgflow_stress.scenario.durations import NO_WORK
+from pgflow_stress.scenario.faults import Strike, check_times, timeline
 from pgflow_stress.scenario.flow import FlowShape
 from pgflow_stress.scenario.options import EmptyPoll, Mode, RunOptions
 from pgflow_stress.scenario.presets import names, shape_of
@@ -144,6 +145,11 @@ class Plan:
         more = self.options.probe_client and self.probe is not Probe.MORE_WORKERS
         return self.options.workers + (1 if more else 0)
 
+    def strikes(self, index: int) -> tuple[Strike, ...]:
+        """The faults of one repetition, in order of time."""
+        options = self.options
+        return timeline(options.faults, options.seed, index, options.duration_seconds, options.timeout_seconds)
+
     def at(self, index: int, client_ns_per_task: float) -> Plan:
         """The plan of one repetition: as it is, or with what --probe-client changes in it.
 
@@ -181,7 +187,7 @@ class Plan:
             duration_seconds=None, starters=None, events="none", observer_cost=False, probe_client=False,
             telemetry="off", telemetry_cost=False, client_delay_ns=0, creation=Mode.BATCH, completion=Mode.BATCH,
             worker_model="ceiling", work=NO_WORK, concurrency=None, empty_poll=EmptyPoll(), vt_seconds=None,
-            timeout_seconds=HISTORY_TIMEOUT_SECONDS,
+            timeout_seconds=HISTORY_TIMEOUT_SECONDS, faults=(), reconnect_seconds=0.0,
         )  # fmt: skip
         return replace(self, work=work, load_model="backlog-drain", options=options)
 
@@ -234,6 +240,8 @@ class Plan:
             "late": str(options.late),
             "starters": self.starters,
             "duration": options.duration_seconds,
+            "faults": [spec.text for spec in options.faults],
+            "reconnect_budget": options.reconnect_seconds,
             "pin": {role: list(cpus) for role, cpus in options.pin},
             "purpose": options.purpose,
             **({"profiled": True} if options.profiled else {}),
@@ -259,6 +267,7 @@ def make_plan(scenario: str, options: RunOptions) -> Plan:
         raise UsageFault(f"{scenario}: {fault}") from None
     flows = _flows(shape, built, options)
     load_model = load_model_of(options)
+    check_times(options.faults, options.duration_seconds, options.timeout_seconds)
     runs, options = _runs(shape, options, load_model, flows)
     if not shape.starts:
         _refuse_runs(scenario, options, load_model)
@@ -329,6 +338,8 @@ def _runs(shape: Shape, options: RunOptions, load_model: str, flows: int) -> tup
 def _refuse_runs(scenario: str, options: RunOptions, load_model: str) -> None:
     if options.runs is not None or load_model != "backlog-drain":
         raise UsageFault(f"{scenario} starts no run: leave --runs, --rate, --stages and --in-flight out")
+    if options.faults:
+        raise UsageFault(f"{scenario} starts no run, and faults strike while tasks are worked on: leave --fault out")
     if options.probe_client:
         raise UsageFault(f"{scenario} starts no run, and --probe-client is about what a task costs: leave it out")
 

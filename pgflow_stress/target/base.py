@@ -63,12 +63,33 @@ class Fingerprint:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """A server that was stopped and started again: its postmasters, and whether it had to recover from a crash."""
+
+    before: int
+    after: int
+    recovered: bool
+
+
+class Restart(Protocol):
+    """Stops the server and starts it again; `gone` is called in between."""
+
+    def __call__(self, *, immediate: bool, gone: Callable[[], None]) -> Restarted:
+        """In order, or as by a crash.
+
+        Raises:
+            SetUpFault: it was not to be stopped, as others use it, or did not start again.
+        """
+
+
 class Target(Protocol):
     """A prepared target. Opened by target.opening.open_target, a context manager that closes it."""
 
     isolation: Isolation
     embedded: bool
     can_age: bool  # whether it makes databases, which can be made from an aged one
+    restart: Restart | None  # where the server is ours
 
     def acquire(self, nonce: int) -> Database:
         """A database for one repetition; nothing of it is timed.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from pgflow_stress.core.ids import flow_slug_prefix
 from pgflow_stress.core.libpq import LibpqChoice, choose
 from pgflow_stress.target import connect, fingerprint, observing, realtime
 from pgflow_stress.target.aging import aged_database
-from pgflow_stress.target.base import CleanUp, Database, Fingerprint, Isolation, Say, TargetOptions
+from pgflow_stress.target.base import CleanUp, Database, Fingerprint, Isolation, Restart, Say, TargetOptions
 from pgflow_stress.target.databases import drop_database, drop_databases_of
 from pgflow_stress.target.install import Recipe, packaged_pgmq, write_extension_files
 from pgflow_stress.target.locking import Lease, live_leases
@@ -47,8 +48,11 @@ class EmbeddedTarget:
     can_age = True
     libpq: LibpqChoice | None = None
 
-    def __init__(self, instance: Instance, lease: Lease, recipe: Recipe, options: TargetOptions, say: Say) -> None:
+    def __init__(
+        self, instance: Instance, plan: InstancePlan, lease: Lease, recipe: Recipe, options: TargetOptions, say: Say
+    ) -> None:
         """Drop what dead users left and see to the template."""
+        self.restart: Restart | None = partial(instance.restart, plan)
         self._lease = lease
         self._instance = instance
         self._options = options
@@ -241,7 +245,7 @@ def open_embedded(options: TargetOptions, say: Say) -> Iterator[EmbeddedTarget]:
             write_extension_files(instance.extensions, recipe.pgmq)
         except OSError as error:
             raise SetUpFault(f"pgmq's files can't be written for the embedded server: {error.strerror}") from error
-        target = EmbeddedTarget(instance, lease, recipe, options, say)
+        target = EmbeddedTarget(instance, plan, lease, recipe, options, say)
         target.libpq = chosen[0]
         try:
             yield target

@@ -11,7 +11,7 @@ from pgflow_stress.core.errors import SetUpFault, UsageFault
 from pgflow_stress.core.ids import flow_slug_prefix
 from pgflow_stress.target import cleanup, connect, deployed, fingerprint, observing, realtime
 from pgflow_stress.target.aging import aged_database
-from pgflow_stress.target.base import CleanUp, Database, Fingerprint, Isolation, Say, TargetOptions
+from pgflow_stress.target.base import CleanUp, Database, Fingerprint, Isolation, Restart, Say, TargetOptions
 from pgflow_stress.target.databases import drop_database, drop_databases_of
 from pgflow_stress.target.given import AGES_NOTHING, Reached
 from pgflow_stress.target.install import Recipe, packaged_pgmq, pgflow_facts
@@ -40,6 +40,7 @@ class GivenTarget(ABC):
 
     embedded = False
     can_age: bool
+    restart: Restart | None = None  # the server is not ours
     isolation: Isolation
 
     def __init__(self, reached: Reached, options: TargetOptions, say: Say) -> None:

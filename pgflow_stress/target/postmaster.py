@@ -17,6 +17,7 @@ from pgflow_stress.core.units import BYTES_PER_MIB
 from pgflow_stress.target.pginstall import ServerUser
 
 _PID_LINE, _STATUS_LINE = 0, 7
+_NOT_IN_ORDER = b"database system was not properly shut down"
 NO_WORD = "it left no word in its log"
 _POLL_SECONDS = 0.002
 _ORPHANS_PATIENCE_SECONDS = 10.0
@@ -168,6 +169,26 @@ def stop(data: Path, timeout_seconds: float = 30) -> None:
             os.kill(found.pid, number)
         if wait_until_gone(found.pid, patience_seconds):
             return
+
+
+def shut_down(data: Path, *, immediate: bool, seconds: float) -> bool:
+    """End the server of a data directory, in order or as by a crash; whether there was one and it is gone."""
+    found = find_postmaster(data)
+    if found is None:
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(found.pid, signal.SIGQUIT if immediate else signal.SIGINT)
+    return wait_until_gone(found.pid, seconds)
+
+
+def recovered(log: Path, from_bytes: int) -> bool:
+    """Whether a server that started says that it had not been shut down in order; since `from_bytes` of its log."""
+    try:
+        with log.open("rb") as handle:
+            handle.seek(from_bytes)
+            return any(_NOT_IN_ORDER in line for line in handle)
+    except OSError:
+        return False
 
 
 def ask_to_stop(data: Path) -> bool:

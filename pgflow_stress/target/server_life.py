@@ -27,7 +27,7 @@ from pathlib import Path
 
 from pgflow_stress.core.errors import SetUpFault, UsageFault
 from pgflow_stress.target import postmaster
-from pgflow_stress.target.base import Say
+from pgflow_stress.target.base import Restarted, Say
 from pgflow_stress.target.locking import Lease, held, held_if_free, live_leases, remove_dead_leases
 from pgflow_stress.target.naming import FILE_LEASE, new_lease_id
 from pgflow_stress.target.pginstall import ServerUser, reachable
@@ -118,6 +118,28 @@ class Instance:
             remove_dead_leases(self.leases)
             self._stop_if_unused()
 
+    def restart(self, plan: InstancePlan, *, immediate: bool, gone: Callable[[], None]) -> Restarted:
+        """Stop the server and start it again, with nobody joining or leaving meanwhile; `gone` is called in between.
+
+        Args:
+            immediate: as by a crash, so that it has to recover.
+        Raises:
+            SetUpFault: others use it, or it did not stop or start.
+        """
+        with held(self._lock):
+            if len(live_leases(self.leases)) > 1:
+                raise SetUpFault("the embedded server has other users, who would lose it as well")
+            found, log_from_bytes = self.running(), postmaster.log_size_bytes(self.log)
+            if found is None or not postmaster.shut_down(self.data, immediate=immediate, seconds=_STOP_TIMEOUT_SECONDS):
+                raise SetUpFault("the embedded server was not running, or did not stop")
+            gone()
+            pid = self._start(plan)
+            if not postmaster.wait_until_ready(self.data, pid, _READY_TIMEOUT_SECONDS):
+                self._retry_or_tell(plan, log_from_bytes)
+            following = self.running()
+            recovered = postmaster.recovered(self.log, log_from_bytes)
+            return Restarted(found.pid, following.pid if following else 0, recovered)
+
     def keep(self, wanted: bool) -> None:
         """Let it outlive its last user, or not; takes effect when the last user leaves."""
         with held(self._lock):
@@ -176,6 +198,8 @@ class Instance:
             if found is not None:
                 postmaster.wait_until_gone(found.pid, _STOP_TIMEOUT_SECONDS)
             self._ensure_data(plan, say)
+            for proxy in self.socket_folder.glob(".s.PGSQL.4????"):  # of faults whose run was killed
+                proxy.unlink(missing_ok=True)
             log_from_bytes = postmaster.log_size_bytes(self.log)
             pid = self._start(plan)
         meanwhile()

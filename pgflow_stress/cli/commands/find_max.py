@@ -13,7 +13,7 @@ _MOST_RATE = 1e6
 # What the search itself says of each window, and what has another default here.
 _NOT_OF_RUN = frozenset(
     {"rate", "stages", "in_flight", "late", "runs", "duration", "repetitions", "warmup", "full", "threshold"}
-    | {"observer_cost", "telemetry_cost", "probe_client", "timeout", "precision"}
+    | {"observer_cost", "telemetry_cost", "probe_client", "timeout", "precision", "fault", "reconnect_budget"}
 )
 _OTHER_DEFAULTS = {"purpose": "capacity", "arrival": "poisson"}
 

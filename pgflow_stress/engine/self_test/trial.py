@@ -58,6 +58,7 @@ class Planted:
         self.isolation = target.isolation
         self.embedded = target.embedded
         self.can_age = target.can_age
+        self.restart = target.restart
 
     def acquire(self, nonce: int) -> Database:
         """A database of the target, with the defect in it.

@@ -35,10 +35,24 @@ def _phases(repetition: Repetition) -> Iterator[Mark]:
 
 def _incidents(repetition: Repetition) -> Iterator[Mark]:
     for incident in repetition.incidents:
+        if incident.kind.startswith("fault "):
+            continue  # with the faults, which say it better
         yield Mark(incident.at_ns / NS_PER_SECOND, f"{incident.kind}: {incident.subject}", "@bad")
 
 
-MARKS: tuple[Callable[[Repetition], Iterator[Mark]], ...] = (_phases, _incidents)
+def _faults(repetition: Repetition) -> Iterator[Mark]:
+    """Where each fault struck, and where the rate was back."""
+    for fault in repetition.faults:
+        if fault["at_ns"] is None or not fault["took_hold"]:
+            continue
+        struck = fault["at_ns"] / NS_PER_SECOND
+        yield Mark(struck, f"{fault['name']} {fault['number']}", "@bad")
+        back = (fault["recovery"] or {}).get("rate_back_seconds")
+        if back is not None:
+            yield Mark(struck + back, f"rate back after {fault['number']}")
+
+
+MARKS: tuple[Callable[[Repetition], Iterator[Mark]], ...] = (_phases, _incidents, _faults)
 
 
 def marks_of(repetition: Repetition) -> list[Mark]:

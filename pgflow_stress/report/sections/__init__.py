@@ -19,6 +19,7 @@ from pgflow_stress.report.sections.budget import budget_view
 from pgflow_stress.report.sections.cost import cost_view
 from pgflow_stress.report.sections.environment import environment_view
 from pgflow_stress.report.sections.events import events_view
+from pgflow_stress.report.sections.faults import faults_view
 from pgflow_stress.report.sections.figures import figures_view
 from pgflow_stress.report.sections.heat import heat_view
 from pgflow_stress.report.sections.latency import latency_view
@@ -46,6 +47,7 @@ SECTIONS: dict[str, Section] = {
     "heat": Section("Latency over time", heat_view),
     "throughput": Section("Throughput over time", throughput_view),
     "breakdown": Section("Where the time of a run went", breakdown_view),
+    "faults": Section("Faults: proof and recovery", faults_view),
     "events": Section("Events: should, stored, received", events_view),
     "telemetry": Section("Resources, waits and locks", telemetry_view),
     "cost": Section("Cost of a task", cost_view),

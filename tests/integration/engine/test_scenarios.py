@@ -108,3 +108,34 @@ def test_a_run_that_a_dead_worker_failed_unheard_is_written_off_by_its_replaceme
         assert made.books.account.left(0) == 3
         assert made.driver.process() == END_DONE
         assert made.books.account.left(0) == 0
+
+
+def test_what_a_dead_worker_and_the_one_before_it_claimed_is_completed_with_each_steps_own_output(
+    target: Target,
+) -> None:
+    """A step that a map is over gives an array: with anything else pgflow fails the run."""
+    options = RunOptions(workers=1, runs=2, flows=1, parameters=(("elements", 2),), poll_size=1)
+    with bench(target, "map", options) as made:
+        assert [made.driver.create(), made.driver.start()] == [END_DONE] * 2
+        dead = [os.urandom(16), os.urandom(16)]
+        flow = f"{made.slug_prefix}f0"
+        for message, worker in enumerate(dead, 1):
+            made.connection.execute(
+                "insert into pgflow.workers (worker_id, queue_name, function_name) values (%s, 'q', 'test')",
+                (worker.hex(),),
+            )
+            made.connection.execute("select * from pgmq.read(%s, 60, 1)", (flow,))
+            made.connection.execute(
+                "select * from pgflow.start_tasks(%s, array[%s::bigint], %s)", (flow, message, worker.hex())
+            )
+
+        adopt(
+            replace(made.order, replaces_worker_id=dead[1], replaces_earlier=(dead[0],)),
+            made.connection,
+            made.books.account,
+        )
+
+        assert made.books.account.left(0) == 6  # of 8: each run's list is done
+        assert made.driver.process() == END_DONE
+        runs = made.connection.execute("select status from pgflow.runs where flow_slug = %s", (flow,)).fetchall()
+        assert runs == [("completed",)] * 2

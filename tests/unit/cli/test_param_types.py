@@ -3,7 +3,8 @@ from __future__ import annotations
 import click
 import pytest
 
-from pgflow_stress.cli.param_types import parse_duration, parse_pin
+from pgflow_stress.cli.param_types import parse_pin
+from pgflow_stress.core.durations import parse_duration
 from pgflow_stress.core.errors import UsageFault
 from tests.unit.cli.helpers import parse_run
 
