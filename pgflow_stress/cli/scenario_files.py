@@ -14,7 +14,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from pgflow_stress.cli.param_types import parse_duration
+from pgflow_stress.core.durations import parse_duration
 from pgflow_stress.cli.run_options import option_name
 from pgflow_stress.cli.scenario_parameters import LOADS
 from pgflow_stress.cli.scenario_schema import file_options, schema
