@@ -46,13 +46,17 @@ def listened_in(server: Path) -> Iterator[tuple[str, list[bytes]]]:
 
         def serve() -> None:
             client, _ = listener.accept()
-            upstream = socket.socket(socket.AF_UNIX)
-            upstream.connect(str(server))
-            threading.Thread(target=pump, args=(upstream, client, None), daemon=True).start()
-            pump(client, upstream, sent)
+            with client, socket.socket(socket.AF_UNIX) as upstream:
+                upstream.connect(str(server))
+                back = threading.Thread(target=pump, args=(upstream, client, None), daemon=True)
+                back.start()
+                pump(client, upstream, sent)
+                back.join()
 
-        threading.Thread(target=serve, daemon=True).start()
+        serving = threading.Thread(target=serve, daemon=True)
+        serving.start()
         yield folder, sent
+        serving.join(timeout=10)
 
 
 def messages(stream: bytes) -> list[Message]:
