@@ -103,9 +103,9 @@ def test_at_the_end_the_view_is_gone_and_the_summary_follows_what_was_there(
     ("more", "wanted", "unwanted"),
     [
         ({}, "\x1b[3", r"\x1b\[\?"),
-        ({"NO_COLOR": "1"}, "single-flow process", r"\x1b\[[\d;]*3\d"),
+        ({"NO_COLOR": "1"}, "single-flow prime", r"\x1b\[[\d;]*3\d"),
         ({"TERM": "dumb"}, "phase process single-flow 0\r\n", "\x1b"),
-        ({"LC_ALL": "C"}, "single-flow process", r"[^\x00-\x7f]"),
+        ({"LC_ALL": "C"}, "single-flow prime", r"[^\x00-\x7f]"),
     ],
     ids=["color", "NO_COLOR", "dumb", "ASCII"],
 )
