@@ -141,7 +141,7 @@ class Ground:
 
     def plan(self, blow: Blow, pids: set[int]) -> None:
         """These processes and backends are about to be ended: by this strike, if it takes hold."""
-        blow.planned |= pids
+        blow.planned |= pids - self.crew.planned  # not what another strike has ended
         self.crew.planned |= pids
 
     @property

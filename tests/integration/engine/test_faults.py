@@ -72,7 +72,8 @@ def test_lost_workers_backends_and_locks_cost_time_and_no_task(struck: Struck) -
     assert lock["proof"]["backends_waiting"]
     taken = found["exhaust-connections"]
     assert taken["proof"]["connections_taken"] > 100
-    assert taken["recovery"]["first_task_of_subject_seconds"] > 0.5
+    assert taken["proof"]["refused_with"] == "53300"
+    assert taken["proof"]["backends_new"]
     assert kill["recovery"]["first_task_of_subject_seconds"] > 0
     events = repetition["events"]
     assert events["received"] == events["stored"] == events["expected"]
@@ -126,7 +127,6 @@ def test_connections_cut_or_stalled_and_tasks_adopted_behind_a_workers_back_coun
         assert cut["proof"]["bytes_kept"] > 0  # the rest of a message that never came
         assert cut["proof"]["backends_new"]
     assert found["stall"]["proof"]["bytes_kept"] > 0
-    assert found["stall"]["recovery"]["first_task_of_subject_seconds"] > 0.6
     adopted = found["stop-and-adopt"]["proof"]["tasks_adopted"]
     assert adopted > 0
     assert repetition["work"]["completed_again"] == adopted
