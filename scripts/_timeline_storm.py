@@ -63,7 +63,7 @@ def arguments_of(number: int, seed: int) -> list[str]:
     events = drawn.choice(("none", "none", "wal", "notify"))
     # Of a worker that was killed after such a crash nobody knows what it had been told.
     lossy = CRASH in chosen and not any(text.startswith("kill-worker") for text in chosen)
-    if lossy and events != "notify" and scenario[0] not in _FAILING:
+    if lossy and events != "notify" and load != "closed" and scenario[0] not in _FAILING:
         arguments += ["--pg-setting", "synchronous_commit=off"]
     arguments += ["--events", events]
     # A small poll, and work that takes a while: at any moment somebody has something in hand.
