@@ -14,11 +14,11 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from pgflow_stress.core.durations import parse_duration
 from pgflow_stress.cli.run_options import option_name
 from pgflow_stress.cli.scenario_parameters import LOADS
 from pgflow_stress.cli.scenario_schema import file_options, schema
 from pgflow_stress.cli.sources import given, note_source
+from pgflow_stress.core.durations import parse_duration
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.scenario.file_format import Located, check, parse
 from pgflow_stress.scenario.presets import shape_of
