@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,8 @@ from pgflow_stress.engine.faults.kill_backend import see_reconnects, terminate
 _LASTS_SECONDS = 2.0
 _MOST_CONNECTIONS = 1000  # of a server that would take more, no exhaustion is to be had so
 _TOO_MANY = "53300"
+_FREE_SECONDS = 2.0
+_LOOK_SECONDS = 0.005
 
 
 def _strike(ground: Ground, blow: Blow) -> None:
@@ -27,7 +30,7 @@ def _strike(ground: Ground, blow: Blow) -> None:
         blow.struck(f"connections, worker {slot} without its own", slot)
         with _standing_still(ground.word(region, Word.PID)):  # else its place would be its own again
             terminate(ground, blow, looking, [backend])
-            again = _take_all(ground, taken)
+            again = _take_when_free(ground, taken)
         blow.held(connections_taken=opened + again, refused_with=_TOO_MANY)
         ground.hold(seconds)
         waited = ground.word(region, Word.BACKEND_PID) == backend
@@ -44,6 +47,16 @@ def _standing_still(pid: int) -> Iterator[None]:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def _take_when_free(ground: Ground, taken: contextlib.ExitStack[Any]) -> int:
+    """The place of a backend that is gone from the views is free a moment later; how many were taken."""
+    deadline = time.monotonic() + _FREE_SECONDS
+    while True:
+        opened = _take_all(ground, taken)
+        if opened or time.monotonic() > deadline:
+            return opened
+        time.sleep(_LOOK_SECONDS)
 
 
 def _take_all(ground: Ground, taken: contextlib.ExitStack[Any]) -> int:
