@@ -17,6 +17,7 @@ _LASTS_SECONDS = 2.0
 _MOST_CONNECTIONS = 1000  # of a server that would take more, no exhaustion is to be had so
 _TOO_MANY = "53300"
 _FREE_SECONDS = 2.0
+_QUIET_SECONDS = 0.2
 _LOOK_SECONDS = 0.005
 
 
@@ -32,7 +33,8 @@ def _strike(ground: Ground, blow: Blow) -> None:
             terminate(ground, blow, looking, [backend])
             again = _take_when_free(ground, taken)
         blow.held(connections_taken=opened + again, refused_with=_TOO_MANY)
-        ground.hold(seconds)
+        # Others of ours leave meanwhile, a worker that was replaced for one: their places are not the worker's.
+        ground.until(lambda: _take_all(ground, taken) < 0, seconds)
         waited = ground.word(region, Word.BACKEND_PID) == backend
     if not waited:
         blow.held_ns = 0
@@ -50,13 +52,16 @@ def _standing_still(pid: int) -> Iterator[None]:
 
 
 def _take_when_free(ground: Ground, taken: contextlib.ExitStack[Any]) -> int:
-    """The place of a backend that is gone from the views is free a moment later; how many were taken."""
-    deadline = time.monotonic() + _FREE_SECONDS
-    while True:
-        opened = _take_all(ground, taken)
-        if opened or time.monotonic() > deadline:
-            return opened
+    """Until none was free for a while: the place of a session that is gone is free a moment later."""
+    began = quiet_since = time.monotonic()
+    opened = 0
+    while not (opened and time.monotonic() - quiet_since > _QUIET_SECONDS):
+        if time.monotonic() - began > _FREE_SECONDS:
+            break
+        if more := _take_all(ground, taken):
+            opened, quiet_since = opened + more, time.monotonic()
         time.sleep(_LOOK_SECONDS)
+    return opened
 
 
 def _take_all(ground: Ground, taken: contextlib.ExitStack[Any]) -> int:
