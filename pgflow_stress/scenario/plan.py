@@ -199,7 +199,8 @@ class Plan:
             **{name.replace("-", "_"): value for name, value in self.values},
             **({"scenario_file": options.scenario_file} if options.scenario_file else {}),
             **({"own_flows": [flow.as_parameter() for flow in options.own_flows]} if options.own_flows else {}),
-            "steps": self.work.most_steps,
+            # Where they are no option of the scenario they are told all the same.
+            **({} if "steps" in dict(self.values) else {"steps": self.work.most_steps, "derived": ["steps"]}),
             "deal": str(options.deal),
             "flows": self.flows,
             "runs": self.runs,

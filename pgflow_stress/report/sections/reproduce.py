@@ -13,7 +13,7 @@ from pgflow_stress.report.subject import Subject
 from pgflow_stress.report.tables import pairs
 
 # Most parameters are options by the same name; steps, flows and runs are already scaled.
-_NOT_OPTIONS = ("scale", "pilot", "after_history", "scenario_file")
+_NOT_OPTIONS = ("scale", "pilot", "after_history", "scenario_file", "derived")
 _OTHER_NAMES = {"observer_delay_ms": "observer_delay", "client_delay_us": "client_delay", "limits": "limit"}
 _DEFAULTS = {"limits": asdict(DEFAULT_LIMITS)}  # of those that are told only where they differ
 
@@ -43,9 +43,13 @@ def reproduce(result: Result) -> str:
     """The command line that asks for the same again; the machine and a given server's own settings are not in it."""
     parts = ["pgflow-stress", "run", str(result.scenario["name"])]
     parameters = result.scenario["parameters"]
+    unasked = {*parameters.get("derived", ()), *_not_of_this_load(parameters)}
     for name, value in parameters.items():
-        if name == "steps" and "own_flows" in parameters:
-            continue  # they are what they are
+        if name in unasked:
+            continue
+        if "." in name:  # of a scenario within a mix
+            parts += ["-p", f"{name}={value}"]
+            continue
         option = f"--{_OTHER_NAMES.get(name, name).replace('_', '-')}"
         if name == "pin" and value:
             parts += [option, ",".join(f"{role}={','.join(map(str, cpus))}" for role, cpus in value.items())]
@@ -54,8 +58,21 @@ def reproduce(result: Result) -> str:
             for key, item in value.items():
                 if key not in defaults or item != defaults[key]:
                     parts += [option, f"{key}={item}"]
+        elif name == "stages" and value:
+            parts += [option, ",".join(value)]
+        elif name == "faults":
+            parts += [part for text in value for part in ("--fault", text)]
         elif value is True:
             parts.append(option)
         elif name not in _NOT_OPTIONS and isinstance(value, str | int | float) and not isinstance(value, bool):
             parts += [option, f"{value:g}" if isinstance(value, float) else str(value)]
     return shlex.join(parts)
+
+
+def _not_of_this_load(parameters: Json) -> tuple[str, ...]:
+    """Options that `run` refuses with this load."""
+    if parameters.get("stages"):
+        return ("duration",)
+    if parameters.get("in_flight") is not None:
+        return ("arrival", "late")
+    return ("duration", "arrival", "late", "starters")

@@ -200,7 +200,8 @@ def test_limits_are_in_the_command_to_reproduce_where_they_differ_and_a_pilot_is
 
 
 def test_a_flow_of_the_users_own_is_asked_for_again_by_its_file_alone() -> None:
-    parameters = {"flow": "a.sql", "elements": 3, "own_flows": [{"flow": "a"}], "steps": 4, "scenario_file": "f.toml"}
+    parameters = {"flow": "a.sql", "elements": 3, "own_flows": [{"flow": "a"}], "steps": 4, "derived": ["steps"],
+                  "scenario_file": "f.toml"}  # fmt: skip
 
     words = shlex.split(reproduce(build_result(parameters=parameters)))
 
