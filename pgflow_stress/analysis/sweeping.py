@@ -14,7 +14,9 @@ from pgflow_stress.core.units import NS_PER_SECOND
 # What a step, a run, a task costs: the inverse of a rate, or a cost as it stands.
 COSTS = (
     "create.per_second",
+    "create.latency_ns.p50",
     "start.per_second",
+    "start.latency_ns.p50",
     "process.per_second",
     "execute.per_second",
     "process.latency_ns.p50",
@@ -76,12 +78,15 @@ def cost_of(metric: str, value: float) -> float:
 
 
 def lines(names: Sequence[str], points: Sequence[Point]) -> list[Line]:
-    """Every line along every axis of numbers that has three points or more, sorted by size."""
+    """Every line along every axis of numbers that has three points or more, sorted by size.
+
+    A size of 0 (no history, no payload) has no place on a scale of decades: its cell is a cell, and no point of a line.
+    """
     found = []
     for place, axis in enumerate(names):
         by_rest: dict[tuple[str, ...], list[Point]] = {}
         for point in points:
-            if point.numbers[place] is not None:
+            if point.numbers[place]:
                 rest = (*point.texts[:place], *point.texts[place + 1 :])
                 by_rest.setdefault(rest, []).append(point)
         others = (*names[:place], *names[place + 1 :])

@@ -27,7 +27,7 @@ class SweepDirectory:
         if not resume:
             self._made = make_directory(path)
         elif not path.is_dir():
-            raise UsageFault(f"{path} holds no sweep to go on with")
+            raise UsageFault(f"{path} holds no sweep to go on with; leave --resume out to begin one")
 
     @staticmethod
     def folder_name(index: int, name: str) -> str:
