@@ -39,6 +39,7 @@ class Point:
     numbers: tuple[float | None, ...]
     values: Mapping[str, tuple[float, ...]]  # by metric, in the order of the rounds
     busy_share: float | None = None  # of the host's CPUs, the mean over repetitions
+    runs: int | None = None  # that its tasks are of; None: nobody knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +123,20 @@ def scaling(line: Line, metric: str) -> Scaling | None:
         for size, point in zip(line.sizes, line.points, strict=True)
         if point.busy_share is not None and point.busy_share > _BUSY
     )
-    kept = [(size, point) for size, point in zip(line.sizes, line.points, strict=True) if size not in exhausted]
+    waiting = {
+        size
+        for size, point in zip(line.sizes, line.points, strict=True)
+        if point.runs is not None and point.runs < size
+    }
+    left_out = waiting | set(exhausted)
+    kept = [(size, point) for size, point in zip(line.sizes, line.points, strict=True) if size not in left_out]
     if len(kept) < LEAST_POINTS:
-        why = f"{len(kept)} points" + (f" of which cores did not run out (of {len(line.points)})" if exhausted else "")
-        return Scaling(line, metric, None, f"{why}: the law takes {LEAST_POINTS}", exhausted)
+        but = [f"{len(exhausted)} ran out of cores"] if exhausted else []
+        but += [f"{len(waiting)} had fewer runs than workers: tasks of one run queue for it"] if waiting else []
+        why = f"{len(kept)} point{'' if len(kept) == 1 else 's'}" + (
+            f" of {len(line.points)} ({'; '.join(but)})" if but else ""
+        )
+        return Scaling(line, metric, None, f"{why}; the law takes {LEAST_POINTS}", exhausted)
     try:
         below = Line(line.axis, line.at, tuple(point for _, point in kept), tuple(size for size, _ in kept))
         return Scaling(line, metric, scalability(*_pairs(below, metric)), "", exhausted)

@@ -273,7 +273,7 @@ class _Sweep:
             }
             busy = result.summary.get("client.host.busy_share")
             numbers = tuple(_number(axis, value) for axis, value in zip(axes, cell.values, strict=True))
-            points.append(Point(cell.index, cell.values, numbers, values, busy.mean if busy else None))
+            points.append(Point(cell.index, cell.values, numbers, values, busy.mean if busy else None, cell.plan.runs))
         return points
 
     def deliver(self, destination: SweepDestination) -> None:
