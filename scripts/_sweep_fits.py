@@ -18,6 +18,7 @@ import numpy as np
 from _planted import migrations_with, tell, tool
 
 from pgflow_stress.analysis.growth import MODELS
+from pgflow_stress.analysis.scalability import scalability
 from pgflow_stress.analysis.sweeping import Line, Point, curves, scaling
 
 SIZES = (100.0, 300.0, 1_000.0, 3_000.0, 10_000.0, 30_000.0)
@@ -128,6 +129,16 @@ def _seconds_alone(migrations: Path, tasks: int) -> float:
     return 1 / float(document["summary"][RATE]["mean"])
 
 
+def _law_of_all(cells: Any) -> list[float] | None:
+    """Sigma and its interval over every point, also where the host's cores ran out: to look at, and proves nothing."""
+    pairs = [(float(c["values"]["workers"]), v) for c in cells for v in c["summary"].get(RATE, {}).get("values", ())]
+    try:
+        sigma = scalability([n for n, _ in pairs], [rate for _, rate in pairs]).sigma
+    except ValueError:
+        return None
+    return [round(sigma.value, 4), round(sigma.low, 4), round(sigma.high, 4)]
+
+
 def prove_real(times: int, seed: int, given: Any) -> bool:
     """A sweep over workers each: is the closed form's sigma inside, in nine of ten?"""
     inside = kappa_inside = told = 0
@@ -151,10 +162,12 @@ def prove_real(times: int, seed: int, given: Any) -> bool:
             told += law is not None
             inside += law is not None and law["sigma"]["low"] <= sigma <= law["sigma"]["high"]
             kappa_inside += law is not None and law["kappa"]["low"] <= 0
+            whole = _law_of_all(document["cells"])
             means = {c["values"]["workers"]: c["summary"].get(RATE, {}).get("mean") for c in document["cells"]}
             tell(
                 seed=number, cycle_ms=round(1000 * alone, 2), sigma=round(sigma, 4), found=law and law["sigma"],
                 kappa=law and law["kappa"], reason=one["reason"], exhausted=one["cores_exhausted_at"],
+                sigma_of_all_points=whole,
                 off={n: rate and round(rate * (alone - hold + float(n) * hold) / float(n) - 1, 3)
                      for n, rate in means.items()},
             )  # fmt: skip

@@ -17,7 +17,7 @@ from pgflow_stress.target.base import Say, Target, TargetOptions
 from pgflow_stress.target.opening import open_target
 
 MOST_OPEN = 4  # servers at once: each takes memory from those that are measured
-MOST_AGED = 12  # databases at once: each takes as much of the disk as its history
+MOST_TARGETS = 12  # of theirs at once: an aged one takes as much of the disk as its history
 APPLY_SECONDS = 600.0
 _VARIABLE = "PGFLOW_STRESS_APPLY_"
 
@@ -82,11 +82,12 @@ class Targets:
         return opened.target
 
     def _open_one(self, options: TargetOptions) -> _Opened:
-        others = dict.fromkeys(of for of, _ in self._open if of != options)
+        """Open one; where too many are open the one that was used longest ago is closed, an aged one last."""
+        others = [*dict.fromkeys(_server(of) for of, _ in self._open if _server(of) != _server(options))]
         if len(others) >= MOST_OPEN:
-            self._close([key for key in self._open if key[0] == next(iter(others))])
-        if len(self._open) >= MOST_AGED:
-            self._close([next(iter(self._open))])
+            self._close([key for key in self._open if _server(key[0]) == others[0]])
+        if len(self._open) >= MOST_TARGETS:
+            self._close(sorted(self._open, key=lambda key: bool(key[1]))[:1])
         with contextlib.ExitStack() as stack:
             target = stack.enter_context(open_target(options, self._say))
             return _Opened(target, stack.pop_all())
@@ -103,6 +104,11 @@ class Targets:
         self._say(f"applying {', '.join(f'{name}={value}' for name, value in applied)}")
         _run(self._command, applied)
         self._applied = applied
+
+
+def _server(options: TargetOptions) -> tuple[object, ...]:
+    """What tells one server from another: the one that is given, or how the embedded one is set."""
+    return (options.dsn, options.pg_settings, options.purpose, options.profiled)
 
 
 def _history(plan: Plan) -> str:
