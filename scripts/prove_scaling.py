@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from _planted import tell
-from _scaling_parts import BY_NAME, PARTS, Expected, Part
+from _scaling_parts import BY_NAME, FLAT, PARTS, Expected, Part
 from scipy.special import stdtrit
 
 from pgflow_stress.analysis import formats
@@ -77,20 +77,20 @@ def version_of(typed: str) -> str:
 
 
 def curves_of(part: Part, document: Any) -> Iterator[tuple[str, str, Expected | None, Any]]:
-    """(version, metric, what is expected, curve) of what a part tells."""
+    """(version, metric, what is expected, curve) of what a part tells; where there is none, one without a growth."""
     for version in next(axis["values"] for axis in document["axes"] if axis["name"] == "pgflow"):
         for metric, expected in part.metrics.items():
-            for curve in document["curves"]:
-                at = (curve["axis"], curve["metric"], curve["at"].get("pgflow"))
-                if at == (part.axis, metric, version):
-                    yield version, metric, expected, curve
+            wanted = (part.axis, metric, version)
+            found = (c for c in document["curves"] if (c["axis"], c["metric"], c["at"].get("pgflow")) == wanted)
+            missing = {"growth": None, "reason": "too few cells ended as they should", "sizes": []}
+            yield version, metric, expected, next(found, missing)
 
 
 def is_as_expected(expected: Expected | None, growth: Any) -> bool | None:
-    """Whether the fit says what is known; None where nothing is."""
+    """Whether the fit says what is known; None where nothing is. A cost that falls does not grow: flat, as known."""
     if expected is None:
         return None
-    if growth is None or growth["shown"] != expected.shown:
+    if growth is None or growth["shown"] not in ((FLAT, "falls") if expected.shown == FLAT else (expected.shown,)):
         return False
     alike = {growth["model"], *([growth["runner_up"]] if growth["margin"] < ALIKE else [])}
     return not expected.model or expected.model in alike
