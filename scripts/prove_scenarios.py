@@ -5,7 +5,8 @@
     own-flow    flows as pgflow's compiler emits them, unedited: alone, mixed, failing, under an open load; with
                 conditions where this pgflow has them
 
-Each for the pinned pgflow and for those of --pgflow, versions or directories of migrations. Prints JSON lines.
+Each for the pinned pgflow and for those of --pgflow, versions or directories of migrations; --only takes a part of
+`scenarios` or `own-flow`, by name. Prints JSON lines.
 """
 
 from __future__ import annotations
@@ -113,9 +114,11 @@ def _less_doubled(events: dict[str, Any]) -> dict[str, int]:
     return dict(events["expected"] if doubled else events["received"])
 
 
-def scenarios(pgflow: str, _seed: int) -> Iterator[dict[str, Any]]:
+def scenarios(pgflow: str, _seed: int, only: str = "") -> Iterator[dict[str, Any]]:
     """Each at three sizes."""
     for scenario, sizes in SIZES.items():
+        if only not in scenario:
+            continue
         for typed, tasks in sizes:
             found = measure(scenario, *typed.split(), "--pgflow", pgflow)
             exact = scenario == "mix" or found.get("tasks", {}).get("expected") == tasks
@@ -136,10 +139,10 @@ def dags(pgflow: str, seed: int, count: int = 200) -> Iterator[dict[str, Any]]:
         yield {"dags": len(made), "first": first, **found, "held": found["held"] and exact}
 
 
-def own_flows(pgflow: str, seed: int) -> Iterator[dict[str, Any]]:
+def own_flows(pgflow: str, seed: int, only: str = "") -> Iterator[dict[str, Any]]:
     """Each file at each size."""
     for files, sizes in OWN.items():
-        if files == WITH_CONDITIONS and not _has_conditions(pgflow):
+        if only not in files or (files == WITH_CONDITIONS and not _has_conditions(pgflow)):
             continue
         paths = ",".join(str(FLOWS / file) for file in files.split(","))
         for typed, tasks in sizes:
@@ -189,6 +192,7 @@ def main() -> int:
     parser.add_argument("--pgflow", action="append", default=["0.8.1"], help="another pgflow as well")
     parser.add_argument("--dags", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default="", metavar="TEXT", help="scenarios or flow files with this in their name")
     given = parser.parse_args()
     held = [_prove(proof, pgflow, given) for pgflow in given.pgflow for proof in given.proofs]
     return 0 if all(held) else 1
@@ -196,9 +200,9 @@ def main() -> int:
 
 def _prove(proof: str, pgflow: str, given: argparse.Namespace) -> bool:
     runs = {
-        "scenarios": lambda: scenarios(pgflow, given.seed),
+        "scenarios": lambda: scenarios(pgflow, given.seed, given.only),
         "dags": lambda: dags(pgflow, given.seed, given.dags),
-        "own-flow": lambda: own_flows(pgflow, given.seed),
+        "own-flow": lambda: own_flows(pgflow, given.seed, given.only),
     }[proof]()
     held: Sequence[bool] = [_told({"proof": proof, "pgflow": Path(pgflow).name, **found}) for found in runs]
     print(json.dumps({"proof": proof, "pgflow": Path(pgflow).name, "runs": len(held), "held": all(held)}), flush=True)

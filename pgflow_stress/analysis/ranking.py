@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy.stats import studentized_range
@@ -47,8 +48,14 @@ def rank(values: Mapping[int, Sequence[float]], *, higher_is_better: bool) -> Ra
     residuals = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0, keepdims=True) + table.mean()
     df = (len(cells) - 1) * (rounds - 1)
     error = math.sqrt(float((residuals**2).sum()) / df / rounds)
-    difference = float(studentized_range.ppf(_LEVEL, len(cells), df)) * error
+    difference = _critical(len(cells), df) * error
     order = [int(at) for at in np.argsort(-means, kind="stable")]
     best = float(means[order[0]])
     ties = [cells[at] for at in order if best - float(means[at]) <= difference]
     return Ranking(tuple(cells[at] for at in order), tuple(ties), -math.expm1(-difference))
+
+
+@cache
+def _critical(cells: int, df: int) -> float:
+    """The studentised range that so many equal cells stay below in 19 of 20: a double integral, solved for its end."""
+    return float(studentized_range.ppf(_LEVEL, cells, df))

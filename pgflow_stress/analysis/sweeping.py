@@ -14,7 +14,9 @@ from pgflow_stress.core.units import NS_PER_SECOND
 # What a step, a run, a task costs: the inverse of a rate, or a cost as it stands.
 COSTS = (
     "create.per_second",
+    "create.latency_ns.p50",
     "start.per_second",
+    "start.latency_ns.p50",
     "process.per_second",
     "execute.per_second",
     "process.latency_ns.p50",
@@ -37,6 +39,7 @@ class Point:
     numbers: tuple[float | None, ...]
     values: Mapping[str, tuple[float, ...]]  # by metric, in the order of the rounds
     busy_share: float | None = None  # of the host's CPUs, the mean over repetitions
+    runs: int | None = None  # that its tasks are of; None: nobody knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +79,15 @@ def cost_of(metric: str, value: float) -> float:
 
 
 def lines(names: Sequence[str], points: Sequence[Point]) -> list[Line]:
-    """Every line along every axis of numbers that has three points or more, sorted by size."""
+    """Every line along every axis of numbers that has three points or more, sorted by size.
+
+    A size of 0 (no history, no payload) has no place on a scale of decades: its cell is a cell, and no point of a line.
+    """
     found = []
     for place, axis in enumerate(names):
         by_rest: dict[tuple[str, ...], list[Point]] = {}
         for point in points:
-            if point.numbers[place] is not None:
+            if point.numbers[place]:
                 rest = (*point.texts[:place], *point.texts[place + 1 :])
                 by_rest.setdefault(rest, []).append(point)
         others = (*names[:place], *names[place + 1 :])
@@ -117,10 +123,20 @@ def scaling(line: Line, metric: str) -> Scaling | None:
         for size, point in zip(line.sizes, line.points, strict=True)
         if point.busy_share is not None and point.busy_share > _BUSY
     )
-    kept = [(size, point) for size, point in zip(line.sizes, line.points, strict=True) if size not in exhausted]
+    waiting = {
+        size
+        for size, point in zip(line.sizes, line.points, strict=True)
+        if point.runs is not None and point.runs < size
+    }
+    left_out = waiting | set(exhausted)
+    kept = [(size, point) for size, point in zip(line.sizes, line.points, strict=True) if size not in left_out]
     if len(kept) < LEAST_POINTS:
-        why = f"{len(kept)} points" + (f" of which cores did not run out (of {len(line.points)})" if exhausted else "")
-        return Scaling(line, metric, None, f"{why}: the law takes {LEAST_POINTS}", exhausted)
+        but = [f"{len(exhausted)} ran out of cores"] if exhausted else []
+        but += [f"{len(waiting)} had fewer runs than workers: tasks of one run queue for it"] if waiting else []
+        why = f"{len(kept)} point{'' if len(kept) == 1 else 's'}" + (
+            f" of {len(line.points)} ({'; '.join(but)})" if but else ""
+        )
+        return Scaling(line, metric, None, f"{why}; the law takes {LEAST_POINTS}", exhausted)
     try:
         below = Line(line.axis, line.at, tuple(point for _, point in kept), tuple(size for size, _ in kept))
         return Scaling(line, metric, scalability(*_pairs(below, metric)), "", exhausted)

@@ -32,12 +32,12 @@ class Axis:
 
     @property
     def numbers(self) -> tuple[float, ...] | None:
-        """As numbers above 0, all different, for curves; None where they are not."""
+        """As numbers of 0 or more, all different, for curves; None where they are not."""
         try:
             found = tuple(map(float, self.values))
         except ValueError:
             return None
-        return found if all(math.isfinite(n) and n > 0 for n in found) and len({*found}) == len(found) else None
+        return found if all(math.isfinite(n) and n >= 0 for n in found) and len({*found}) == len(found) else None
 
     def place(self, value: str) -> float:
         """Where a value stands among the others: the smaller number, or what was typed first, comes first."""

@@ -140,7 +140,9 @@ class _Sweep:
                 Engine([cell.plan for cell in self._cells]) as engine,
                 watch,
                 self._journal or contextlib.nullcontext(),
-                Targets(self._request.apply_command, watch.note) as targets,
+                Targets(
+                    self._request.apply_command, watch.note, lambda plan, target: engine.aged(plan, target, watch)
+                ) as targets,
             ):
                 self._stages(engine, targets, watch)
         except StressError as fault:
@@ -197,8 +199,7 @@ class _Sweep:
             target = targets.of(cell)
             environment = {**surroundings(target, cell.plan), "session": self._session}
             on = on_target(cell.plan, target)
-            with engine.aged(cell.plan, target, watch):
-                measured = engine.measure_one(cell.plan, target, keep_nothing, watch, index)
+            measured = engine.measure_one(cell.plan, target, keep_nothing, watch, index)
         except SetUpFault as fault:
             measured = Measured(None, (Ending(fault.exit_code, str(fault)),))
         if any(ending.code is ExitCode.INTERRUPTED for ending in measured.endings):
@@ -272,7 +273,7 @@ class _Sweep:
             }
             busy = result.summary.get("client.host.busy_share")
             numbers = tuple(_number(axis, value) for axis, value in zip(axes, cell.values, strict=True))
-            points.append(Point(cell.index, cell.values, numbers, values, busy.mean if busy else None))
+            points.append(Point(cell.index, cell.values, numbers, values, busy.mean if busy else None, cell.plan.runs))
         return points
 
     def deliver(self, destination: SweepDestination) -> None:

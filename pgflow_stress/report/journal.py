@@ -36,11 +36,11 @@ class Journal:
         self.entries: tuple[Json, ...] = ()
         if self._path.exists() != resume:
             raise UsageFault(
-                f"{folder} holds no sweep to go on with"
+                f"{folder} holds no sweep to go on with; leave --resume out to begin one"
                 if resume
                 else f"{folder} already holds a sweep; give --resume to go on with it, or another --output"
             )
-        if resume:
+        if resume and not _is_half_begun(self._path):
             lines = list(_whole_lines(self._path))
             if not lines or lines[0].get("schema") != SCHEMA:
                 raise UsageFault(f"{self._path} is not a {SCHEMA} journal")
@@ -56,11 +56,10 @@ class Journal:
         """
         try:
             self._stream = self._path.open("ab")
-            if not self._stream.tell():
+            whole = _whole_bytes(self._path)
+            self._stream.truncate(whole)
+            if not whole:
                 self.add(self._head)
-            else:
-                whole = _whole_bytes(self._path)
-                self._stream.truncate(whole)
         except OSError as error:
             raise RunFailed(f"{self._path} could not be written: {error.strerror or error}") from None
         return self
@@ -81,6 +80,16 @@ class Journal:
             os.fsync(self._stream.fileno())
         except OSError as error:
             raise RunFailed(f"{self._path} could not be written: {error.strerror or error}") from None
+
+
+def _is_half_begun(path: Path) -> bool:
+    """Whether it was killed while its head was written: nothing was measured then, and all is still to do."""
+    start = f'{{"schema": "{SCHEMA}"'.encode()
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return False
+    return b"\n" not in data and data[: len(start)] == start[: len(data)]
 
 
 def _whole_bytes(path: Path) -> int:

@@ -112,7 +112,7 @@ def _law(law: Scalability) -> Json:
 def _best(points: Sequence[Point], confirmed: Sequence[Point], axes: Sequence[Any], metric: str) -> Json:
     """The grid's best and its ties, then what the fresh repetitions say; only these are recommended."""
     found = _ranked(points, metric)
-    again = _ranked(confirmed, metric)
+    again = _ranked(confirmed, metric) if confirmed else _unranked("no cell was measured again in fresh repetitions")
     ties = again["ties"] or ([confirmed[0].cell] if len(confirmed) == 1 else [])
     by_cell = {point.cell: point for point in confirmed}
     recommended = min(ties, key=lambda cell: _smallness(by_cell[cell], axes), default=None)
@@ -123,8 +123,12 @@ def _ranked(points: Sequence[Point], metric: str) -> Json:
     try:
         found: Ranking = ranking(points, metric)
     except ValueError as why:
-        return {"order": [], "ties": [], "margin": None, "reason": str(why)}
+        return _unranked(str(why))
     return {"order": list(found.order), "ties": list(found.ties), "margin": found.margin, "reason": ""}
+
+
+def _unranked(why: str) -> Json:
+    return {"order": [], "ties": [], "margin": None, "reason": why}
 
 
 def _smallness(point: Point, axes: Sequence[Any]) -> tuple[float, ...]:

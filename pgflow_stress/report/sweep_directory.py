@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from pgflow_stress.core.errors import RunFailed, UsageFault
 from pgflow_stress.core.result import Json, Result
 from pgflow_stress.report.directory import make_directory, remove_empty
 from pgflow_stress.report.journal import JOURNAL_FILE
-from pgflow_stress.report.layout import REPORT_FILE, RESULT_FILE
+from pgflow_stress.report.layout import INDEX_FILE, REPORT_FILE, RESULT_FILE, SWEEP_FILE
 from pgflow_stress.report.result_file import write_atomically, write_index, write_result
 
 
@@ -27,7 +28,7 @@ class SweepDirectory:
         if not resume:
             self._made = make_directory(path)
         elif not path.is_dir():
-            raise UsageFault(f"{path} holds no sweep to go on with")
+            raise UsageFault(f"{path} holds no sweep to go on with; leave --resume out to begin one")
 
     @staticmethod
     def folder_name(index: int, name: str) -> str:
@@ -50,13 +51,21 @@ class SweepDirectory:
         self._entries.append((name, folder))
 
     def finish(self) -> None:
-        """Write the index.
+        """Write the index; what a kill left of files that were being written is removed.
 
         Raises:
             RunFailed: it could not be written.
         """
+        for torn in self._torn():
+            torn.unlink(missing_ok=True)
         if self._entries:
             write_index(self.path, self._entries)
+
+    def _torn(self) -> Iterator[Path]:
+        """Files beside their places, as `write_atomically` names them; nobody else writes here now."""
+        for folder in (self.path, *(self.path / folder for _, folder in self._entries)):
+            for name in (RESULT_FILE, SWEEP_FILE, REPORT_FILE, INDEX_FILE):
+                yield from folder.glob(f".{name}.*")
 
     def write_page(self, document: Json) -> None:
         """Write report.html of what the cells say together.

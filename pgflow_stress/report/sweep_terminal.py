@@ -82,7 +82,7 @@ def _at(found: Json) -> str:
 def curve_lines(document: Json) -> list[str]:
     """A line a cost and line of cells that something is shown of; of the others only how many they are."""
     told = [curve for curve in document["curves"] if curve["growth"] and curve["growth"]["shown"] != Shown.NOTHING]
-    said = [_curve_words(curve) for curve in told[:_MOST_CURVES]]
+    said = [curve_words(curve) for curve in told[:_MOST_CURVES]]
     if more := len(told) - len(said):
         said.append(f"and {more} more, in sweep.json")
     if untold := len(document["curves"]) - len(told):
@@ -90,7 +90,8 @@ def curve_lines(document: Json) -> list[str]:
     return said
 
 
-def _curve_words(curve: Json) -> str:
+def curve_words(curve: Json) -> str:
+    """What one curve that has a growth says."""
     found, info = curve["growth"], describe(curve["metric"])
     per = found["per_decade"]
     unit = "ns" if info.kind == "rate" else info.unit
@@ -148,7 +149,7 @@ def best_lines(document: Json) -> list[str]:
         more = f"; and {len(others) - _MOST_TIES} more" if len(others) > _MOST_TIES else ""
         lines.append(f"a tie with {len(others)}: {'; '.join(others[:_MOST_TIES])}{more}")
     if best["recommended"] is None:
-        why = confirmed["reason"] or "nothing was confirmed"
+        why = "--confirm 0: no cell is measured again" if document["confirm"] == 0 else confirmed["reason"]
         return [*lines, f"nothing is recommended: {why}"]
     tie = f", of {len(confirmed['ties'])} that are as good the smallest" if len(confirmed["ties"]) > 1 else ""
     return [*lines, f"recommended by fresh repetitions: {labels[best['recommended']]}{tie}"]

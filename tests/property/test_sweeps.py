@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from pgflow_stress.analysis.growth import MODELS, Shown, growth
 from pgflow_stress.analysis.ranking import rank
 from pgflow_stress.analysis.scalability import scalability
+from pgflow_stress.analysis.sweeping import Line, Point, Scaling, scaling
 
 SIZES = np.repeat([100.0, 300.0, 1_000.0, 3_000.0, 10_000.0, 30_000.0], 5)
 BACKENDS = np.repeat([1.0, 2.0, 4.0, 8.0, 16.0, 24.0, 32.0], 4)
+RATE = "process.per_second"
 
 
 @pytest.mark.parametrize(("model", "a", "b"), [("n", 1e6, 300.0), ("n log n", 1e5, 30.0), ("n²", 1e6, 0.5)])
@@ -126,3 +128,24 @@ def test_a_cell_that_is_far_better_has_no_tie(higher_is_better: bool) -> None:
 
     assert found.ties == (7,)
     assert found.order[0] == 7
+
+
+def test_points_that_ran_out_of_cores_or_of_runs_are_no_part_of_the_law() -> None:
+    sizes = (1.0, 2.0, 4.0, 8.0, 16.0, 24.0, 32.0, 64.0)
+    rates = {n: 100 * n / (1 + 0.05 * (n - 1)) for n in sizes}
+
+    def law(runs: int, busy_from: float) -> Scaling | None:
+        points = [
+            Point(cell, (f"{n:g}",), (n,), {RATE: (rates[n], 1.01 * rates[n])}, 0.99 if n >= busy_from else 0.5, runs)
+            for cell, n in enumerate(sizes)
+        ]
+        return scaling(Line("workers", (), tuple(points), sizes), RATE)
+
+    whole, few, busy = law(64, 100), law(1, 100), law(32, 16)
+
+    assert whole is not None and whole.law is not None
+    assert (whole.law.largest, whole.law.sigma.value) == (pytest.approx(64), pytest.approx(0.05, abs=0.005))
+    assert few is not None and few.law is None
+    assert few.reason == "1 point of 8 (7 had fewer runs than workers: tasks of one run queue for it); the law takes 6"
+    assert busy is not None and busy.exhausted == (16, 24, 32, 64)
+    assert busy.reason.startswith("4 points of 8 (4 ran out of cores; 1 had fewer runs")

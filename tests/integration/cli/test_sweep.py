@@ -48,10 +48,14 @@ def test_a_sweep_that_is_killed_goes_on_and_measures_nothing_twice(tmp_path: Pat
         first.send_signal(signal.SIGKILL)
     before = measured(out)
     refused = sweep(*asked, "--resume", "--seed", "2")
+    other = [*SMALL, "--vary", "poll-size=1,7", "-r", "3", "--confirm", "1", "--output", out]
+    another = sweep(*other, "--resume")
     done = sweep(*asked, "--resume")
 
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     assert "another sweep: its seed" in refused.stderr
+    assert (another.returncode, another.stderr.count("\n")) == (2, 1)
+    assert "another sweep: its axes" in another.stderr
     assert done.returncode == 0, done.stderr
     after = measured(out)
     assert after[: len(before)] == before
@@ -78,6 +82,15 @@ def test_a_cell_that_fails_is_an_outcome_and_the_others_are_measured(tmp_path: P
     assert (refused["codes"], refused["reasons"]) == ([3], ["--apply-command ended with 7: no room"])
     assert not_taken["codes"] == [3]
     assert "work_mem is 4096kB, and 16MB was asked for" in not_taken["reasons"][0]
+
+
+def test_a_history_is_made_once_for_a_cell_and_its_size_of_0_is_a_cell_too() -> None:
+    done = sweep(*SMALL, "-r", "2", "--confirm", "0", "--vary", "history=0,20,40", "--json", "-")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("aging the database") == 2
+    cells = json.loads(done.stdout)["cells"]
+    assert [(cell["codes"], cell["summary"]["execute.per_second"]["n"]) for cell in cells] == [([], 2)] * 3
 
 
 @pytest.mark.parametrize(

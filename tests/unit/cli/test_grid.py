@@ -89,9 +89,11 @@ def test_a_million_cells_ask_for_consent_before_any_is_made() -> None:
 
 def test_an_axis_is_of_numbers_where_all_are_and_orders_by_them() -> None:
     numbers, texts = Axis("workers", ("10", "2")), Axis("completion", ("single", "batch"))
+    from_0 = Axis("history", ("1000", "0"))
 
     assert numbers.numbers == (10, 2)
     assert numbers.place("2") < numbers.place("10")
+    assert from_0.numbers == (1000, 0)
     assert texts.numbers is None
     assert texts.place("single") < texts.place("batch")
 

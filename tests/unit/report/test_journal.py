@@ -21,15 +21,14 @@ def kept(folder: Path, entries: int) -> bytes:
 
 def test_every_cut_leaves_the_whole_lines_before_it_and_the_next_line_is_whole(tmp_path: Path) -> None:
     whole = kept(tmp_path, 3)
-    head = whole.index(b"\n") + 1
-    for cut in range(head, len(whole) + 1):
+    for cut in range(len(whole) + 1):  # within the head as well: nothing was measured then
         (tmp_path / JOURNAL_FILE).write_bytes(whole[:cut])
 
         with Journal(tmp_path, HEAD, resume=True) as journal:
             before = len(journal.entries)
             journal.add({"cell": 99})
 
-        assert before == whole[head:cut].count(b"\n")
+        assert before == max(0, whole[:cut].count(b"\n") - 1)
         assert [entry["cell"] for entry in Journal(tmp_path, HEAD, resume=True).entries] == [*range(before), 99]
 
 
@@ -48,7 +47,7 @@ def test_a_sweep_is_neither_begun_over_another_nor_gone_on_with_where_there_is_n
         Journal(tmp_path, HEAD, resume=False)
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"[]\n", b"{}\n", b'{"schema": "other/1"}\n', b"\xff\n", b"half"])
+@pytest.mark.parametrize("content", [b"\n", b"[]\n", b"{}\n", b'{"schema": "other/1"}\n', b"\xff\n", b"half"])
 def test_what_is_no_journal_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / JOURNAL_FILE).write_bytes(content)
 

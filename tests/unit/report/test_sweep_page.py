@@ -13,6 +13,7 @@ from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.report.layout import SWEEP_FILE
 from pgflow_stress.report.plots.grid import axis_plot, heat_plot
 from pgflow_stress.report.sweep_page import page_of, read_sweep, render_sweep_page
+from pgflow_stress.report.sweep_terminal import best_lines
 from tests.fixtures.sweeps import build_sweep
 
 METRIC = "execute.per_second"
@@ -118,3 +119,22 @@ def test_what_is_no_sweep_is_left_to_others_and_what_is_no_json_is_told(tmp_path
     assert read_sweep(tmp_path / "other.json") is None
     with pytest.raises(UsageFault, match="is not JSON"):
         read_sweep(tmp_path / "torn.json")
+
+
+def test_a_sweep_that_confirms_nothing_says_so_and_recommends_nothing() -> None:
+    document = build_sweep()
+
+    said = best_lines(document)
+    later = best_lines({**document, "confirm": 5})
+
+    assert said[-1] == "nothing is recommended: --confirm 0: no cell is measured again"
+    assert later[-1] == "nothing is recommended: no cell was measured again in fresh repetitions"
+
+
+def test_an_axis_from_0_has_a_line_of_the_others_and_every_cell_in_its_plot() -> None:
+    document = build_sweep({"history": ("0", "100", "1000", "10000")})
+
+    assert [curve["sizes"] for curve in document["curves"]] == [[100, 1000, 10000]] * 2
+    plot = axis_plot(document, "history", METRIC)
+    assert plot is not None
+    assert plot.traces[0]["x"] == ["0", "100", "1000", "10000"]
