@@ -37,7 +37,7 @@ def check_transport(connection: Connection, transport: str, what: str, *, own_da
     """Whether realtime.messages can be observed so; changes nothing.
 
     Args:
-        transport: none, notify or wal.
+        transport: none, notify, wal or realtime.
         what: names the target in a message.
         own_database: the repetition's database will be made by us and everything in it is ours; the connection is then
             to another one of the server.
@@ -64,7 +64,7 @@ def subscribe(connection: Connection, transport: str, nonce: int, what: str) -> 
 
     Args:
         connection: in autocommit, to the repetition's database.
-        transport: notify or wal.
+        transport: notify, wal or realtime.
     Raises:
         SetUpFault: it can't be made, or not in time.
     """
