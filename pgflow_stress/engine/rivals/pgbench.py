@@ -38,6 +38,7 @@ from pgflow_stress.scenario.options import Mode, RunOptions
 _APPLICATION_NAME = "pgflow-stress: pgbench"
 _LEAST_MAJOR = {Mode.PIPELINE: 17}  # \syncpipeline
 _MOST_ARGUMENT_BYTES = 100_000  # the kernel takes 128 KiB of one
+_AROUND_BYTES = 16  # of an output: quotes, and what stands before those within it
 _LOOK_SECONDS = 0.01
 _BACKENDS = (
     "select pid from pg_stat_activity where application_name = %s and datname = current_database() "
@@ -72,8 +73,6 @@ class Pgbench:
 
     def drive(self, job: Job) -> Figures:
         """Create and start untimed, then prime and drain in one process; another that only primes is subtracted."""
-        if len(outputs(job.output, job.batch)) > _MOST_ARGUMENT_BYTES:
-            raise UsageFault("pgbench takes outputs on its command line: give a smaller --payload or batch")
         # Completions one by one are as many statements of the script: a short batch would leave variables empty.
         prime_batch = PRIME_BATCH if self._mode is Mode.BATCH else job.batch
         primes = prime_batch * PRIME_BATCHES
@@ -176,8 +175,11 @@ def rival(options: RunOptions, wants_tls: bool) -> Pgbench:
 
     Raises:
         SetUpFault: there is none, or it is too old for the mode.
+        UsageFault: outputs that do not fit onto its command line.
     """
     mode = options.completion
+    if options.completion_batch_size * (options.payload_bytes + _AROUND_BYTES) > _MOST_ARGUMENT_BYTES:
+        raise UsageFault("pgbench takes outputs on its command line: give a smaller --payload or batch")
     found = find_pgbench(wants_tls)
     if found is None:
         raise SetUpFault("there is no pgbench here: install it (apt install postgresql-contrib, or put it on PATH)")
