@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pgflow_stress.cli.fault_options import checked_faults, reconnect_seconds
-from pgflow_stress.cli.later import NOT_YET
 from pgflow_stress.cli.old_script import scenario_size
 from pgflow_stress.cli.own_flows import implied_scenario, own_flows
 from pgflow_stress.cli.param_types import AUTO
+from pgflow_stress.cli.realtime_options import check_runs, realtime_access
 from pgflow_stress.cli.scenario_files import is_file, placed, put_in
 from pgflow_stress.cli.scenario_parameters import check_parameters, scenario_parameters, with_preset
 from pgflow_stress.cli.sources import given, typed
@@ -58,13 +58,12 @@ def run_request(ctx: click.Context) -> RunRequest:
     """The request that the parsed command line of `run` makes.
 
     Raises:
-        UsageFault: unknown scenario, sizes that cannot be run, a bad threshold or limit, an option that comes later, or
-            options that do not go together.
+        UsageFault: unknown scenario, sizes that cannot be run, a bad threshold or limit, or options that do not go
+            together.
     """
     values = ctx.params
     typed_names: tuple[str, ...] = values["scenario"]
     names = put_in(ctx, typed_names) or implied_scenario(values) or STOCK_JOB
-    _refuse_later(ctx)
     _check_observer(values)
     faults = checked_faults(values)
     _check_telemetry(values)
@@ -73,6 +72,7 @@ def run_request(ctx: click.Context) -> RunRequest:
     file = Path(typed_names[0]).name if typed_names and is_file(typed_names[0]) else None
     try:
         plans = tuple(_plan(ctx, name, file, faults) for name in names)  # last: a flow of the user's own is read
+        check_runs(plans)
     except UsageFault as fault:
         raise (placed(ctx, typed_names[0], fault) if file else fault) from None
     return RunRequest(
@@ -93,12 +93,6 @@ def run_request(ctx: click.Context) -> RunRequest:
         quiet=values["quiet"],
         progress_seconds=values["progress"],
     )
-
-
-def _refuse_later(ctx: click.Context) -> None:
-    values = ctx.params
-    if values["events"] == "realtime":
-        raise UsageFault(f"--events realtime {NOT_YET}; notify and wal are")
 
 
 def _check_observer(values: dict[str, Any]) -> None:
@@ -220,6 +214,8 @@ def _shared_options(values: Mapping[str, Any]) -> RunOptions:
         seed=values["seed"],
         deal=parse_deal(values["deal"]),
         events=values["events"],
+        realtime=realtime_access(values),
+        allow_rate_limit=bool(values.get("allow_rate_limit")),
         observer_delay_ms=values["observer_delay"],
         observer_cost=values["observer_cost"],
         telemetry=values["telemetry"],

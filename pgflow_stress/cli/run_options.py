@@ -179,8 +179,19 @@ _FAULTS = (
 
 _OBSERVER = (
     option("--events", type=Choice(["none", "notify", "wal", "realtime"]), default=_DEFAULT.events, show_default=True,
-           help="Watches pgflow's events, each accounted for: by LISTEN or by logical replication (realtime is not "
-           "available yet)."),
+           help="Watches pgflow's events, each accounted for: by LISTEN, by logical replication, or as an application "
+           "gets them from Supabase Realtime (pip install 'pgflow-stress[realtime]')."),
+    option("--realtime-url", metavar="URL",
+           help="Supabase Realtime: wss://PROJECT.supabase.co/realtime/v1, or ws://localhost:4000/socket."),
+    option("--realtime-key", metavar="KEY",
+           help="The project's API key; better by its environment variable, as whoever may call ps reads options."),
+    option("--realtime-jwt", metavar="JWT",
+           help="That channels are joined with; likewise.  [default: the key]"),
+    option("--realtime-private", is_flag=True,
+           help="Joins private channels, where realtime.send was changed to send privately: pgflow sends publicly, and "
+           "a private channel gets no public message."),
+    option("--allow-rate-limit", is_flag=True,
+           help="Lets Realtime refuse by its limits: counted, and what it did not send is named, without exit 4."),
     option("--observer-delay", type=Finite(0, MOST_DELAY_MS), default=_DEFAULT.observer_delay_ms, metavar="MS",
            help="Slows the observer by so much an event, for testing.  [default: 0]"),
     option("--observer-cost", is_flag=True,

@@ -56,6 +56,12 @@ class Vital(IntEnum):
     RSS_PEAK_BYTES = 8  # at the window's end; of the coordinator
     WORK_NS = 9  # that the simulated work of the tasks it had in hand takes
     TAKEN_BACK_NS = 10  # of a worker: when it had taken back what a crash lost
+    # Of an observer of Supabase Realtime: what it was answered that is no event.
+    CHANNEL_ERRORS = 11
+    JOINS_TIMED_OUT = 12
+    CHANNELS_CLOSED = 13
+    OVERFLOWS = 14
+    RATE_LIMITED = 15
 
 
 class House(IntEnum):

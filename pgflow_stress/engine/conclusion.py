@@ -28,6 +28,7 @@ from pgflow_stress.engine.event_words import describe_events
 from pgflow_stress.engine.faults.account import NO_AFTERMATH, Aftermath
 from pgflow_stress.engine.measurement import Ending
 from pgflow_stress.engine.observation import Observation
+from pgflow_stress.engine.realtime_answers import counted
 from pgflow_stress.engine.telemetry_accounts import Sampled
 from pgflow_stress.engine.window import Stopped, Watched
 from pgflow_stress.engine.work import work_per_task
@@ -155,6 +156,8 @@ def _event_input(subject: Subject, arena: Arena, observation: Observation) -> Ev
         arrived=observation.arrived(),
         lost=observation.lost,
         cuts=subject.cuts,
+        answers=counted(arena) if observation.transport == "realtime" else {},
+        allow_rate_limit=subject.plan.options.allow_rate_limit,
     )
 
 

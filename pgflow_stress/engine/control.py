@@ -199,6 +199,19 @@ class Control:
         else:
             self._rows("select pg_notify(%(channel)s, %(text)s)", channel=channel, text=text)
 
+    def mark_topic(self, topic: str, number: int, *, private: bool) -> None:
+        """Send a mark through realtime.send, after all that was committed.
+
+        Raises:
+            psycopg.Error: the database does not answer.
+        """
+        self._rows(
+            "select realtime.send(jsonb_build_object('number', %(number)s::int), 'mark', %(topic)s, %(private)s)",
+            number=number,
+            topic=topic,
+            private=private,
+        )
+
     def make_durable(self) -> None:
         """Have all that was committed so far on the disk, where synchronous_commit=off leaves that for later."""
         with self.connection.transaction():

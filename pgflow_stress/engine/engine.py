@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pgflow_stress.core import ids
 from pgflow_stress.core.arena import Arena, ArenaSize
-from pgflow_stress.core.errors import StressError
+from pgflow_stress.core.errors import RunFailed, StressError
 from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.core.progress import Watch
 from pgflow_stress.core.recording import Recording
@@ -76,6 +76,29 @@ class Engine:
             Interrupted: one did.
         """
         self._interrupts.check()
+
+    @contextlib.contextmanager
+    def lent(self, target: Target) -> Iterator[tuple[Database, int]]:
+        """A database of the target's and its nonce, for what is no repetition of ours; removed after, and verified.
+
+        Raises:
+            SetUpFault: it could not be made.
+            RunFailed: something of it stayed behind.
+            Interrupted: a signal came; in the block it is raised where it strikes.
+        """
+        nonce = ids.new_nonce()
+        database: Database | None = None
+        try:
+            with self._interrupts.deferred():
+                database = target.acquire(nonce)
+            self._interrupts.check()
+            yield database, nonce
+        finally:
+            if database is not None:
+                with self._interrupts.deferred():
+                    left = target.release(database)
+        if left.leftovers:
+            raise RunFailed(f"left behind: {'; '.join(left.leftovers)}")
 
     def measure(
         self,

@@ -23,6 +23,7 @@ from pgflow_stress.core.result import Check
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine.event_rows import Counts, EventInput, EventRows, Flags
 from pgflow_stress.engine.invariants import MOST_IDS, offended
+from pgflow_stress.engine.realtime_answers import RATE_LIMIT, unallowed
 from pgflow_stress.engine.sizing import observer_regions
 from pgflow_stress.scenario.events import completed_run_places
 from pgflow_stress.scenario.flow import FlowShape
@@ -96,6 +97,7 @@ class _Accountant:
         checks = [
             Check(_AGREE, not disagreeing.any(), 0, int(disagreeing.sum()), self._ids(disagreeing)),
             *self._checks(),
+            *self._answered(),
             offended(_SAYS, self._rows.misstated()),
         ]
         return EventFindings(
@@ -131,8 +133,20 @@ class _Accountant:
         self._add("received but not stored", int(np.count_nonzero(received_only)), self._ids(received_only))
         self._unreceived(expected & (stored > 0) & (self._received == 0))
 
+    def _answered(self) -> Iterable[Check]:
+        """Of Supabase Realtime: nothing but events, and what was allowed."""
+        given = self._given
+        if given.transport == "realtime":
+            found = unallowed(given.answers, allow_rate_limit=given.allow_rate_limit)
+            told = tuple(f"{kind}: {count}" for kind, count in found.items())
+            yield Check(ANSWERED, not found, 0, sum(found.values()), told)
+
     def _unreceived(self, places: Flags) -> None:
         given = self._given
+        if given.allow_rate_limit and given.answers.get(RATE_LIMIT):
+            count = int(np.count_nonzero(places))
+            self._add(LIMITED, count, self._ids(places), f"{given.answers[RATE_LIMIT]} answers", fault=False)
+            return
         gaps = gaps_of(given.arena)
         cut = [gap for gap in gaps if any(gap[0] <= one.to_ns and one.from_ns <= gap[1] for one in given.cuts)]
         by_fault = self._in_a_gap(places, cut)
@@ -269,6 +283,8 @@ class _Accountant:
 
 
 DOUBLED = "doubled by pgflow"
+ANSWERED = "events: Realtime answered nothing but events"
+LIMITED = "not sent by Realtime, whose rate limit was reached and allowed"
 CUT = "lost while the observer was cut off by a fault"
 _LATE = "not received yet"
 _CHECKS = {

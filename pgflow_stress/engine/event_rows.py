@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -108,6 +108,8 @@ class EventInput:
     arrived: bool  # the marker at the end was received: what has not come will not
     lost: str = ""  # why the observer ended early for good
     cuts: tuple[Cut, ...] = ()  # by faults that took hold and cut the observer's connection as well
+    answers: Mapping[str, int] = field(default_factory=dict)  # of Supabase Realtime, that are no events, by kind
+    allow_rate_limit: bool = False
 
 
 class EventRows:

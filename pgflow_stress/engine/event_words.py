@@ -14,6 +14,7 @@ from pgflow_stress.core.units import NS_PER_MS
 from pgflow_stress.engine.event_accounts import EventFindings, gaps_of
 from pgflow_stress.engine.observation import Observation
 from pgflow_stress.engine.observer_samples import series
+from pgflow_stress.engine.realtime_answers import counted
 from pgflow_stress.engine.sizing import observer_regions
 
 
@@ -65,6 +66,7 @@ def describe_events(
             "strays_left_out": int(words[:, Word.STRAYS_LEFT_OUT].sum()),
             "gaps": [[begin - origin_ns, end - origin_ns] for begin, end in gaps_of(arena)],
             "lost": observation.lost,
+            **({"answers": counted(arena)} if observation.transport == "realtime" else {}),
         },
         "backlog": series(samples, origin_ns),
     }

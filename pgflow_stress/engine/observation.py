@@ -85,6 +85,7 @@ class Observation:
             slot=made.slot or "",
             publication=made.publication or "",
             channel=made.channel or "",
+            realtime=plan.options.realtime,
             delay_ns=round(plan.options.observer_delay_ms * NS_PER_MS),
             cpus=dict(plan.options.pin).get("observer", ()),
         )
@@ -147,7 +148,11 @@ class Observation:
         if self._marked_at and self.transport == "wal":
             return  # the log keeps it
         self._marked_at = time.monotonic()
-        self._means.control.mark(self.subscription.channel, f"{self._marker}1")
+        if self._order.realtime is not None:
+            private = self._order.realtime.private
+            self._means.control.mark_topic(self.subscription.channel or "", 1, private=private)
+        else:
+            self._means.control.mark(self.subscription.channel, f"{self._marker}1")
         self._means.arena.header[Header.MARKER] = 1
 
     def watch(self, origin_ns: int) -> list[str]:

@@ -23,6 +23,7 @@ from pgflow_stress.engine.driver import make_account
 from pgflow_stress.engine.observer_samples import Sampler
 from pgflow_stress.engine.orders import ChildExit, ObserverOrder, State, flow_slugs
 from pgflow_stress.engine.process import rss_peak_bytes
+from pgflow_stress.engine.realtime_observer import RealtimeObserver
 from pgflow_stress.engine.sizing import observer_regions
 from pgflow_stress.engine.vitals import begin_window
 from pgflow_stress_hot.clock import monotonic_ns
@@ -41,11 +42,12 @@ _COPY_BOTH = psycopg.pq.ExecStatus.COPY_BOTH
 
 def observe(arena: Arena, order: ObserverOrder) -> int:
     """The whole life of an observer; its exit code. Runs in the forked child."""
+    kind = RealtimeObserver if order.transport == "realtime" else _Observer
     return lead(
         arena,
         order,
         f"observer {order.transport}",
-        lambda region: _Observer(arena, order, region).live(),
+        lambda region: kind(arena, order, region).live(),
         on_lost=ChildExit.REFUSED,  # it has tried again for as long as it may
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 from pgflow_stress.core.arena import ArenaSize
-from pgflow_stress.scenario.options import RunOptions
+from pgflow_stress.scenario.options import RealtimeAccess, RunOptions
 from pgflow_stress.scenario.workload import Workload
 
 
@@ -84,14 +84,15 @@ class ObserverOrder:
     size: ArenaSize
     conninfo: str
     embedded: bool
-    transport: str  # "wal" or "notify"
+    transport: str  # "wal", "notify" or "realtime"
     first_run_id: bytes
     slug_prefix: str
     work: Workload
     marker: bytes  # what ends it begins with this, its number follows
     slot: str = ""  # of "wal", with the publication
     publication: str = ""
-    channel: str = ""  # of "notify"
+    channel: str = ""  # of "notify"; of "realtime" the topic that ends are marked on
+    realtime: RealtimeAccess | None = None  # of "realtime"
     delay_ns: int = 0  # an event
     cpus: tuple[int, ...] = ()
     replaces_region: int | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.scenario.durations import NO_WORK, SimulatedWork
@@ -113,6 +114,22 @@ def default_workers() -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class RealtimeAccess:
+    """Where Supabase Realtime is, and what it lets us in with; the secrets are in no result and no message."""
+
+    url: str  # without what its client puts behind it: wss://PROJECT.supabase.co/realtime/v1
+    key: str = field(repr=False)  # the project's
+    jwt: str | None = field(default=None, repr=False)  # that channels are joined with; None: the key
+    private: bool = False  # whether private channels are joined: pgflow sends to public ones
+
+    @property
+    def place(self) -> str:
+        """The URL without what may be secret in it."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+
+@dataclass(frozen=True, slots=True)
 class RunOptions:
     """Options of `run` that shape the load; None means the scenario's own default."""
 
@@ -148,6 +165,8 @@ class RunOptions:
     starters: int | None = None  # None: as many as the load model needs
     duration_seconds: float | None = None  # after which no run is started any more
     events: str = "none"  # the observer's transport
+    realtime: RealtimeAccess | None = None  # of the transport realtime
+    allow_rate_limit: bool = False  # whether Realtime may refuse by its limits without failing the run
     observer_delay_ms: float = 0.0  # an event, for testing
     observer_cost: bool = False  # repetitions with and without the observer, interleaved
     client_delay_ns: int = 0  # of CPU time a task, for testing and for --probe-client

@@ -223,6 +223,15 @@ class Plan:
             "max_pg_connections": options.max_pg_connections if self.is_edge_worker else None,
             "heartbeat_interval": options.heartbeat_seconds if self.is_edge_worker else None,
             "events": options.events,
+            **(
+                {
+                    "realtime_url": options.realtime.place,
+                    "realtime_private": options.realtime.private,
+                    "allow_rate_limit": options.allow_rate_limit,
+                }
+                if options.realtime is not None
+                else {}
+            ),
             "observer_delay_ms": options.observer_delay_ms,
             "observer_cost": options.observer_cost,
             "client_delay_us": options.client_delay_ns / NS_PER_US,

@@ -30,7 +30,7 @@ class TargetOptions:
     pg_settings: tuple[tuple[str, str], ...] = ()
     realtime_send: str = "supabase"
     purpose: str = "compare"
-    events: str = "none"  # none, notify or wal: how realtime.messages will be observed
+    events: str = "none"  # none, notify, wal or realtime: how realtime.messages will be observed
     aged: bool = False  # whether a history was asked for
     deployed: str | None = None  # a flow of the given database that is driven where it is, under its own slug
     profiled: bool = False  # whether the embedded server is to have what `profile` sees by

@@ -19,6 +19,7 @@ from pgflow_stress.target.naming import (
     lock_key,
     nonce_of_slug,
 )
+from pgflow_stress.target.realtime import mark_topic
 
 if TYPE_CHECKING:
     from pgflow_stress.target.connect import Connection
@@ -87,10 +88,10 @@ def _delete_rows(connection: Connection, nonce: int, prefix: str) -> None:
         # The pattern finds events whose run is already gone, the join those of runs that the server named.
         connection.execute(
             """
-            DELETE FROM realtime.messages WHERE topic LIKE %s OR topic IN
+            DELETE FROM realtime.messages WHERE topic LIKE %s OR topic = %s OR topic IN
             (SELECT 'pgflow:run:' || run_id FROM pgflow.runs WHERE flow_slug = ANY(%s))
             """,
-            (topic_pattern(nonce), slugs),
+            (topic_pattern(nonce), mark_topic(nonce), slugs),
         )
     connection.execute("DELETE FROM pgflow.step_tasks WHERE flow_slug = ANY(%s)", (slugs,))
     connection.execute("DELETE FROM pgflow.step_states WHERE flow_slug = ANY(%s)", (slugs,))
@@ -143,8 +144,9 @@ def leftovers(connection: Connection, nonce: int) -> list[str]:
     if connect.value(connection, "SELECT to_regclass('realtime.messages') IS NOT NULL"):
         counts += connect.rows(
             connection,
-            "SELECT 'realtime.messages', count(*) FROM realtime.messages WHERE topic LIKE %s",
+            "SELECT 'realtime.messages', count(*) FROM realtime.messages WHERE topic LIKE %s OR topic = %s",
             topic_pattern(nonce),
+            mark_topic(nonce),
         )
     observers = [f"{found.kind} {found.name}" for found in observer_objects.named(connection, nonce)]
     return [f"{count} in {name}" for name, count in counts if count] + observers

@@ -1,6 +1,7 @@
 """What an observer of realtime.messages stands on: checked before anything is made, made, and removed again.
 
 wal: a publication and a logical slot of pgoutput. notify: realtime.send's own notifications, or else a trigger's.
+realtime: nothing of ours; Supabase Realtime reads the table by itself, and a row on a topic of ours marks the end.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ _WITHOUT = "--events none works without"
 class Subscription:
     """What was made for an observer, and how it hears."""
 
-    transport: str  # "wal" | "notify"
+    transport: str  # "wal" | "notify" | "realtime"
     slot: str | None  # wal: pgflow_stress_<nonce, 16 hex digits>
     publication: str | None  # wal: the same name
-    channel: str | None  # notify: realtime.NOTIFY_CHANNEL
+    channel: str | None  # notify: realtime.NOTIFY_CHANNEL; realtime: the topic of marks
     how: str  # what is changed in the system under test, for the result
     realtime_send: dict[str, Any]  # {mode, body_sha256}
     nonce: int  # by which unsubscribe() finds all of it
@@ -36,7 +37,7 @@ def check_transport(connection: Connection, transport: str, what: str, *, own_da
     """Whether realtime.messages can be observed so; changes nothing.
 
     Args:
-        transport: none, notify or wal.
+        transport: none, notify, wal or realtime.
         what: names the target in a message.
         own_database: the repetition's database will be made by us and everything in it is ours; the connection is then
             to another one of the server.
@@ -50,8 +51,10 @@ def check_transport(connection: Connection, transport: str, what: str, *, own_da
         problem = _server_lacks(connection) or ("" if own_database else _publishing_lacks(connection))
     elif transport == "notify":
         problem = "" if own_database else _notifying_lacks(connection)
+    elif transport == "realtime":
+        problem = _no_service_reads_it() if own_database else ""
     else:
-        raise UsageFault(f"unknown events {transport!r}: use none, notify or wal")
+        raise UsageFault(f"unknown events {transport!r}: use none, notify, wal or realtime")
     if problem:
         raise SetUpFault(f"{what}: {problem}; {_WITHOUT}")
 
@@ -61,7 +64,7 @@ def subscribe(connection: Connection, transport: str, nonce: int, what: str) -> 
 
     Args:
         connection: in autocommit, to the repetition's database.
-        transport: notify or wal.
+        transport: notify, wal or realtime.
     Raises:
         SetUpFault: it can't be made, or not in time.
     """
@@ -72,6 +75,8 @@ def subscribe(connection: Connection, transport: str, nonce: int, what: str) -> 
             if transport == "wal":
                 _publish(connection, name, what)
                 how = "publication on realtime.messages"
+            elif transport == "realtime":
+                how = "Supabase Realtime reads realtime.messages by itself"
             elif send["mode"] == "notify":
                 how = "realtime.send notifies"
             else:
@@ -82,6 +87,8 @@ def subscribe(connection: Connection, transport: str, nonce: int, what: str) -> 
         raise
     if transport == "wal":
         return Subscription(transport, name, name, None, how, send, nonce)
+    if transport == "realtime":
+        return Subscription(transport, None, None, realtime.mark_topic(nonce), how, send, nonce)
     return Subscription(transport, None, None, realtime.NOTIFY_CHANNEL, how, send, nonce)
 
 
@@ -91,6 +98,9 @@ def unsubscribe(connection: Connection, subscription: Subscription) -> list[str]
     Returns:
         what could not be removed, a line each.
     """
+    if subscription.transport == "realtime":
+        connection.execute("DELETE FROM realtime.messages WHERE topic = %s", (subscription.channel,))
+        return []
     return observer_objects.drop_named(connection, subscription.nonce)
 
 
@@ -126,6 +136,14 @@ def _make_on_messages(connection: Connection, name: str, statement: str, what: s
             f"{what}: another session has locked realtime.messages for {observer_objects.PATIENCE}: end it (pg_locks); "
             f"{_WITHOUT}"
         ) from error
+
+
+def _no_service_reads_it() -> str:
+    """A database of ours is made for a repetition: no Realtime knows it."""
+    return (
+        "--events realtime needs the very database that Realtime reads: give it with --dsn and --isolation prefix, "
+        "or use --events wal"
+    )
 
 
 def _server_lacks(connection: Connection) -> str:

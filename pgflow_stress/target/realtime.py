@@ -12,7 +12,13 @@ SEND_MODES = ("supabase", "insert", "notify", "noop")
 # Of the notify body and of an observer's trigger, whose payload is "<topic> <event> <id>": the row's id, since Postgres
 # delivers equal notifications of one transaction once. An observer's end is marked on it by "end <nonce:016x>".
 NOTIFY_CHANNEL = "pgflow_stress_events"
+_MARKS = "pgflow_stress:"  # no run's topic: what is on it is of no repetition's events
 _DAYS_AHEAD = "/* days_ahead */ 1"
+
+
+def mark_topic(nonce: int) -> str:
+    """The topic on which the end of a repetition's events is marked, for an observer of Supabase Realtime."""
+    return f"{_MARKS}{nonce:016x}"
 
 
 @cache

@@ -46,6 +46,8 @@ def test_every_path_that_a_document_names_exists(document: str) -> None:
         ("pgflow_stress.report.plots.marks", "MARKS"),
         ("pgflow_stress.engine.probes", "PROBES"),
         ("pgflow_stress.engine.faults", "FAULTS"),
+        ("pgflow_stress.engine.rivals", "RIVALS"),
+        ("pgflow_stress.engine.rivals", "RIVALS"),
         ("pgflow_stress.analysis.metrics", "METRICS"),
         ("pgflow_stress.analysis.verdict", "RULES"),
         ("pgflow_stress.engine.self_test.mutants", "MUTANTS"),

@@ -12,6 +12,7 @@ COMMANDS: dict[str, str] = {
     "find-max": "pgflow_stress.cli.commands.find_max:find_max",
     "profile": "pgflow_stress.cli.commands.profile:profile",
     "compare": "pgflow_stress.cli.commands.compare:compare",
+    "plan": "pgflow_stress.cli.commands.plan:plan",
     "report": "pgflow_stress.cli.commands.report:report",
     "audit": "pgflow_stress.cli.commands.audit:audit",
     "calibrate": "pgflow_stress.cli.commands.calibrate:calibrate",

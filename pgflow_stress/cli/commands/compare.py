@@ -1,4 +1,4 @@
-"""`compare`: a statistical verdict between results, or between two sides that are measured now."""
+"""`compare`: a verdict between results or two sides that are measured now, or ours held against another way."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pgflow_stress.cli.run_options import run_parameters
 from pgflow_stress.cli.sources import typed
 from pgflow_stress.cli.varying import VaryingCommand, sides
 from pgflow_stress.core.errors import UsageFault
+from pgflow_stress.engine.rivals import RIVALS
 
 _DEFAULT_PRIMARY = "execute.per_second"
 _DEFAULT_PAIRS = 10
@@ -51,6 +52,11 @@ _MOST_PAIRS = 100_000
     metavar="N|auto",
     help="Pairs that count; a verdict takes 5. auto: as many as find a difference of --precision, by a pilot of 10.",
 )  # fmt: skip
+@click.option(
+    "--against", type=click.Choice(list(RIVALS)),
+    help="Measure single-flow now with one worker, in turns with another way to do the same: pgbench sending the same "
+    "statements, the loop inside the server, or the statements of pgflow's old benchmark script.",
+)  # fmt: skip
 @click.pass_context
 def compare(ctx: click.Context, /, **_values: object) -> None:
     """Hold each CANDIDATE against BASE: directories, result.json files, indexes, what --json wrote.
@@ -61,12 +67,20 @@ def compare(ctx: click.Context, /, **_values: object) -> None:
 
     With --output PAGE.html the comparison goes into a page of its own: verdict, intervals, distributions overlaid.
 
+    With --against each pair is a turn of ours and one of the other's, on fresh databases, in random order; tasks are
+    counted in the database on both sides. Told is ours / theirs with its interval, and no verdict.
+
     With --interleave both sides of one SCENARIO are measured now: in pairs, in random order, each repetition on a
     database of its own. Options that are not varied are those of `run`, and hold for both.
     """
     from pgflow_stress.cli.comparing import Asked, CompareRequest, execute  # noqa: PLC0415  --help is to be quick
 
     values = ctx.params
+    if values["against"]:
+        from pgflow_stress.cli.against import against_request  # noqa: PLC0415
+        from pgflow_stress.cli.against import execute as hold_against  # noqa: PLC0415
+
+        ctx.exit(hold_against(against_request(ctx)))
     asked = Asked(
         values["primary"],
         values["equivalent"],

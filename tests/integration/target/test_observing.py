@@ -360,7 +360,7 @@ def test_a_table_that_is_not_there_is_told(shop: str) -> None:
 
 
 def test_an_unknown_transport_is_a_usage_fault(shop: str) -> None:
-    with pytest.raises(UsageFault, match="none, notify or wal"), given(shop, events="pigeon"):
+    with pytest.raises(UsageFault, match="none, notify, wal or realtime"), given(shop, events="pigeon"):
         pass
 
 

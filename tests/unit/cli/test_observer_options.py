@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pgflow_stress.core.errors import UsageFault
+from pgflow_stress.core.errors import SetUpFault, UsageFault
 from tests.unit.cli.helpers import parse_run
 
 
@@ -36,7 +36,13 @@ def test_the_observers_options_are_handed_on_from_wherever_they_come(
         ("--events none --observer-cost", "--observer-cost is about an observer"),
         ("--events wal --observer-cost -r 1", "give at least 2"),
         ("--threshold deliver.per_second>1", "nobody observes events"),
-        ("--events realtime", "is not available yet"),
+        ("--events realtime", "give --realtime-url"),
+        ("--events realtime --realtime-url ws://localhost:4000/socket", "give --realtime-url"),
+        ("--events realtime --realtime-url localhost --realtime-key k", "give ws://"),
+        ("--events realtime --realtime-url ws://[ --realtime-key k", "give ws://"),
+        ("--events wal --realtime-key k", "--realtime-key is for --events realtime"),
+        ("--allow-rate-limit", "--allow-rate-limit is for --events realtime"),
+        ("--events realtime --realtime-url ws://::1/s --realtime-key k --observer-delay 1", "give ws://|not slowed"),
     ],
 )
 def test_what_does_not_go_together_is_refused_before_anything_is_touched(arguments: str, told: str) -> None:
@@ -62,3 +68,31 @@ def test_what_goes_together_is_taken(arguments: str) -> None:
 )
 def test_a_repetition_that_may_last_past_midnight_finds_a_partition_each_day(timeout: str, days: int) -> None:
     assert parse_run("single-flow", "--timeout", timeout).target.days_ahead == days
+
+
+REALTIME = ["--events", "realtime", "--realtime-url", "ws://127.0.0.1:4000/socket", "--realtime-key", "hush"]
+
+
+def test_what_realtime_lets_us_in_with_is_in_no_parameter_and_no_text() -> None:
+    request = parse_run("single-flow", *REALTIME, "--realtime-jwt", "secret")
+
+    options = request.plans[0].options
+    assert options.realtime is not None
+    assert (options.realtime.key, options.realtime.jwt) == ("hush", "secret")
+    told = f"{request.plans[0].parameters()} {options}"
+    assert "ws://127.0.0.1:4000/socket" in told
+    assert "hush" not in told and "secret" not in told
+
+
+def test_a_realtime_elsewhere_needs_consent() -> None:
+    elsewhere = ["--events", "realtime", "--realtime-url", "wss://p.supabase.co/realtime/v1", "--realtime-key", "k"]
+
+    with pytest.raises(SetUpFault, match="--allow-remote"):
+        parse_run("single-flow", *elsewhere)
+
+    assert parse_run("single-flow", *elsewhere, "--allow-remote").plans
+
+
+def test_more_runs_than_there_are_channels_are_refused() -> None:
+    with pytest.raises(UsageFault, match="as many channels"):
+        parse_run("chain", "--runs", "10001", *REALTIME)

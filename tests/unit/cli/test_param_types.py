@@ -100,17 +100,6 @@ def test_what_cannot_be_run_is_refused_by_the_plan(arguments: str) -> None:
         parse_run(*arguments.split())
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        "--events realtime",
-    ],
-)
-def test_an_option_that_comes_later_says_so(arguments: str) -> None:
-    with pytest.raises(UsageFault, match="is not available yet"):
-        parse_run(*arguments.split())
-
-
 def test_a_directory_of_migrations_is_kept_as_an_absolute_path(
     tmp_path: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:

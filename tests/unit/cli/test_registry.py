@@ -19,6 +19,7 @@ CONTRACT = [
     "find-max",
     "profile",
     "compare",
+    "plan",
     "report",
     "audit",
     "calibrate",
