@@ -3,6 +3,7 @@
     session      a pool that has a backend for each worker
     transaction  half as many backends as workers, so that clients wait; nothing is prepared where it keeps nothing
     batch        the same, a statement for many completions
+    lost         transaction mode, and a worker is killed: what it had in hand is done by its replacement
     small        session mode with fewer backends than workers: refused, code 3
 
 On the embedded server, with PgBouncer from the test set-up. Prints a line of JSON a proof.
@@ -16,6 +17,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from pgflow_stress.core.libpq import choose  # noqa: E402
 
 choose(embedded=True, wants_tls=False)
 
+import psutil  # noqa: E402
 import psycopg  # noqa: E402
 
 from pgflow_stress.target.base import TargetOptions  # noqa: E402
@@ -42,8 +45,10 @@ WORKERS = 4
 EXIT_SET_UP = 3
 
 
-def measure(target: EmbeddedTarget, tasks: int, mode: str, pool_size: int, *more: object) -> tuple[int, Any, str]:
-    """One run of the tool through a pooler: exit code, document, what it said."""
+def measure(
+    target: EmbeddedTarget, tasks: int, mode: str, pool_size: int, *more: object, kill: bool = False
+) -> tuple[int, Any, str]:
+    """One run of the tool through a pooler: exit code, document, what it said; with a worker killed in it."""
     output = Path(tempfile.mkdtemp(prefix="pgflow-stress-prove-")) / "r.json"
     server = target.conninfo("postgres")
     with bouncing(server, pool_mode=mode, default_pool_size=pool_size) as bouncer:
@@ -54,10 +59,27 @@ def measure(target: EmbeddedTarget, tasks: int, mode: str, pool_size: int, *more
             "--direct-dsn", target.conninfo(SHOP), "--pooler-admin-dsn", bouncer.dsn("pgbouncer"),
             "--json", output, *more,
         ]  # fmt: skip
-        done = subprocess.run(
-            [str(word) for word in command], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-        )
-    return done.returncode, json.loads(output.read_text()) if output.exists() else None, done.stderr
+        with subprocess.Popen(
+            [str(word) for word in command], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as running:
+            assert running.stderr is not None
+            said = []
+            for line in running.stderr:
+                said.append(line)
+                if kill and line.startswith("phase process"):
+                    kill_a_worker(running.pid)
+        document = json.loads(output.read_text()) if output.exists() else None
+        return running.returncode, document, "".join(said)
+
+
+def kill_a_worker(coordinator: int) -> None:
+    """kill -9 of the first worker, half a second into the phase."""
+    time.sleep(0.5)
+    for process in psutil.Process(coordinator).children(recursive=True):
+        if process.cmdline()[:1] == ["pgflow-stress: worker 0"]:
+            process.kill()
+            return
+    raise RuntimeError("no worker was found")
 
 
 def exact(name: str, found: tuple[int, Any, str], *, waits: bool) -> dict[str, Any]:
@@ -109,6 +131,15 @@ def batch(target: EmbeddedTarget, tasks: int) -> dict[str, Any]:
     return exact("batch", found, waits=True)
 
 
+def lost(target: EmbeddedTarget, tasks: int) -> dict[str, Any]:
+    """A worker killed: which backend its last statement is on cannot be told."""
+    done = measure(target, tasks, "transaction", WORKERS // 2, "--completion", "single", kill=True)
+    found = exact("lost", done, waits=True)
+    incidents = [] if done[1] is None else [one["kind"] for one in done[1]["repetitions"][0]["incidents"]]
+    replaced = "worker replaced" in incidents
+    return {**found, "incidents": incidents, "held": found["held"] and replaced}
+
+
 def small(target: EmbeddedTarget, tasks: int) -> dict[str, Any]:
     """Sessions that would wait for each other for ever."""
     code, document, said = measure(target, tasks, "session", WORKERS // 2)
@@ -142,6 +173,7 @@ PROOFS: dict[str, Callable[[EmbeddedTarget, int], dict[str, Any]]] = {
     "session": session,
     "transaction": transaction,
     "batch": batch,
+    "lost": lost,
     "small": small,
 }
 
