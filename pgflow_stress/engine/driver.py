@@ -183,6 +183,7 @@ class Driver:
             FLOWS_PER_STATEMENT,
             steps_per_statement,
             max(1, min(MOST_RUNS_PER_STATEMENT, TASKS_STARTED_PER_STATEMENT // most_tasks)),
+            order.shares_backends,
         )
         self._processing = Processing(order, account, [connection, *pool], header, outputs, self._texts)
 

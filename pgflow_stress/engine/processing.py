@@ -60,7 +60,7 @@ class Processing:
         connections: Sequence[Any],
         header: npt.NDArray[np.int64],
         outputs: list[bytes],
-        texts: Sequence[tuple[bytes, bytes, tuple[int, ...]]],
+        texts: Sequence[tuple[bytes, bytes, tuple[int, ...]]] = (),
     ) -> None:
         """Make the cycle of the worker's model.
 

@@ -136,7 +136,7 @@ def test_what_cannot_go_through_it_is_refused_before_anything_is_made(
 
 @pytest.mark.parametrize("mode", [PoolMode.SESSION, PoolMode.TRANSACTION, PoolMode.STATEMENT])
 @pytest.mark.parametrize("settings", [{}, {"default_pool_size": 1}, {"server_round_robin": 1}], ids=str)
-def test_the_mode_is_told_by_what_it_does(server: str, mode: PoolMode, settings: dict[str, int]) -> None:
+def test_the_mode_is_told_by_what_it_does(server: str, mode: PoolMode, settings: dict[str, Any]) -> None:
     with bouncing(server, pool_mode=mode, **settings) as bouncer:
         dsn = bouncer.dsn("postgres")
         warm = [psycopg.connect(dsn, autocommit=True) for _ in range(settings.get("default_pool_size", 3))]
