@@ -142,7 +142,7 @@ def dags(pgflow: str, seed: int, count: int = 200) -> Iterator[dict[str, Any]]:
 def own_flows(pgflow: str, seed: int, only: str = "") -> Iterator[dict[str, Any]]:
     """Each file at each size."""
     for files, sizes in OWN.items():
-        if only not in files or (files == WITH_CONDITIONS and not _has_conditions(pgflow)):
+        if only not in files or (files == WITH_CONDITIONS and not has_conditions(pgflow)):
             continue
         paths = ",".join(str(FLOWS / file) for file in files.split(","))
         for typed, tasks in sizes:
@@ -151,7 +151,7 @@ def own_flows(pgflow: str, seed: int, only: str = "") -> Iterator[dict[str, Any]
             yield {"flow": files, "size": typed, **found, "held": found["held"] and exact}
 
 
-def _has_conditions(pgflow: str) -> bool:
+def has_conditions(pgflow: str) -> bool:
     """Whether this pgflow has them: told by its migrations, of a version by its number."""
     folder = Path(pgflow)
     if folder.is_dir():

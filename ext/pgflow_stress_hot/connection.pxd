@@ -12,6 +12,15 @@ cdef enum:
     SQLSTATE_SIZE = 6
     REFUSAL_TEXT = 224
 
+cdef enum:
+    MOST_TEXTS = 12
+    MOST_PARAMETERS = 8
+
+cdef struct Text:  # a statement that is not prepared: sent whole each time
+    const char *name
+    const char *sql
+    libpq.Oid types[8]
+
 ctypedef int (*send_sync_t)(libpq.PGconn *) noexcept nogil
 
 cdef struct Link:  # a borrowed connection: not owned, never finished here
@@ -24,10 +33,12 @@ cdef struct Link:  # a borrowed connection: not owned, never finished here
     int64_t warnings  # of realtime.send: an event that it could not store
     char warning[224]  # the first of them
     int64_t statements
+    Text *texts  # what names stand for where nothing is prepared
+    int texts_count  # 0: names are those of prepared statements
     char sqlstate[6]
     char text[224]
 
-# Queue one prepared statement, binary parameters and results; link_send with its Sync where piped.
+# Queue one statement by its name, binary parameters and results; link_send with its Sync where piped.
 # 0, or -1 where the connection is lost.
 cdef int link_queue(Link *link, const char *name, int count, const char *const *values,
                     const int *lengths) noexcept nogil
@@ -52,6 +63,7 @@ cdef enum:
 
 cdef class BorrowedConnection:
     cdef Link link
+    cdef Text _texts[12]
     cdef object _connection
     cdef libpq.PQnoticeReceiver _receiver
     cdef bint _borrowed

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -5,7 +6,13 @@ import numpy as np
 import numpy.typing as npt
 
 class BorrowedConnection:
-    def __init__(self, connection: Any, header: npt.NDArray[np.int64], piped: bool) -> None: ...
+    def __init__(
+        self,
+        connection: Any,
+        header: npt.NDArray[np.int64],
+        piped: bool,
+        texts: Sequence[tuple[bytes, bytes, tuple[int, ...]]] = (),
+    ) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

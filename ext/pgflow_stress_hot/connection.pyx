@@ -6,7 +6,7 @@ which takes the GIL and so must not run inside a nogil call.
 
 from libc.errno cimport EINTR, errno
 from libc.stdint cimport int64_t, uintptr_t
-from libc.string cimport memcmp, memcpy, memset, strncmp
+from libc.string cimport memcmp, memcpy, memset, strcmp, strncmp
 
 from posix.time cimport timespec
 
@@ -64,8 +64,23 @@ cdef void count_notice(void *arg, const libpq.PGresult *result) noexcept nogil:
     link.warnings += 1
 
 
+cdef int queue_unprepared(Link *link, const char *name, int count, const char *const *values,
+                          const int *lengths) noexcept nogil:
+    cdef int i
+    for i in range(link.texts_count):
+        if strcmp(link.texts[i].name, name) == 0:
+            if libpq.PQsendQueryParams(link.conn, link.texts[i].sql, count, link.texts[i].types, values, lengths,
+                                       ALL_BINARY, BINARY) == 0:
+                return -1
+            link.statements += 1
+            return 0
+    return -1
+
+
 cdef int link_queue(Link *link, const char *name, int count, const char *const *values,
                     const int *lengths) noexcept nogil:
+    if link.texts_count:
+        return queue_unprepared(link, name, count, values, lengths)
     if libpq.PQsendQueryPrepared(link.conn, name, count, values, lengths, ALL_BINARY, BINARY) == 0:
         return -1
     link.statements += 1
@@ -238,14 +253,25 @@ cdef class BorrowedConnection:
         connection: psycopg.Connection, autocommit, idle, with no cursor open.
         header: int64[>= 4], the arena's header words; the stop word ends every wait.
         piped: pipeline mode, with a Sync after each statement.
+        texts: where nothing is prepared on it, what each statement is sent as: (name, SQL, types of its parameters).
     Raises:
-        ValueError: the connection is not idle, or is not of the libpq that this extension is linked with.
+        ValueError: too many statements or parameters, the connection is not idle, or is not of the libpq that this extension is linked with.
     """
 
-    def __cinit__(self, object connection not None, int64_t[::1] header not None, bint piped):
+    def __cinit__(self, object connection not None, int64_t[::1] header not None, bint piped, object texts=()):
+        cdef int i, j
         if len(header) < 4:
             raise ValueError("need header int64[>= 4]")
-        self._connection = (connection, header)
+        if len(texts) > MOST_TEXTS or any(len(types) > MOST_PARAMETERS for _, _, types in texts):
+            raise ValueError("more statements or parameters than there is room for")
+        self._connection = (connection, header, texts)  # whose bytes are pointed at
+        for i, (name, sql, types) in enumerate(texts):
+            self._texts[i].name = <bytes>name
+            self._texts[i].sql = <bytes>sql
+            for j, oid in enumerate(types):
+                self._texts[i].types[j] = oid
+        self.link.texts = self._texts
+        self.link.texts_count = len(texts)
         self.link.stop = &header[0]
         self.link.piped = piped
 

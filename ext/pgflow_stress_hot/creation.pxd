@@ -27,6 +27,7 @@ cdef class Creator:
     cdef object _owners
     cdef bint batched
     cdef int64_t window  # most statements in flight
+    cdef int64_t kept  # in flight, at most, when more are sent
     cdef int64_t flows_per_statement
     cdef int64_t steps_per_statement
     cdef int64_t runs_per_statement

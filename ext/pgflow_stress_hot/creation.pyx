@@ -43,11 +43,13 @@ cdef class Creator:
         batched: one statement for many.
         window: most statements in flight, 1 to 512; above 1 only on a piped connection.
         flows_per_statement, steps_per_statement, runs_per_statement: sizes of a batched statement, >= 1.
+        drains: take every answer before more is sent, so that a pooler can give the backend to another client.
     """
 
     def __cinit__(self, Account account not None, int64_t[::1] flows not None, list deps not None,
                   list kinds not None, list inputs not None, bint batched, int64_t window,
-                  int64_t flows_per_statement, int64_t steps_per_statement, int64_t runs_per_statement):
+                  int64_t flows_per_statement, int64_t steps_per_statement, int64_t runs_per_statement,
+                  bint drains=False):
         cdef int64_t steps = account.books.step_slugs.count
         cdef int64_t pairs, i
         cdef int64_t longest_flow = account.books.flow_slugs.longest
@@ -77,6 +79,7 @@ cdef class Creator:
         self._lay_out(flows)
         self.batched = batched
         self.window = window
+        self.kept = 0 if drains else window // 2
         self.flows_per_statement = flows_per_statement
         self.steps_per_statement = steps_per_statement
         self.runs_per_statement = runs_per_statement
@@ -312,7 +315,7 @@ cdef LoopEnd create_flows(Creator c, Link *link) noexcept nogil:
         status = flights_flush(&c.flights, link)
         if status != WAIT_READY:
             return end_of(status)
-        while flights_count(&c.flights) > c.window // 2:
+        while flights_count(&c.flights) > c.kept:
             ended = take_created(c, link)
             if ended != END_DONE:
                 return ended
@@ -386,7 +389,7 @@ cdef LoopEnd start_runs(Creator c, Link *link, const int64_t *runs, int64_t coun
         status = link_flush(link)
         if status != WAIT_READY:
             return end_of(status)
-        while flights_count(&c.flights) > c.window // 2:
+        while flights_count(&c.flights) > c.kept:
             ended = take_started(c, link, runs)
             if ended != END_DONE:
                 return ended

@@ -33,6 +33,8 @@ cdef extern from "libpq-fe.h" nogil:
     int PQpipelineSync(PGconn *conn) noexcept
     int PQsendQueryPrepared(PGconn *conn, const char *name, int count, const char *const *values,
                             const int *lengths, const int *formats, int result_format) noexcept
+    int PQsendQueryParams(PGconn *conn, const char *command, int count, const Oid *types, const char *const *values,
+                          const int *lengths, const int *formats, int result_format) noexcept
     int PQsendPrepare(PGconn *conn, const char *name, const char *query, int count, const Oid *types) noexcept
     int PQsendDescribePrepared(PGconn *conn, const char *name) noexcept
     int PQsendFlushRequest(PGconn *conn) noexcept

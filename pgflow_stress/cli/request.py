@@ -83,6 +83,8 @@ def run_request(ctx: click.Context) -> RunRequest:
             days_ahead=max(_days_ahead(plan.options) for plan in plans),
             aged=bool(values["history"]),
             deployed=next((plan.work.deployed for plan in plans if plan.work.deployed is not None), None),
+            sessions=max(plan.sessions for plan in plans),
+            names_backends=_about_backends(values),
         ),
         limits=limits,
         thresholds=thresholds,
@@ -193,6 +195,12 @@ def _days_ahead(options: RunOptions) -> int:
     return 1 + int((options.timeout_seconds + (options.duration_seconds or 0.0)) // _SECONDS_PER_DAY)
 
 
+def _about_backends(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Options that are about the workers' own backends."""
+    pinned = any(role == "postgres" for role, _ in values["pin"] or ())
+    return (*(["--fault"] if values.get("fault") else []), *(["--pin postgres="] if pinned else []))
+
+
 def _shared_options(values: Mapping[str, Any]) -> RunOptions:
     return RunOptions(
         workers=values["workers"],
@@ -262,6 +270,8 @@ def target_options(ctx: click.Context) -> TargetOptions:
         isolation=Isolation(values["isolation"]) if values["isolation"] else None,
         yes_on=values["yes_on"],
         allow_remote=values["allow_remote"],
+        direct_dsn=values.get("direct_dsn") or None,
+        pooler_admin_dsn=values.get("pooler_admin_dsn") or None,
         pgflow=values["pgflow"],
         pg_settings=tuple((name.strip(), value.strip()) for name, _, value in settings),
         realtime_send=values.get("realtime_send", TargetOptions().realtime_send),

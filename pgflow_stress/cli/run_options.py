@@ -212,6 +212,8 @@ _TELEMETRY = (
 _SERVER = (
     option("--dsn", metavar="DSN", help="The database.  [default: DATABASE_URL, else libpq's PGHOST, PGSERVICE or "
            "PGDATABASE, else the embedded server]"),
+    option("--direct-dsn", metavar="DSN", help="The same database past a pooler, where --dsn goes through one: for "
+           "what needs a session of its own."),
     option("--isolation", type=Choice([str(kind) for kind in Isolation]),
            help="A database a repetition from a template; a new one; unique slugs in the given one.  "
            "[default: clone on the embedded server, prefix on a given one]"),

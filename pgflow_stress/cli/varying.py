@@ -23,8 +23,8 @@ PG_SETTING = "pg-setting"
 _ARGUMENTS = "pgflow_stress.cli.varying"
 # Where results go, what may be touched, and what both sides share: the engine has one order of turns and one pinning.
 FIXED = frozenset(
-    {"dsn", "yes-on", "allow-remote", "pin", "repetitions", "warmup", "full", "observer-cost", "threshold", "strict"}
-    | {"precision", "probe-client", "progress", "quiet", "output", "json", "config"}
+    {"dsn", "direct-dsn", "yes-on", "allow-remote", "pin", "repetitions", "warmup", "full", "observer-cost"}
+    | {"threshold", "strict", "precision", "probe-client", "progress", "quiet", "output", "json", "config"}
 )
 
 

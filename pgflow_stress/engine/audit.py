@@ -7,6 +7,7 @@ offence; it returns none on good, half-done and failed runs alike, but for what 
 from __future__ import annotations
 
 import contextlib
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,7 @@ import psycopg
 from psycopg import sql
 
 from pgflow_stress.core.arena import LedgerBit
-from pgflow_stress.core.ids import RUN_ID_PREFIX, run_id
+from pgflow_stress.core.ids import RUN_ID_PREFIX, run_id, split_run_id
 from pgflow_stress.core.result import Audit, Check
 from pgflow_stress.engine.chosen import chosen_of
 from pgflow_stress.engine.copying import triples
@@ -111,6 +112,7 @@ class Found:
     failed: int  # tasks that failed for good
     abandoned: int  # left over of runs that failed
     reached: bool = True  # whether the database could be asked
+    unknown_statuses: dict[str, int] = field(default_factory=dict)  # "step_states: paused": rows that were not judged
     failures: dict[str, int] = field(default_factory=dict)  # error, its first line: tasks that failed for good of it
 
 
@@ -157,6 +159,7 @@ class _Auditor:
             int(np.count_nonzero(done)),
             int(np.count_nonzero(failed)),
             int(np.count_nonzero(of_failed_runs & ~done & ~failed)),
+            unknown_statuses=self._invariants.unknown_statuses,
             failures=self._failures() if failed.any() else {},
         )
 
@@ -257,16 +260,27 @@ class _Auditor:
     def _by_id(self, done: npt.NDArray[np.bool_]) -> Iterable[Check]:
         given = self._given
         told = (given.ledger & LedgerBit.COMPLETED) > 0
+        unjudged = self._unjudged()
+        done = done | (told & unjudged)
         yield offended(_ACKNOWLEDGED, self._ids(told & ~done))
-        yield offended(_UNACKNOWLEDGED, self._ids(done & ~told))
+        yield offended(_UNACKNOWLEDGED, self._ids(done & ~told & ~unjudged))
         if given.whole:
             runs = given.started
             if self._outcomes is not None:
                 runs = runs & ~(self._outcomes.failing_runs if given.by_design else self._failed_runs())
-            wanted = self._places.of_runs(runs)
+            wanted = self._places.of_runs(runs) & ~unjudged
             expected, found = int(np.count_nonzero(wanted)), int(np.count_nonzero(done & wanted))
             ids = self._ids(wanted & ~done)
             yield Check(_EVERY_TASK, expected == found, expected, found, tuple(ids))
+
+    def _unjudged(self) -> npt.NDArray[np.bool_]:
+        """bool[tasks]: those of runs with rows of a status that is not known."""
+        runs = np.zeros(self._given.work.runs, dtype=bool)
+        for run in self._invariants.unjudged:
+            place = split_run_id(uuid.UUID(run))
+            if place is not None and place[1] < len(runs):
+                runs[place[1]] = True
+        return self._places.of_runs(runs)
 
     def _ids(self, offending: npt.NDArray[np.bool_]) -> list[str]:
         places = np.flatnonzero(offending)

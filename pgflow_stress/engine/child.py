@@ -14,10 +14,11 @@ import psycopg
 from pgflow_stress.core.arena import Arena, Header, Stop, Word
 from pgflow_stress.core.errors import StressError
 from pgflow_stress.core.operations import Operation
-from pgflow_stress.engine.orders import ChildExit, RegionOrder, State
+from pgflow_stress.engine.orders import ChildExit, RegionOrder, State, WorkerOrder
 from pgflow_stress.engine.pinning import pin
 from pgflow_stress.engine.process import leave_signals_to_the_coordinator, title
 from pgflow_stress.engine.vitals import count_collections
+from pgflow_stress.target.pooler import backend_of
 from pgflow_stress_hot.clock import monotonic_ns
 from pgflow_stress_hot.recorder import Region
 
@@ -81,23 +82,31 @@ def lead(
         return int(ChildExit.BROKEN)
 
 
-def connect(arena: Arena, conninfo: str, title: str, budget_seconds: float = 0.0) -> psycopg.Connection:
-    """A connection of this child's own.
+def connect(arena: Arena, order: WorkerOrder, title: str) -> psycopg.Connection:
+    """A connection of this child's own, tried for as long as its order says, where that is longer than usual.
 
-    Args:
-        budget_seconds: how long it is tried, where that is longer than usual.
     Raises:
         psycopg.Error: it could not be had in time.
     """
-    deadline = time.monotonic() + max(_CONNECT_SECONDS, budget_seconds)
-    name = f"pgflow-stress: {title}"
+    deadline = time.monotonic() + max(_CONNECT_SECONDS, order.options.reconnect_seconds)
+    name = order.application_name(title)
     while True:
         try:
-            return psycopg.connect(conninfo, autocommit=True, application_name=name, connect_timeout=10)
+            connection = psycopg.connect(order.conninfo, autocommit=True, application_name=name, connect_timeout=10)
+            if order.pooler is not None:
+                connection.prepare_threshold = None  # what psycopg would prepare may be on another backend later
+            return connection
         except psycopg.OperationalError:
             if time.monotonic() > deadline or arena.header[Header.STOP] != Stop.RUN:
                 raise
             time.sleep(0.2)
+
+
+def own_backend(order: WorkerOrder, connection: psycopg.Connection) -> int:
+    """The number of the backend that is this connection's alone; 0 where a pooler shares backends."""
+    if order.pooler is None:
+        return connection.info.backend_pid
+    return 0 if order.shares_backends else backend_of(connection)
 
 
 def wait_for(arena: Arena, phase: State) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from psycopg import sql
 
@@ -21,6 +22,14 @@ class Chosen:
     messages: str = "true"  # on m.message, of those in their queues
     values: dict[str, object] = field(default_factory=dict)
 
+    def but(self, runs: Sequence[str]) -> Chosen:
+        """The same without these runs."""
+        if not runs:
+            return self
+        without = "{run} <> all({left_out}::uuid[])"
+        of_runs = f"({self.runs}) and {without}" if self.runs else f"{self.flows} and {without}"
+        return replace(self, runs=of_runs, values={**self.values, "left_out": list(runs)})
+
     def parts(self) -> dict[str, sql.Composable]:
         """For each alias a: {of_a} where it has runs, {flows_a} where it has flows or steps; {of_messages}."""
         literals = {name: sql.Literal(value) for name, value in self.values.items()}
@@ -29,7 +38,7 @@ class Chosen:
             slug, run = sql.Identifier(alias, "flow_slug"), sql.Identifier(alias, "run_id")
             flows = sql.SQL(self.flows).format(slug=slug, **literals)
             found[f"flows_{alias}"] = flows
-            found[f"of_{alias}"] = sql.SQL(self.runs).format(run=run, **literals) if self.runs else flows
+            found[f"of_{alias}"] = sql.SQL(self.runs).format(run=run, slug=slug, **literals) if self.runs else flows
         return found
 
 

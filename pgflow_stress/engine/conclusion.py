@@ -18,6 +18,7 @@ from pgflow_stress.engine.accounts import Accounts, client_cost, refusals, sched
 from pgflow_stress.engine.audit import AuditInput, Found, audit, skipped, snapshot
 from pgflow_stress.engine.backlog_series import backlog_of
 from pgflow_stress.engine.breakdown import breakdown
+from pgflow_stress.engine.carried import CARRIED
 from pgflow_stress.engine.completion_series import completion_series
 from pgflow_stress.engine.control import Control, ServerReading
 from pgflow_stress.engine.crew import Crew
@@ -204,7 +205,16 @@ def conclude(
         incidents=_incidents(
             subject,
             arena,
-            (*crew.incidents, *observed, *after.incidents, *doubled_by_pgflow(examined.events)),
+            (
+                *crew.incidents,
+                *observed,
+                *after.incidents,
+                *doubled_by_pgflow(examined.events),
+                *(
+                    Incident("unknown status", 0, status, f"{rows} rows, whose runs were not judged")
+                    for status, rows in found.unknown_statuses.items()
+                ),
+            ),
             watched,
             client,
         ),
@@ -253,7 +263,7 @@ def doubled_by_pgflow(events: Json) -> tuple[Incident, ...]:
             f"{one['count']}: {', '.join(one['ids'][:_FIRST_IDS])}{', …' if one['count'] > _FIRST_IDS else ''}",
         )
         for one in events.get("differences", ())
-        if one["name"] in (DOUBLED, CUT)
+        if one["name"] in (DOUBLED, CUT, CARRIED)
     )
 
 

@@ -17,17 +17,27 @@ from pgflow_stress.core.result import Json
 from pgflow_stress.engine.chosen import Chosen
 from pgflow_stress.engine.server_processes import find_postmaster, server_cpu_ns
 from pgflow_stress.engine.work import Work, read_work
+from pgflow_stress.target.pooler import backend_of
 
 _MOST_STATEMENTS = 50
 _AGAIN_SECONDS = 0.05
 _CHECKPOINT_COUNTED_SECONDS = 0.5  # it is told as done a little before it is counted
 _CHECKPOINTER_VERSION = 170000  # from it on the checkpointer has a view of its own
 
-_NOT_STALLED = """
+_OURS = """
+(pid = any(%(pids)s)
+    or %(shared)s::text <> '' and application_name = %(shared)s::text and datname = current_database())
+"""
+_NOT_STALLED = f"""
 select exists (
-    select from pg_stat_activity
-    where pid = any(%(pids)s) and state = 'active' and wait_event_type is distinct from 'Lock'
+    select from pg_stat_activity where {_OURS} and state = 'active' and wait_event_type is distinct from 'Lock'
 )
+"""
+_TERMINATE = f"select pg_terminate_backend(pid) from pg_stat_activity where {_OURS}"
+# Of shared backends: the statements that a client's death may have left behind.
+_AT_WORK = """
+select pid, xact_start::text from pg_stat_activity
+where application_name = %(shared)s and datname = current_database() and xact_start is not null
 """
 
 _CHECKPOINTS = "select num_timed + num_requested from pg_stat_checkpointer"
@@ -62,19 +72,25 @@ class Control:
     """One connection, opened again where it was lost."""
 
     def __init__(
-        self, conninfo: str, patience_seconds: float = 0.0, hurried: Callable[[], bool] = lambda: False
+        self,
+        conninfo: str,
+        patience_seconds: float = 0.0,
+        hurried: Callable[[], bool] = lambda: False,
+        shared: str = "",
     ) -> None:
         """Connect.
 
         Args:
             patience_seconds: how long a lost connection is tried to be had again, where losing it is expected.
             hurried: whether nothing more is to be waited for.
+            shared: application_name of the workers' backends, where a pooler shares them.
         Raises:
             psycopg.Error: it cannot be reached.
         """
         self._conninfo = conninfo
         self._patience_seconds = patience_seconds
         self._hurried = hurried
+        self.shared = shared
         self._connection = self._connect()
 
     def _connect(self) -> psycopg.Connection:
@@ -176,7 +192,7 @@ class Control:
             ours: backends that are there to look at it, beside this connection's: theirs is not the server's cost.
         """
         wal = self._rows("select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint")[0][0]
-        own = self.connection.info.backend_pid
+        own = backend_of(self.connection)
         postmaster = find_postmaster(own)
         upkeep = self._rows(_UPKEEP)
         return ServerReading(
@@ -185,7 +201,7 @@ class Control:
             checkpoints=self._checkpoints(),
             autovacuums={table: vacuums for table, vacuums, _ in upkeep if vacuums},
             autoanalyzes={table: analyzes for table, _, analyzes in upkeep if analyzes},
-            work=read_work(self.connection),
+            work=None if self.shared else read_work(self.connection),
         )
 
     def mark(self, channel: str | None, text: str) -> None:
@@ -222,9 +238,13 @@ class Control:
         """Whether a backend is still in pg_stat_activity."""
         return bool(self._rows("select from pg_stat_activity where pid = %(pid)s", pid=backend))
 
+    def at_work(self) -> frozenset[tuple[int, str]]:
+        """The transactions of shared backends: whose they are cannot be told."""
+        return frozenset(self._rows(_AT_WORK, shared=self.shared)) if self.shared else frozenset()
+
     def working(self, backends: Sequence[int]) -> bool:
         """Whether one of these backends executes a statement without waiting for a lock."""
-        return bool(self._rows(_NOT_STALLED, pids=list(backends))[0][0])
+        return bool(self._rows(_NOT_STALLED, pids=list(backends), shared=self.shared)[0][0])
 
     def due_later(self, chosen: Chosen) -> bool:
         """Whether a message of ours becomes visible only later: a retry, a start delay, a dead worker's poll."""
@@ -236,5 +256,5 @@ class Control:
         return False
 
     def terminate(self, backends: Sequence[int]) -> None:
-        """End what these backends are doing, and them."""
-        self._rows("select pg_terminate_backend(pid) from unnest(%(pids)s::int[]) as t(pid)", pids=list(backends))
+        """End what these backends are doing, and them; likewise all that are shared."""
+        self._rows(_TERMINATE, pids=list(backends), shared=self.shared)

@@ -28,6 +28,7 @@ class _Lost:
     order: WorkerOrder
     ended: Exited
     at: float  # time.monotonic()
+    at_work: frozenset[tuple[int, str]] = frozenset()  # transactions of shared backends, one of which may be its last
 
 
 class Crew:
@@ -151,7 +152,7 @@ class Crew:
         if self._next_region >= self._regions:
             raise RunFailed(f"worker {order.slot} {how} and no replacement is left: {said or 'no reason given'}")
         self._arena.words[ended.region, Word.CLAIMED] = 0
-        self._lost.append(_Lost(order, ended, time.monotonic()))
+        self._lost.append(_Lost(order, ended, time.monotonic(), self._control.at_work()))
         backend = int(self._arena.words[ended.region, Word.BACKEND_PID])
         planned = ended.pid in self.planned or backend in self.planned
         self.unplanned |= not planned
@@ -166,6 +167,8 @@ class Crew:
 
     def _replace(self, lost: _Lost, origin_ns: int) -> None:
         region = lost.order.region
+        if lost.at_work & self._control.at_work() and time.monotonic() - lost.at < _BACKEND_LEAVES_SECONDS:
+            return
         backends = backends_of(self._arena, region)
         if any(map(self._control.alive, backends)):
             if time.monotonic() - lost.at > _BACKEND_LEAVES_SECONDS:

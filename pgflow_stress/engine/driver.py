@@ -13,6 +13,7 @@ from pgflow_stress.core.arena import Arena
 from pgflow_stress.core.operations import Operation
 from pgflow_stress.engine.orders import WorkerOrder
 from pgflow_stress.engine.processing import Processing, window_of
+from pgflow_stress.engine.statements import texts_of
 from pgflow_stress.scenario.options import Mode
 from pgflow_stress.scenario.workload import Workload
 from pgflow_stress_hot.account import Account
@@ -146,12 +147,15 @@ class Driver:
         header: npt.NDArray[np.int64],
         steps_per_statement: int = STEPS_PER_STATEMENT,
         pool: Sequence[Any] = (),
+        texts: Sequence[tuple[bytes, bytes, tuple[int, ...]]] | None = None,
     ) -> None:
         """Allocate everything that the loops fill.
 
         Args:
             pool: connections beside it that the process phase works on as well.
+            texts: what statements are sent as, where that is not as this order has it.
         """
+        self._texts = texts_of(order) if texts is None else texts
         options, work = order.options, order.work
         self._connection = connection
         self._header = header
@@ -179,19 +183,20 @@ class Driver:
             FLOWS_PER_STATEMENT,
             steps_per_statement,
             max(1, min(MOST_RUNS_PER_STATEMENT, TASKS_STARTED_PER_STATEMENT // most_tasks)),
+            order.shares_backends,
         )
-        self._processing = Processing(order, account, [connection, *pool], header, outputs)
+        self._processing = Processing(order, account, [connection, *pool], header, outputs, self._texts)
 
     def create(self) -> int:
         """Create the flows of this slot."""
-        with BorrowedConnection(self._connection, self._header, self._creation_piped) as borrowed:
+        with BorrowedConnection(self._connection, self._header, self._creation_piped, self._texts) as borrowed:
             end = self._creator.create(borrowed)
             self._note(borrowed, Operation.ADD_STEP)
         return end
 
     def start(self) -> int:
         """Start the runs of this slot."""
-        with BorrowedConnection(self._connection, self._header, self._creation_piped) as borrowed:
+        with BorrowedConnection(self._connection, self._header, self._creation_piped, self._texts) as borrowed:
             end = self._creator.start(borrowed, self._runs)
             self._note(borrowed, Operation.START_FLOW)
         return end

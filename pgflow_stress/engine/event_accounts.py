@@ -16,11 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import psycopg
 
-from pgflow_stress.core.arena import MOST_GAPS, Arena, EventBit, LedgerBit, Word
+from pgflow_stress.core.arena import MOST_GAPS, MOST_STRAYS, Arena, EventBit, LedgerBit, Word
 from pgflow_stress.core.events import EVENT_TYPES, EventKind, kind_at, place_in_run, step_at
 from pgflow_stress.core.ids import run_id
 from pgflow_stress.core.result import Check
 from pgflow_stress.core.units import NS_PER_SECOND
+from pgflow_stress.engine.carried import CARRIED, Carrier, missing
 from pgflow_stress.engine.event_rows import Counts, EventInput, EventRows, Flags
 from pgflow_stress.engine.invariants import MOST_IDS, offended
 from pgflow_stress.engine.realtime_answers import RATE_LIMIT, unallowed
@@ -77,23 +78,31 @@ class _Accountant:
         self._names = [_names(shape, self._places) for shape in given.work.shapes]
         self._received: Counts = given.arena.received & np.uint8(EventBit.COUNT)
         self._differences: list[Difference] = []
+        self._carrier = Carrier(connection)
+        self._received_strays = self._carrier.sort(
+            f"{self._run_id(int(stray['run_index']))} {stray['event'].decode(errors='replace')}"
+            for stray in given.arena.strays
+            for _ in range(int(stray["count"]))
+        )
 
     def run(self) -> EventFindings:
-        by_rows, completed = self._rows.final()
+        by_rows, completed, unjudged = self._rows.final()
         by_shape = np.zeros((len(self._work.shapes), self._places), dtype=bool)
         for index, shape in enumerate(self._work.shapes):
             places = completed_run_places(shape)
             by_shape[index, : len(places)] = places
         expected = np.where(completed[:, None], by_shape[self._shape_of_run], by_rows)
-        disagreeing = (by_rows != expected) & completed[:, None]
-        stored, stored_strays = self._rows.stored()
+        disagreeing = (by_rows != expected) & completed[:, None] & ~unjudged[:, None]
+        stored, stored_words = self._rows.stored()
+        expected[unjudged] = stored[unjudged] > 0  # whatever such a run sends, it is to be received
+        by_type, stored_strays = self._carry(stored_words)
         misnamed = self._rows.misnamed()
         self._compare(expected, stored, misnamed)
         unexpected = self._unexpected(expected, stored, stored_strays, misnamed)
         duplicate = self._doubles(stored)
         self._out_of_order()
         late = sum(one.count for one in self._differences if one.name == _LATE)
-        missing = int(np.count_nonzero(expected & (self._received == 0))) - late
+        unreceived = int(np.count_nonzero(expected & (self._received == 0))) - late
         checks = [
             Check(_AGREE, not disagreeing.any(), 0, int(disagreeing.sum()), self._ids(disagreeing)),
             *self._checks(),
@@ -102,14 +111,24 @@ class _Accountant:
         ]
         return EventFindings(
             self._by_type(expected),
-            self._by_type(stored),
-            self._by_type(self._received),
-            missing,
+            self._by_type(stored) | by_type,
+            self._by_type(self._received) | self._received_strays.carried,
+            unreceived,
             duplicate,
             unexpected,
             tuple(self._differences),
             tuple(checks),
         )
+
+    def _carry(self, stored_words: Sequence[str]) -> tuple[dict[str, int], Sequence[str]]:
+        """(how many there are of each type that only pgflow knows, the rest)."""
+        stored, received = self._carrier.sort(stored_words), self._received_strays
+        self._add(CARRIED, len(stored.carried_words), stored.carried_words[:MOST_IDS], fault=False)
+        # Only so many are received by name: of more it is not known which were not.
+        if self._given.arrived and sum(received.carried.values()) + len(received.strays) < MOST_STRAYS:
+            lost = missing(stored, received)
+            self._add("stored but not received", len(lost), lost, CARRIED)
+        return stored.carried, stored.strays
 
     def _compare(self, expected: Flags, stored: Counts, misnamed: dict[str, list[tuple[str, int]]]) -> None:
         given = self._given
@@ -176,13 +195,9 @@ class _Accountant:
         self, expected: Flags, stored: Counts, strays: Sequence[str], misnamed: dict[str, list[tuple[str, int]]]
     ) -> int:
         places = ~expected & ((stored > 0) | (self._received > 0))
-        received_strays = [
-            f"{self._run_id(int(stray['run_index']))} {stray['event'].decode(errors='replace')}"
-            for stray in self._given.arena.strays
-            for _ in range(int(stray["count"]))
-        ]
+        received_strays = self._received_strays.strays
         words = self._given.arena.words[list(observer_regions(self._given.arena.size))]
-        received_count = int(words[:, Word.RECEIVED_STRAY].sum())
+        received_count = int(words[:, Word.RECEIVED_STRAY].sum()) - sum(self._received_strays.carried.values())
         mistyped = len(misnamed["wrong type"])
         in_places = int(np.count_nonzero(places))
         total = max(len(strays), received_count) + in_places + len(misnamed["wrong topic"])

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from pgflow_stress.core.arena import Arena
-from pgflow_stress.core.events import EventKind, place_in_run
+from pgflow_stress.core.events import EVENT_TYPES, EventKind, place_in_run
 from pgflow_stress.core.ids import run_id
 from pgflow_stress.engine.chosen import chosen_of
 from pgflow_stress.engine.copying import pieces, triples
@@ -27,19 +27,22 @@ Flags = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.uint8]
 
 _INDEX = "(('x' || right(replace({run_id}::text, '-', ''), 15))::bit(60)::bigint & {mask})"
-# status: 1 completed, 2 failed
+# status: 1 completed, 2 failed, 4 one that is not known
 _RUNS = """
-copy (select {index}, case r.status when 'completed' then 1 when 'failed' then 2 else 0 end::int4, 0::int4
+copy (select {index},
+             case r.status when 'completed' then 1 when 'failed' then 2 when 'started' then 0 else 4 end::int4, 0::int4
       from pgflow.runs r where {of_r}) to stdout (format binary)
 """
-# third: 1 has sent its step:started, and 2 * status: 1 completed, 2 failed, 3 skipped
+# third: 1 has sent its step:started, and 2 * status: 1 completed, 2 failed, 3 skipped, 4 one that is not known
 _STEPS = """
 copy (select {index}, p.step_index::int4,
              (case when s.started_at is not null and s.initial_tasks > 0 then 1 else 0 end
-              + 2 * case s.status when 'completed' then 1 when 'failed' then 2 when 'skipped' then 3 else 0 end)::int4
+              + 2 * case s.status when 'completed' then 1 when 'failed' then 2 when 'skipped' then 3
+                    when 'created' then 0 when 'started' then 0 else 4 end)::int4
       from pgflow.step_states s join pgflow.steps p using (flow_slug, step_slug)
       where {of_s}) to stdout (format binary)
 """
+_UNKNOWN = 4
 _FAILED_TASKS = """
 copy (select {index}, count(*)::int4, 0::int4 from pgflow.step_tasks k
       where {of_k} and k.status = 'failed' group by k.run_id) to stdout (format binary)
@@ -67,7 +70,7 @@ with said as materialized (
     from realtime.messages m where m.topic like {topics} and m.topic = 'pgflow:run:' || (m.payload ->> 'run_id')
 )
 select e.run_id || ' ' || e.event from said e join pgflow.runs r on r.run_id = e.run_id
-where {of_r} and (
+where {of_r} and e.kind = any({kinds}) and (
     e.payload ->> 'status' is distinct from split_part(e.kind, ':', 2)
     or case e.kind
         when 'run:started' then e.payload -> 'input' is distinct from r.input
@@ -126,6 +129,7 @@ class EventRows:
         self._parts = {
             **chosen_of(given.work, given.slug_prefix, given.nonce).parts(),
             "topics": sql.Literal(topic_pattern(given.nonce)),
+            "kinds": sql.Literal(list(EVENT_TYPES)),
         }
 
     def _query(self, text: str, table: str = "") -> Any:
@@ -134,10 +138,10 @@ class EventRows:
         )
         return sql.SQL(text).format(index=index, **self._parts)
 
-    def final(self) -> tuple[Flags, Flags]:
-        """(what the final rows say was sent, which runs completed)."""
+    def final(self) -> tuple[Flags, Flags, Flags]:
+        """(what the final rows say was sent, which runs completed, which have a status that is not known)."""
         found = np.zeros((self._given.work.runs, self._places), dtype=bool)
-        completed = np.zeros(self._given.work.runs, dtype=bool)
+        completed, unjudged = (np.zeros(self._given.work.runs, dtype=bool) for _ in range(2))
         for rows in triples(self._connection, self._query(_RUNS, "r")):
             runs, status = rows["first"].astype(np.int64), rows["second"]
             known = runs < self._given.work.runs
@@ -145,6 +149,7 @@ class EventRows:
             found[runs[known & (status == 1)], place_in_run(EventKind.RUN_COMPLETED)] = True
             found[runs[known & (status == 2)], place_in_run(EventKind.RUN_FAILED)] = True
             completed[runs[known & (status == 1)]] = True
+            unjudged[runs[known & (status == _UNKNOWN)]] = True
         first = place_in_run(EventKind.STEP_STARTED)
         for rows in triples(self._connection, self._query(_STEPS, "s")):
             runs, steps, says = (rows[name].astype(np.int64) for name in ("first", "second", "third"))
@@ -155,9 +160,10 @@ class EventRows:
             places = first + steps * (place_in_run(EventKind.STEP_STARTED, 1) - first)
             started = says % 2 == 1
             found[runs[started], places[started]] = True
-            ended = says >= 2
+            unjudged[runs[says // 2 == _UNKNOWN]] = True
+            ended = (says >= 2) & (says // 2 < _UNKNOWN)
             found[runs[ended], places[ended] + says[ended] // 2] = True
-        return found, completed
+        return found, completed, unjudged
 
     def stored(self) -> tuple[Counts, list[str]]:
         """(rows of realtime.messages by place, those of our runs without a place in words)."""

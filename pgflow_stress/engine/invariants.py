@@ -14,8 +14,14 @@ from psycopg import sql
 
 from pgflow_stress.core.result import Check
 from pgflow_stress.engine.chosen import Chosen
+from pgflow_stress.target.capabilities import STATUSES
 
 MOST_IDS = 10_000  # of one check kept in a result
+
+_UNKNOWN = """
+select {table}, {alias}.status, count(*), array_agg(distinct {alias}.run_id::text)
+from {rows} {alias} where {of} and {alias}.status <> all({known}) group by 2
+"""
 
 _STEPS = """
 select r.run_id::text from pgflow.runs r left join pgflow.step_states s using (run_id)
@@ -162,13 +168,31 @@ class Invariants:
     def __init__(self, connection: psycopg.Connection[Any], chosen: Chosen) -> None:
         """Nothing is read yet but which columns there are."""
         self._connection = connection
-        self._of = chosen.parts()
+        self.unknown_statuses: dict[str, int] = {}  # "step_states: paused": how many rows
+        self.unjudged = self._look_for_unknown(chosen)  # runs that have such a row: what it means is not known
+        self._of = chosen.but(self.unjudged).parts()
         tasks, states = self._columns("step_tasks"), self._columns("step_states")
         self._parts = {
             "requeued": sql.SQL("k.requeued_count" if "requeued_count" in tasks else "0"),
             "asked": sql.SQL("k.permanently_stalled_at is null" if "permanently_stalled_at" in tasks else "true"),
         }
         self._step_outputs = "output" in states
+
+    def _look_for_unknown(self, chosen: Chosen) -> list[str]:
+        runs: set[str] = set()
+        parts = chosen.parts()
+        for alias, (table, known) in zip("rsk", STATUSES.items(), strict=True):
+            query = sql.SQL(_UNKNOWN).format(
+                table=sql.Literal(table),
+                alias=sql.Identifier(alias),
+                rows=sql.Identifier("pgflow", table),
+                of=parts[f"of_{alias}"],
+                known=sql.Literal(sorted(known)),
+            )
+            for name, status, count, with_it in self._connection.execute(query).fetchall():
+                self.unknown_statuses[f"{name}: {status}"] = int(count)
+                runs.update(with_it)
+        return sorted(runs)
 
     def _columns(self, table: str) -> set[str]:
         rows = self._connection.execute(

@@ -26,6 +26,7 @@ from pgflow_stress.engine.process import rss_peak_bytes
 from pgflow_stress.engine.realtime_observer import RealtimeObserver
 from pgflow_stress.engine.sizing import observer_regions
 from pgflow_stress.engine.vitals import begin_window
+from pgflow_stress.target.pooler import backend_of
 from pgflow_stress_hot.clock import monotonic_ns
 from pgflow_stress_hot.events import EventBook
 from pgflow_stress_hot.following import follow_notify, follow_wal
@@ -124,7 +125,9 @@ class _Observer:
                 continue
             if not self._words[Word.SUBSCRIBE_NS]:
                 self._words[Word.SUBSCRIBE_NS] = monotonic_ns() - began_ns
-            self._words[Word.BACKEND_PID] = connection.info.backend_pid
+            self._words[Word.BACKEND_PID] = (
+                connection.info.backend_pid if self._order.transport == "wal" else backend_of(connection)
+            )
             self._words[Word.BACKEND_SOCKET] = connection.fileno()
             return connection
 

@@ -8,6 +8,9 @@ from enum import IntEnum, StrEnum
 from pgflow_stress.core.arena import ArenaSize
 from pgflow_stress.scenario.options import RealtimeAccess, RunOptions
 from pgflow_stress.scenario.workload import Workload
+from pgflow_stress.target.base import Pooler, PoolMode
+
+OURS = "pgflow-stress: "  # how the application_name of each of our connections begins
 
 
 class Role(StrEnum):
@@ -74,6 +77,20 @@ class WorkerOrder:
     replaces_earlier: tuple[bytes, ...] = ()  # those that this one had replaced, maybe without adopting what they left
     role: Role = Role.WORKER  # or STARTER, which starts runs and does nothing else
     starts: bool = True  # a worker: whether it starts the runs of its slot before it works
+    pooler: Pooler | None = None  # that its connections go through
+
+    @property
+    def shares_backends(self) -> bool:
+        """Whether a pooler gives each transaction of its another backend."""
+        return shares_backends(self.pooler)
+
+    def application_name(self, title: str) -> str:
+        """What its connections are called.
+
+        One name for all where backends are shared: a pooler sets it anew each time a backend goes from one client to
+        another of another name.
+        """
+        return f"{OURS}{title}" if not self.shares_backends else pooled_name(self.slug_prefix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +159,16 @@ class Exited:
     region: int
     pid: int
     exitcode: int
+
+
+def shares_backends(pooler: Pooler | None) -> bool:
+    """Whether each transaction of a client may have another backend."""
+    return pooler is not None and pooler.mode is PoolMode.TRANSACTION
+
+
+def pooled_name(slug_prefix: str) -> str:
+    """The application_name of every connection of a repetition through a pooler that shares backends."""
+    return f"{OURS}worker of {slug_prefix.rstrip('_')}"
 
 
 def flow_slugs(prefix: str, work: Workload) -> list[bytes]:

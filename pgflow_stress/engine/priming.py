@@ -18,7 +18,7 @@ from pgflow_stress.core.ids import new_nonce, run_id, split_run_id
 from pgflow_stress.engine.driver import END_DONE, Driver
 from pgflow_stress.engine.orders import WorkerOrder, prime_slugs
 from pgflow_stress.engine.private_books import new_books
-from pgflow_stress.engine.statements import INT4, TEXT, UUID
+from pgflow_stress.engine.statements import INT4, TEXT, UUID, texts_of
 from pgflow_stress.scenario.durations import NO_WORK
 from pgflow_stress.scenario.options import Mode
 from pgflow_stress_hot.wire import encode_array
@@ -49,7 +49,7 @@ def prime(order: WorkerOrder, connection: Any, pool: Sequence[Any] = ()) -> int:
     nonce = nonce_before(order.first_run_id)
     books = new_books(work, prime_slugs(order.slug_prefix, order.region, work.flows), nonce, rows=1)
     small = dataclasses.replace(small, first_run_id=run_id(nonce, 0).bytes)
-    driver = Driver(small, books.account, connection, books.header, PRIME_BATCH, pool)
+    driver = Driver(small, books.account, connection, books.header, PRIME_BATCH, pool, texts_of(order))
     for name, drive in (("create", driver.create), ("start", driver.start), ("process", driver.process)):
         if drive() != END_DONE:
             refusal = books.private.errors[0]
@@ -57,7 +57,7 @@ def prime(order: WorkerOrder, connection: Any, pool: Sequence[Any] = ()) -> int:
                 f"priming could not {name}: {refusal['sqlstate'].decode()} {refusal['text'].decode(errors='replace')}"
             )
     if order.work.failing is not None:
-        _plan_failures(options.completion, connection)
+        _plan_failures(order, connection)
         for one in pool:
             for _ in range(PRIMED_FAILURES):
                 one.execute("select pgflow.fail_task(%s, 'none', 0, 'none')", (uuid.UUID(int=0),))
@@ -66,13 +66,18 @@ def prime(order: WorkerOrder, connection: Any, pool: Sequence[Any] = ()) -> int:
     return int(words[Word.PROCESS_TO_NS] - words[Word.PROCESS_FROM_NS]) // completed
 
 
-def _plan_failures(completion: Mode, connection: Any) -> None:
+def _plan_failures(order: WorkerOrder, connection: Any) -> None:
     """fail_task for a task that is none, which pgflow answers without a row: so the statement is planned."""
     task: list[bytes] = [bytes(16), b"none", bytes(4)]
-    if completion is Mode.BATCH:
+    if order.options.completion is Mode.BATCH:
         task = [encode_array(UUID, [bytes(16)]), encode_array(TEXT, [b"none"]), encode_array(INT4, [0])]
+    values, sent_whole = [*task, b"none"], [text for text in texts_of(order) if text[0] == b"fail"]
     for _ in range(PRIMED_FAILURES):
-        result = connection.pgconn.exec_prepared(b"fail", [*task, b"none"], [1] * 4, 1)
+        if sent_whole:
+            _, sql, types = sent_whole[0]
+            result = connection.pgconn.exec_params(sql, values, types, [1] * len(values), 1)
+        else:
+            result = connection.pgconn.exec_prepared(b"fail", values, [1] * len(values), 1)
         if result.error_message:
             raise RunFailed(f"priming could not fail: {result.error_message.decode(errors='replace').strip()}")
 

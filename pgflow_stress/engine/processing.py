@@ -60,13 +60,16 @@ class Processing:
         connections: Sequence[Any],
         header: npt.NDArray[np.int64],
         outputs: list[bytes],
+        texts: Sequence[tuple[bytes, bytes, tuple[int, ...]]] = (),
     ) -> None:
         """Make the cycle of the worker's model.
 
         Args:
             connections: psycopg.Connection each; one, but for the model edge-worker.
             outputs: for each step what its tasks give, jsonb in binary.
+            texts: what statements are sent as where they are not prepared.
         """
+        self._texts = texts
         options = order.options
         self._connections = connections
         self._header = header
@@ -93,7 +96,8 @@ class Processing:
         """A LoopEnd, and the connections that were borrowed, for what they say of notices."""
         with contextlib.ExitStack() as stack:
             borrowed = [
-                stack.enter_context(BorrowedConnection(one, self._header, self._piped)) for one in self._connections
+                stack.enter_context(BorrowedConnection(one, self._header, self._piped, self._texts))
+                for one in self._connections
             ]
             if self._edge is not None:
                 return self._edge.run(borrowed), borrowed

@@ -15,7 +15,7 @@ import psycopg
 
 from pgflow_stress.core.arena import Arena, Header, Stop, Word
 from pgflow_stress.engine.adoption import adopt
-from pgflow_stress.engine.child import connect
+from pgflow_stress.engine.child import connect, own_backend
 from pgflow_stress.engine.driver import inputs_of
 from pgflow_stress.engine.orders import WorkerOrder, flow_slugs
 from pgflow_stress.engine.pinning import pin_backend
@@ -45,12 +45,14 @@ def prepared_connection(arena: Arena, order: WorkerOrder, title: str) -> psycopg
     Raises:
         psycopg.Error: it could not be had.
     """
-    connection = connect(arena, order.conninfo, title, order.options.reconnect_seconds)
-    pin_backend(connection.info.backend_pid, order.backend_cpus)
+    connection = connect(arena, order, title)
+    backend = own_backend(order, connection)
+    pin_backend(backend, order.backend_cpus)
     connection.execute(_REGISTER, (order.worker_id.hex(), order.slug_prefix))
-    for statement in statements_of(order):
-        connection.pgconn.prepare(statement.name, statement.sql, statement.types)
-    arena.words[order.region, Word.BACKEND_PID] = connection.info.backend_pid
+    if order.pooler is None or order.pooler.prepares:
+        for statement in statements_of(order):
+            connection.pgconn.prepare(statement.name, statement.sql, statement.types)
+    arena.words[order.region, Word.BACKEND_PID] = backend
     return connection
 
 

@@ -30,7 +30,7 @@ from pgflow_stress.engine.interrupts import Interrupts
 from pgflow_stress.engine.measurement import Ending
 from pgflow_stress.engine.nursery import Nursery
 from pgflow_stress.engine.observation import Means, Observation
-from pgflow_stress.engine.orders import Role, State, WorkerOrder
+from pgflow_stress.engine.orders import Role, State, WorkerOrder, pooled_name, shares_backends
 from pgflow_stress.engine.plans import Plans, PlanWatch, compared
 from pgflow_stress.engine.process import rss_peak_bytes
 from pgflow_stress.engine.profiling.profiler import Profiler
@@ -89,7 +89,8 @@ def run_repetition(around: Surroundings, database: Database, nonce: int, index: 
     try:
         options, hurried = around.plan.options, around.interrupts
         patience_seconds = max(options.reconnect_seconds, _FAULTS_PATIENCE_SECONDS if options.faults else 0.0)
-        control = Control(database.conninfo, patience_seconds, lambda: hurried.count > 1)
+        shared = pooled_name(database.slug_prefix) if shares_backends(database.pooler) else ""
+        control = Control(database.conninfo, patience_seconds, lambda: hurried.count > 1, shared)
     except psycopg.Error as error:
         raise SetUpFault(f"cannot connect to database {database.name}: {error}".splitlines()[0]) from None
     plan_watch = PlanWatch(database.conninfo, database.slug_prefix, ids.run_id(nonce, 0).bytes)
@@ -121,7 +122,8 @@ def _measure(
     plan, arena = around.plan, around.arena
     around.watch.phase("prime", plan.scenario, index)
     size = _lay_out(arena, plan)
-    crew = _crew(around, control, replace(database, conninfo=disturbance.conninfo), size, nonce)
+    orders = _orders(around, database, size, nonce)
+    crew = Crew(arena, around.nursery, control, [replace(order, conninfo=disturbance.conninfo) for order in orders])
     starters: Starters | None = None
     observation: Observation | None = None
     sampler = SamplerHandle(arena, around.nursery, plan, database, around.embedded) if plan.samples(index) else None
@@ -218,10 +220,6 @@ def _lay_out(arena: Arena, plan: Plan) -> ArenaSize:
     return size
 
 
-def _crew(around: Surroundings, control: Control, database: Database, size: ArenaSize, nonce: int) -> Crew:
-    return Crew(around.arena, around.nursery, control, _orders(around, database, size, nonce))
-
-
 def _titles(crew: Crew, starters: Starters | None, observation: Observation | None) -> dict[int, str]:
     return crew.titles | (starters.titles if starters else {}) | (observation.titles if observation else {})
 
@@ -233,7 +231,7 @@ def _orders(around: Surroundings, database: Database, size: ArenaSize, nonce: in
             region=slot,
             slot=slot,
             size=size,
-            conninfo=database.conninfo,
+            conninfo=database.for_workers,
             embedded=around.embedded,
             worker_id=new_worker_id(),
             first_run_id=ids.run_id(nonce, 0).bytes,
@@ -243,6 +241,7 @@ def _orders(around: Surroundings, database: Database, size: ArenaSize, nonce: in
             cpus=dict(plan.options.pin).get("worker", ()),
             backend_cpus=dict(plan.options.pin).get("postgres", ()),
             starts=not plan.concurrent,
+            pooler=database.pooler,
         )
         for slot in range(plan.options.workers)
     ]
@@ -297,7 +296,7 @@ class _Before:
 def _read_before(control: Control, sampler: SamplerHandle | None, profiler: Profiler | None) -> _Before:
     if sampler is not None:
         sampler.begin()
-    counters = None if sampler is None else _or_none(lambda: read_counters(control.connection))
+    counters = _counters(control, sampler)
     server = _or_none(lambda: control.read_server(_backends_of(sampler)))
     if profiler is not None:
         profiler.begin()
@@ -320,10 +319,15 @@ def _read_after(
         profiler.end()
     after = _or_none(lambda: control.read_server(_backends_of(sampler)))
     statements = _or_none(lambda: control.statements() if control.has_statements() else None)
-    counters = None if sampler is None else _or_none(lambda: read_counters(control.connection))
+    counters = _counters(control, sampler)
     if sampler is not None:
         sampler.finish()
     return Readings(before.server, after, statements, host, counters=(before.counters, counters))
+
+
+def _counters(control: Control, sampler: SamplerHandle | None) -> Counters | None:
+    """Of the statistics views; None where backends are shared, as those cannot be made to hand theirs over in time."""
+    return None if sampler is None or control.shared else _or_none(lambda: read_counters(control.connection))
 
 
 def _backends_of(sampler: SamplerHandle | None) -> tuple[int, ...]:

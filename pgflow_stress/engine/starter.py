@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from pgflow_stress.engine.orders import ChildExit, State, WorkerOrder, flow_slug
 from pgflow_stress.engine.priming import prime
 from pgflow_stress.engine.process import rss_peak_bytes
 from pgflow_stress.engine.reconnecting import again, prepared_connection
+from pgflow_stress.engine.statements import texts_of
 from pgflow_stress.engine.taking_back import lost_since, recently_started, start_again
 from pgflow_stress.engine.vitals import begin_window
 from pgflow_stress.engine.work import hand_over
@@ -51,7 +53,7 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> ChildExit:
     begin_window(arena.vitals[order.region])
     words[Word.STATE] = State.PRIMED
     wait_for(arena, State.STARTED)
-    end = _start(arena, region, words, starter, connection)
+    end = _start(arena, region, words, starter, connection, texts_of(single))
     while end == END_LOST and order.options.reconnect_seconds and arena.header[Header.STOP] < Stop.NOW:
         flows = flow_slugs(order.slug_prefix, order.work)
         doubt = _Doubt(
@@ -59,7 +61,7 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> ChildExit:
         )
         connection = again(arena, single, connection, f"starter {order.slot}", doubt.settle)
         words[Word.RUNS_STARTED] += doubt.settled
-        end = _start(arena, region, words, starter, connection)
+        end = _start(arena, region, words, starter, connection, texts_of(single))
     if end in (END_DONE, END_STOPPED) and arena.header[Header.STOP] < Stop.NOW:
         hand_over(connection)
     words[Word.RSS_PEAK_BYTES] = rss_peak_bytes()
@@ -75,9 +77,14 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> ChildExit:
 
 
 def _start(
-    arena: Arena, region: Region, words: npt.NDArray[np.int64], starter: Starter, connection: psycopg.Connection[Any]
+    arena: Arena,
+    region: Region,
+    words: npt.NDArray[np.int64],
+    starter: Starter,
+    connection: psycopg.Connection[Any],
+    texts: Sequence[tuple[bytes, bytes, tuple[int, ...]]],
 ) -> int:
-    with BorrowedConnection(connection, arena.header, piped=False) as borrowed:
+    with BorrowedConnection(connection, arena.header, False, texts) as borrowed:
         end = starter.run(borrowed)
         words[Word.NOTICES] += borrowed.notices
         words[Word.WARNINGS] += note_warnings(region, borrowed, Operation.START_FLOW)

@@ -153,6 +153,13 @@ def statements_of(order: WorkerOrder) -> tuple[Statement, ...]:
     )
 
 
+def texts_of(order: WorkerOrder) -> tuple[tuple[bytes, bytes, tuple[int, ...]], ...]:
+    """What each of them is sent as where a pooler keeps nothing prepared; empty where they are prepared."""
+    if order.pooler is None or order.pooler.prepares:
+        return ()
+    return tuple((statement.name, statement.sql, statement.types) for statement in statements_of(order))
+
+
 def statements(
     creation: Mode,
     completion: Mode,

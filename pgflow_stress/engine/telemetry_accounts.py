@@ -16,6 +16,7 @@ from pgflow_stress.engine.probes.activity import BACKEND_OF, RUNS
 from pgflow_stress.engine.probes.executing import METRIC as EXECUTING
 from pgflow_stress.engine.probes.executing import TIME_METRIC as EXECUTING_TIME
 from pgflow_stress.engine.probes.executing import WORKERS_METRIC as WORKERS_SERVED
+from pgflow_stress.engine.probes.pooler import ROLE as POOLER
 from pgflow_stress.engine.probes.processes import SERVER, SINCE_START, SINCE_WINDOW
 from pgflow_stress.engine.sizing import observer_regions, starter_regions
 from pgflow_stress.scenario.plan import Plan
@@ -166,6 +167,7 @@ def describe_telemetry(arena: Arena, plan: Plan, ends: Ends, seconds: float, rea
         "samples": {s.role: round(count) for s, count in ends.of("samples_total").items()},
         "python": python_side(arena),
         "connections": connections(ends),
+        "pools": pools(ends),
         "lock_waits": lock_waits(ends),
         "blocked_by": blocked_by(ends),
         "serialisation": serialisation(ends, int(words[SamplerWord.TASK_BEATS]), process),
@@ -239,6 +241,16 @@ def python_side(arena: Arena) -> Json:
 def connections(ends: Ends) -> Json:
     """The most that were seen, by state, and the server's limit."""
     return {series.subject: round(count) for series, count in ends.most.items() if series.metric == "connections"}
+
+
+def pools(ends: Ends) -> Json:
+    """By database/user of a pooler whose console was asked: the most clients and servers seen, and the longest wait."""
+    found: dict[str, Json] = defaultdict(dict)
+    for series, value in ends.most.items():
+        if series.role == POOLER and "/" in series.subject:
+            name = "longest_wait_ns" if series.metric == "longest_wait" else series.metric
+            found[series.subject][name] = round(value)
+    return dict(found)
 
 
 def lock_waits(ends: Ends) -> Json:

@@ -14,14 +14,14 @@ from pgflow_stress.core.operations import Operation
 from pgflow_stress.core.recording import EVENT_DTYPE
 from pgflow_stress.core.telemetry import POOL_BACKENDS, Vital
 from pgflow_stress.engine.adoption import adopt
-from pgflow_stress.engine.child import Ended, connect, lead, wait_for
+from pgflow_stress.engine.child import Ended, connect, lead, own_backend, wait_for
 from pgflow_stress.engine.driver import END_DONE, END_LOST, END_STOPPED, Driver, make_account
 from pgflow_stress.engine.orders import ChildExit, State, WorkerOrder, flow_slugs
 from pgflow_stress.engine.pinning import pin_backend
 from pgflow_stress.engine.priming import prime
 from pgflow_stress.engine.process import rss_peak_bytes
 from pgflow_stress.engine.reconnecting import prepared_connection, reconnect
-from pgflow_stress.engine.statements import PING
+from pgflow_stress.engine.statements import PING, texts_of
 from pgflow_stress.engine.vitals import begin_window
 from pgflow_stress.engine.work import hand_over
 from pgflow_stress.scenario.options import Mode
@@ -56,7 +56,7 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> None:
     )
     driver = Driver(order, account, connection, arena.header, pool=pool)
     if order.replaces_region is None:
-        _measure_round_trips(arena, region, connection)
+        _measure_round_trips(arena, region, order, connection)
         words[Word.PRIMED_TASK_NS] = prime(order, connection, pool)
         _touch(arena, order)
         _hand_over(connection, pool)
@@ -108,9 +108,10 @@ def _connect_pool(arena: Arena, order: WorkerOrder) -> list[psycopg.Connection]:
         return []
     pool = []
     for place in range(order.options.max_pg_connections - 1):
-        pool.append(connect(arena, order.conninfo, f"worker {order.slot}"))
-        pin_backend(pool[-1].info.backend_pid, order.backend_cpus)
-        arena.vitals[order.region, POOL_BACKENDS + place] = pool[-1].info.backend_pid
+        pool.append(connect(arena, order, f"worker {order.slot}"))
+        backend = own_backend(order, pool[-1])
+        pin_backend(backend, order.backend_cpus)
+        arena.vitals[order.region, POOL_BACKENDS + place] = backend
     return pool
 
 
@@ -129,10 +130,10 @@ def _add_up(words: npt.NDArray[np.int64], before: npt.NDArray[np.int64]) -> None
             words[Word.RUN_QUEUE_NS] += max(0, queued_ns)
 
 
-def _measure_round_trips(arena: Arena, region: Region, connection: psycopg.Connection) -> None:
+def _measure_round_trips(arena: Arena, region: Region, order: WorkerOrder, connection: psycopg.Connection) -> None:
     # Outside any window, on the connection that will be measured on.
     out_ns = np.zeros(_ROUND_TRIPS, dtype=np.int64)
-    with BorrowedConnection(connection, arena.header, piped=False) as borrowed:
+    with BorrowedConnection(connection, arena.header, False, texts_of(order)) as borrowed:
         round_trips(borrowed, PING.name, out_ns)
     for round_trip_ns in out_ns[_ROUND_TRIPS // 10 :]:
         region.record(Operation.ROUND_TRIP, 0, 0, int(round_trip_ns))

@@ -96,8 +96,18 @@ def setting(result: Result) -> str:
     without = f", {len(alone)} without {alone[0]}" if alone else ""
     return (
         f"{_offered(result)}; {shape}; {worker_words.workers(p)}; {n} repetition{_s(n)} counted of "
-        f"{len(result.repetitions)}{without}"
+        f"{len(result.repetitions)}{without}{_through(result)}"
     )
+
+
+def _through(result: Result) -> str:
+    """The pooler that the workers went through."""
+    postgres = result.environment.get("postgres")
+    pooler = postgres.get("pooler") if isinstance(postgres, dict) else None
+    if not isinstance(pooler, dict):
+        return ""
+    product = "a pooler" if pooler.get("product") == "unnamed" else pooler.get("product")
+    return f"; through {product} in {pooler.get('mode')} mode"
 
 
 def _offered(result: Result) -> str:

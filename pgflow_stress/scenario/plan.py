@@ -79,6 +79,13 @@ class Plan:
         return self.options.worker_model == "edge-worker"
 
     @property
+    def sessions(self) -> int:
+        """Connections that workers and starters hold at once."""
+        options = self.options
+        each = options.max_pg_connections if options.worker_model == "edge-worker" else 1
+        return self.most_workers * each + self.starters
+
+    @property
     def starters(self) -> int:
         """Starter processes: connections enough that the schedule need not wait for one."""
         options = self.options

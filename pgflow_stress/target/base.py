@@ -35,6 +35,44 @@ class TargetOptions:
     deployed: str | None = None  # a flow of the given database that is driven where it is, under its own slug
     profiled: bool = False  # whether the embedded server is to have what `profile` sees by
     days_ahead: int = 1  # for which realtime.messages gets partitions, after today
+    direct_dsn: str | None = field(default=None, repr=False)  # the way past a pooler, for what can't go through it
+    pooler_admin_dsn: str | None = field(default=None, repr=False)  # of PgBouncer's console
+    sessions: int = 0  # that workers and starters hold at once; 0 where nobody will
+    names_backends: tuple[str, ...] = ()  # options that are about the workers' own backends
+
+
+class PoolMode(StrEnum):
+    """For how long a pooler lends a server's connection to a client."""
+
+    SESSION = "session"
+    TRANSACTION = "transaction"
+    STATEMENT = "statement"
+
+
+@dataclass(frozen=True, slots=True)
+class Pooler:
+    """What stands between the workers and the server, as it behaved and, where it has a console, as it says."""
+
+    mode: PoolMode
+    prepares: bool  # whether statements that are prepared by name can be executed through it
+    product: str = "unnamed"  # "PgBouncer 1.18.0"
+    transport: str = ""  # to it: socket or tcp
+    pool_size: int | None = None  # of the given database, as its console tells
+    prepared_statements: int | None = None  # that it keeps for a client, as its console tells
+    direct: bool = False  # whether what can't go through it goes past it
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """For the fingerprint."""
+        return {
+            "product": self.product,
+            "mode": str(self.mode),
+            "statements": "prepared" if self.prepares else "unnamed",
+            "transport": self.transport,
+            "pool_size": self.pool_size,
+            "max_prepared_statements": self.prepared_statements,
+            "direct": self.direct,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +83,13 @@ class Database:
     name: str
     isolation: Isolation
     slug_prefix: str  # every flow slug of this repetition starts with it
+    pooled_conninfo: str = ""  # the same database through a pooler; empty where there is none
+    pooler: Pooler | None = None  # that workers and starters go through
+
+    @property
+    def for_workers(self) -> str:
+        """How those reach it who are measured."""
+        return self.pooled_conninfo or self.conninfo
 
 
 @dataclass(frozen=True, slots=True)

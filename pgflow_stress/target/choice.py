@@ -24,6 +24,11 @@ class Choice:
     wants_tls: bool = False
 
 
+def chosen(dsn: str, origin: str) -> Choice:
+    """A server by its address alone, as typed."""
+    return Choice(False, dsn, True, origin, _wants_tls(dsn, {}))
+
+
 def choose_target(options: TargetOptions, environment: Mapping[str, str]) -> Choice:
     """`--dsn`, else DATABASE_URL, else libpq's PGHOST, PGSERVICE or PGDATABASE, else the embedded server.
 

@@ -10,16 +10,17 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pgflow_stress.core.errors import SetUpFault, UsageFault
 from pgflow_stress.core.libpq import LibpqChoice, choose
 from pgflow_stress.target import connect, consent, privileges
-from pgflow_stress.target.base import Isolation, Say, TargetOptions
-from pgflow_stress.target.choice import Choice
+from pgflow_stress.target.base import Isolation, Pooler, PoolMode, Say, TargetOptions
+from pgflow_stress.target.choice import Choice, chosen
 from pgflow_stress.target.fingerprint import transport_of
 from pgflow_stress.target.inspection import Found, inspect, require_pgflow
+from pgflow_stress.target.pooler import check_same_database, find_pooler, refuse_what_cannot
 
 if TYPE_CHECKING:
     from pgflow_stress.target.connect import Connection
@@ -42,20 +43,45 @@ class Reached:
     found: Found
     server_version_num: int
     libpq: LibpqChoice
+    pooled_conninfo: str = ""  # through the pooler, where conninfo goes past it
+    pooler: Pooler | None = None
 
 
-def reach(options: TargetOptions, choice: Choice) -> Reached:
-    """Connect once, look, and check consent; changes nothing.
+def reach(options: TargetOptions, choice: Choice, *, judge: bool = True) -> Reached:
+    """Connect, look, and check consent; changes nothing.
 
+    Args:
+        judge: refuse a pooler that what is asked for can't go through.
     Raises:
         SetUpFault: it can't be reached or must not be used.
     """
-    libpq = choose(embedded=False, wants_tls=choice.wants_tls)
-    with reading(options, choice) as (connection, what):
+    direct = chosen(options.direct_dsn, "--direct-dsn") if options.direct_dsn else None
+    wants_tls = choice.wants_tls or (direct is not None and direct.wants_tls)
+    libpq = choose(embedded=False, wants_tls=wants_tls)
+    with reading(options, replace(choice, wants_tls=wants_tls)) as (connection, what):
         found = inspect(connection)
         consent.check_named(choice, found.database, found.marked, options.yes_on)
         _check_server(connection, what)
-        return Reached(complete_conninfo(connection), what, found, connection.info.server_version, libpq)
+        conninfo, version = complete_conninfo(connection), connection.info.server_version
+        pooler = find_pooler(connection, conninfo, what, options.pooler_admin_dsn)
+        past = ""
+        if direct is not None and (pooler is None or pooler.mode is not PoolMode.STATEMENT):
+            past = _past(options, replace(direct, wants_tls=wants_tls), connection, what)
+    if pooler is not None:
+        pooler = replace(pooler, direct=bool(past))
+        if judge:
+            refuse_what_cannot(pooler, options, conninfo, what)
+    return Reached(past or conninfo, what, found, version, libpq, conninfo if past else "", pooler)
+
+
+def _past(options: TargetOptions, direct: Choice, pooled: Connection, what: str) -> str:
+    """The conninfo of the way past the pooler, which must lead to the same place."""
+    with reading(options, direct) as (connection, _):
+        _check_server(connection, what)
+        if connection.info.backend_pid != connect.value(connection, "SELECT pg_backend_pid()"):
+            raise SetUpFault(f"{what}: --direct-dsn goes through a pooler too: give the server's own address")
+        check_same_database(pooled, connection, what)
+        return complete_conninfo(connection)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, LiteralString
 
 from pgflow_stress.core.errors import SetUpFault
 from pgflow_stress.target import connect
+from pgflow_stress.target.capabilities import OLDEST, capability_facts, why_unsupported
 from pgflow_stress.target.install import schema_sha256, send_facts
 from pgflow_stress.target.naming import MARK_COMMENT, MARK_SCHEMA
 
@@ -21,18 +22,6 @@ _MAY_READ_MARK: LiteralString = """
     SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace
     WHERE nspname = %s AND obj_description(oid, 'pg_namespace') = %s
 """
-
-# What the tool calls, by the names and types of all arguments that it gives.
-_NEEDED = {
-    "pgflow.create_flow": "text, integer, integer, integer",
-    "pgflow.add_step": "text, text, text[], integer, integer, integer, integer, text",
-    "pgflow.start_flow": "text, jsonb, uuid",
-    "pgflow.start_tasks": "text, bigint[], uuid",
-    "pgflow.complete_task": "uuid, text, integer, jsonb",
-    "pgflow.fail_task": "uuid, text, integer, text",
-    "pgmq.read": "text, integer, integer",
-    "pgmq.drop_queue": "text",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +57,7 @@ def inspect(connection: Connection) -> Found:
     marked = comment == MARK_COMMENT
     if not has_pgflow:
         return Found(database, marked, False, "", "", {})
-    return Found(database, marked, True, _why_unsupported(connection), _why_no_events(connection), _facts(connection))
+    return Found(database, marked, True, why_unsupported(connection), _why_no_events(connection), _facts(connection))
 
 
 def require_pgflow(found: Found, what: str) -> None:
@@ -84,33 +73,9 @@ def require_pgflow(found: Found, what: str) -> None:
         )
     if found.unsupported:
         raise SetUpFault(
-            f"{what}: its pgflow is not supported: {found.unsupported}; pgflow 0.8 with pgmq 1.5 is the oldest: "
-            "update it, or add --isolation fresh for a new database on that server"
+            f"{what}: its pgflow is not supported: {found.unsupported}; {OLDEST}: update it (npx pgflow@latest "
+            "install, then run its migrations), or add --isolation fresh for a new database on that server"
         )
-
-
-def _why_unsupported(connection: Connection) -> str:
-    found: dict[str, list[str]] = {}
-    for name, arguments in connect.rows(
-        connection,
-        """
-        SELECT n.nspname || '.' || p.proname, oidvectortypes(p.proargtypes)
-        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname IN ('pgflow', 'pgmq')
-        """,
-    ):
-        found.setdefault(name, []).append(arguments)
-    for name, needed in _NEEDED.items():
-        if not any(arguments == needed or arguments.startswith(f"{needed}, ") for arguments in found.get(name, [])):
-            return f"no function {name}({needed})"
-    headers = connect.value(
-        connection,
-        """
-        SELECT count(*) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-        JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE n.nspname = 'pgmq' AND c.relname = 'message_record' AND a.attname = 'headers' AND NOT a.attisdropped
-        """,
-    )
-    return "" if headers else "pgmq.message_record has no headers"
 
 
 def _why_no_events(connection: Connection) -> str:
@@ -168,4 +133,7 @@ def _facts(connection: Connection) -> dict[str, Any]:
             "pgmq": {"version": pgmq, "installed_as": "extension" if pgmq else "sql"},
         }
     )
-    return facts | {"realtime_send": send_facts(connection, None), "schema_sha256": sha256}
+    seen = {key: value for key, value in facts.items() if key not in ("capabilities", "unknown")}
+    return (
+        seen | {"realtime_send": send_facts(connection, None), "schema_sha256": sha256} | capability_facts(connection)
+    )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pgflow_stress.core.errors import SetUpFault
 from pgflow_stress.target import connect, realtime
+from pgflow_stress.target.capabilities import OLDEST, capability_facts, why_unsupported
 from pgflow_stress.target.migrations import Migrations
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ STANDINS = ("pg_net", "pg_cron", "supabase_vault")
 _STANDIN_VERSION = "0.1"
 _CREATE_EXTENSION = re.compile(r'^[ \t]*create\s+extension\s+(?:if\s+not\s+exists\s+)?"?(\w+)"?[^;]*;', re.I | re.M)
 _LOWEST_PGMQ = (1, 5)
-RECIPE = 2  # changed by hand when what is installed changes otherwise than by the texts below
+RECIPE = 3  # changed by hand when what is installed changes otherwise than by the texts below
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,10 @@ def install(connection: Connection, recipe: Recipe, what: str, only_stand_ins: b
             _step(connection, recipe.pgmq.text, what, "pgmq's SQL")
         for name, text in recipe.migrations.files:
             _step(connection, without_extensions(text, missing), what, f"migration {name}")
+        if unsupported := why_unsupported(connection):
+            raise SetUpFault(
+                f"pgflow {recipe.migrations.label} is not supported: {unsupported}; {OLDEST}: give a later --pgflow"
+            )
         facts = {
             **pgflow_facts(recipe.migrations),
             "pgmq": {
@@ -143,6 +148,7 @@ def install(connection: Connection, recipe: Recipe, what: str, only_stand_ins: b
             "realtime_send": send,
             "stand_ins": standins,
             "schema_sha256": schema_sha256(connection),
+            **capability_facts(connection),
         }
         connection.execute("INSERT INTO pgflow_stress.installation (facts) VALUES (%s::jsonb)", (json.dumps(facts),))
     return facts

@@ -76,8 +76,9 @@ class GivenTarget(ABC):
         with connect.connected(self._reached.conninfo, self._reached.what) as connection:
             server = fingerprint.server_of(connection)
             settings = fingerprint.settings_of(connection)
+        pooler = {} if self._reached.pooler is None else {"pooler": self._reached.pooler.facts}
         return Fingerprint(
-            server | {"target": "given", "isolation": str(self.isolation)}, self._pgflow_facts(), settings
+            server | {"target": "given", "isolation": str(self.isolation)} | pooler, self._pgflow_facts(), settings
         )
 
     def not_taken(self, settings: Iterable[tuple[str, str]]) -> list[str]:
@@ -161,7 +162,8 @@ class _OwnDatabases(GivenTarget):
             except BaseException:
                 drop_database(control, name)
                 raise
-        return Database(conninfo, name, self.isolation, flow_slug_prefix(nonce))
+        pooled = self._reached.pooled_conninfo and connect.compose_with(self._reached.pooled_conninfo, dbname=name)
+        return Database(conninfo, name, self.isolation, flow_slug_prefix(nonce), pooled, self._reached.pooler)
 
     def release(self, database: Database) -> CleanUp:
         """End its backends and drop it."""
@@ -283,7 +285,15 @@ class PrefixTarget(GivenTarget):
                 deployed.check_idle(control, self._options.deployed, self._reached.what)
             if self._may_partition:
                 connect.run_script(control, realtime.partitions_sql(self._options.days_ahead))
-        return Database(self._reached.conninfo, self._reached.found.database, self.isolation, flow_slug_prefix(nonce))
+        reached = self._reached
+        return Database(
+            reached.conninfo,
+            reached.found.database,
+            self.isolation,
+            flow_slug_prefix(nonce),
+            reached.pooled_conninfo,
+            reached.pooler,
+        )
 
     def release(self, database: Database) -> CleanUp:
         """Remove every row of the prefix, and verify."""

@@ -11,7 +11,9 @@ from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.target.base import Say
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+([-+.][0-9A-Za-z.-]+)?\Z")
-_NAME_IN_PROJECT = "pgflow"  # pgflow's own migrations carry it, a project's others don't
+_NAME_IN_PROJECT = "pgflow"  # pgflow's own migrations carry it
+# After their time stamps, one of which its installer adds: a project's others may have the word elsewhere.
+_PGFLOWS = re.compile(r"\d+_(?:\d+_)?pgflow_")
 _PROJECT_FOLDER = Path("supabase") / "migrations"
 
 
@@ -55,9 +57,11 @@ def directory_migrations(folder: Path) -> Migrations:
         raise UsageFault(f"--pgflow {folder}: neither a version such as 0.8.1 nor a directory of migrations")
     inside = folder / _PROJECT_FOLDER
     source = inside if inside.is_dir() else folder
-    paths = sorted(path for path in source.glob("*.sql") if _NAME_IN_PROJECT in path.name)
+    paths = sorted(path for path in source.glob("*.sql") if _PGFLOWS.match(path.name))
     if not paths:
-        raise UsageFault(f"--pgflow {folder}: no migration there has {_NAME_IN_PROJECT!r} in its name")
+        raise UsageFault(
+            f"--pgflow {folder}: no migration there is called as pgflow's are (20250429164909_{_NAME_IN_PROJECT}_….sql)"
+        )
     return _read(paths, folder.resolve().name, None)
 
 

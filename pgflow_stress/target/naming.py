@@ -10,6 +10,7 @@ CONTROL_APPLICATION_NAME = "pgflow-stress: coordinator"
 # Two-key advisory locks: the first key says what is held, the second who holds it. Both are ours by these numbers only.
 LEASE_LOCK = 0x70675F6C  # "pg_l": a tool's databases, by lease id
 PREFIX_LOCK = 0x70675F70  # "pg_p": a repetition's rows in a given database, by nonce
+PROBE_LOCK = 0x70675F77  # "pg_w": taken by one way to a database and looked for by another
 TEMPLATE_LOCK = 0x70675F74  # "pg_t": the building of a template, by its key
 
 MARK_SCHEMA = "pgflow_stress"

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 
 from pgflow_stress.core import paths
+from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.target.base import Say, Target, TargetOptions
 from pgflow_stress.target.choice import choose_target
 from pgflow_stress.target.server_life import instances
@@ -21,6 +22,8 @@ def open_target(options: TargetOptions, say: Say, environment: Mapping[str, str]
         UsageFault: an option's value can't be.
     """
     choice = choose_target(options, os.environ if environment is None else environment)
+    if choice.embedded and options.direct_dsn:
+        raise UsageFault("--direct-dsn is the way past a pooler: give the pooler's address as --dsn")
     if choice.embedded:
         from pgflow_stress.target.embedded import open_embedded  # noqa: PLC0415
 

@@ -14,6 +14,7 @@ import psutil
 from pgflow_stress.core.libpq import LibpqChoice
 from pgflow_stress.engine.host import host
 from pgflow_stress.scenario.options import default_workers
+from pgflow_stress.target.base import Pooler
 
 _SAMPLE_SECONDS = 0.5
 _CPU = Path("/sys/devices/system/cpu")
@@ -47,7 +48,7 @@ class ServerFacts:
     disk: Disk | None = None
     tls: bool | None = None
     round_trip_ns: float | None = None
-    pooled: bool | None = None  # the backend is not the one that the connection was told of
+    pooler: Pooler | None = None  # in between
     pgflow: str | None = None  # its version or label
     unsupported: str = ""
     events: str = ""  # why events are not stored

@@ -57,7 +57,7 @@ def _embedded(options: TargetOptions) -> tuple[LibpqChoice, ServerFacts]:
 
 
 def _given(options: TargetOptions, choice: Choice) -> tuple[LibpqChoice, ServerFacts]:
-    reached = reach(options, choice)
+    reached = reach(options, choice, judge=False)
     found = reached.found
     with connect.connected(reached.conninfo, reached.what) as connection:
         local = transport_of(connection) == "socket" or is_loopback(connection.info.hostaddr)
@@ -72,7 +72,7 @@ def _given(options: TargetOptions, choice: Choice) -> tuple[LibpqChoice, ServerF
             disk=_data_disk(connection) if local else None,
             tls=_tls(connection),
             round_trip_ns=_round_trip_ns(connection),
-            pooled=connect.value(connection, "SELECT pg_backend_pid()") != connection.info.backend_pid,
+            pooler=reached.pooler,
             pgflow=label,
             unsupported=found.unsupported,
             events=found.events,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pgflow_stress.core.checkup import Finding, bad, ok, warn
 from pgflow_stress.core.units import BYTES_PER_MIB, NS_PER_MS, NS_PER_US
 from pgflow_stress.engine.checks.facts import Facts
+from pgflow_stress.target.base import PoolMode
 
 _FREE_WARN_BYTES, _FREE_BAD_BYTES = 10 * 1024 * BYTES_PER_MIB, 1024 * BYTES_PER_MIB
 _SLOW_ROUND_TRIP_NS = NS_PER_MS
@@ -65,13 +66,23 @@ def round_trip(facts: Facts) -> Finding | None:
 
 def pooler(facts: Facts) -> Finding | None:
     """Whether something sits between us and the server."""
-    if facts.server is None or facts.server.pooled is None:
+    server = facts.server
+    if server is None or server.embedded:
         return None
-    if not facts.server.pooled:
+    found = server.pooler
+    if found is None:
         return ok("connections reach the server itself")
-    return bad(
-        "a pooler is in between: prepared statements and backends are not the connection's own",
-        "give the server's own address (Supabase: the direct connection, port 5432)",
+    said = f"a pooler is in between ({found.product}, {found.mode} mode)"
+    if found.mode is PoolMode.STATEMENT:
+        return bad(f"{said}, which takes no transactions", "use another pool, or the server's own address")
+    if found.mode is PoolMode.TRANSACTION and not found.direct:
+        return bad(
+            f"{said}: no session lasts",
+            "give the server's own address (Supabase: port 5432), alone as --dsn or beside it as --direct-dsn",
+        )
+    return warn(
+        f"{said}: the workers' figures are of it too, and backends are not the connections' own",
+        "keep it only if production has it too",
     )
 
 

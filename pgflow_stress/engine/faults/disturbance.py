@@ -54,7 +54,7 @@ class Disturbance:
     @property
     def conninfo(self) -> str:
         """How workers reach the database."""
-        return self._proxy.conninfo if self._proxy else self._database.conninfo
+        return self._proxy.conninfo if self._proxy else self._database.for_workers
 
     def prepare(self, arena: Arena, crew: Crew) -> Injector | None:
         """The timeline, over workers that are ready."""

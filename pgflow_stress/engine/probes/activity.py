@@ -14,6 +14,7 @@ from pgflow_stress.core.telemetry import SamplerWord
 from pgflow_stress.engine.orders import State
 from pgflow_stress.engine.probes.base import Means, Quiet
 from pgflow_stress.engine.server_processes import find_postmaster
+from pgflow_stress.target.pooler import backend_of
 
 CPU = "CPU"
 OTHER = "other"
@@ -23,6 +24,7 @@ _ROLES = ("worker", "starter", "observer")
 _SESSIONS = ("client backend", "walsender", "parallel worker", None)  # None: not for our eyes
 _OURS = "pgflow-stress: "
 _BESIDE = ("coordinator", "plans")  # idle while it is measured
+_SHARED = " of "  # in the name of backends that a pooler shares
 _LOCK = "Lock"
 
 # Whoever waits for a row holds, or waits for, the heavyweight lock on that tuple: it names the table.
@@ -54,8 +56,7 @@ class Activity(Quiet):
         self._states: Counter[str] = Counter()
         self._blocked: Counter[tuple[str, str]] = Counter()
         self._last_waiters: dict[int, str] = {}
-        backend = means.connection.info.backend_pid
-        means.postmaster = find_postmaster(backend)
+        means.postmaster = find_postmaster(backend_of(means.connection))
         (sees_all, self._most_connections), *_ = means.connection.execute(
             "select pg_has_role(current_user, 'pg_read_all_stats', 'usage'), current_setting('max_connections')::int"
         ).fetchall()
@@ -95,8 +96,8 @@ class Activity(Quiet):
     def _look(self) -> list[tuple[Any, ...]]:
         means = self._means
         rows = means.connection.execute(_ACTIVITY).fetchall()
-        means.backends = {row[0]: _what_for(row[2], row[3], row[1]) for row in rows}
-        means.backends[means.connection.info.backend_pid] = f"{BACKEND_OF}sampler"
+        means.backends = {row[0]: _what_for(row[0], row[2], row[3], row[1]) for row in rows}
+        means.backends[means.backend] = f"{BACKEND_OF}sampler"
         self._states = Counter(row[4] or "unknown" for row in rows if row[2] in ("client backend", None))
         return rows
 
@@ -106,9 +107,9 @@ class Activity(Quiet):
         told, states = (means.arena.words[:, word].tolist() for word in (Word.BACKEND_PID, Word.STATE))
         known = {told[region]: (means.of_region(region)[0], states[region]) for region in means.regions()}
         found = {}
-        for pid, ours, kind, name, *_ in rows:
-            if kind not in _SESSIONS:
-                continue
+        for pid, ours, kind, name, state_of_backend, *_ in rows:
+            if kind not in _SESSIONS or (state_of_backend == "idle" and _SHARED in (name or "")):
+                continue  # a shared backend that is idle is nobody's
             named = (name or "").removeprefix(_OURS).partition(" ")[0] if ours else OTHER
             role, state = known.get(pid, (named if named in _ROLES else OTHER, State.BORN))
             at_work = role != "worker" or (processing and state < State.PROCESSED)
@@ -143,8 +144,10 @@ class Activity(Quiet):
             self._means.book.put(role, blocker, "blocked_by_total", count, "samples")
 
 
-def _what_for(kind: str | None, name: str | None, ours: bool | None) -> str:
-    """A backend's subject: "backend of worker 0", "checkpointer", "backend, other"."""
+def _what_for(pid: int, kind: str | None, name: str | None, ours: bool | None) -> str:
+    """A backend's subject: "backend of worker 0", "backend of pooler 4711", "checkpointer", "backend, other"."""
     if name and ours and name.startswith(_OURS):
+        if _SHARED in name:
+            return f"{BACKEND_OF}pooler {pid}"
         return f"{BACKEND_OF}{name.removeprefix(_OURS)}"
     return kind if kind and kind != "client backend" else f"backend, {OTHER}"

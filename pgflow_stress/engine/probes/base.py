@@ -12,6 +12,7 @@ from pgflow_stress.core.arena import Arena, Word
 from pgflow_stress.engine.orders import SamplerOrder
 from pgflow_stress.engine.sampler_book import Book
 from pgflow_stress.engine.sizing import observer_regions, starter_regions
+from pgflow_stress.target.pooler import backend_of
 
 _CONNECT_SECONDS = 5
 _STATEMENT_MS = 2000  # most time of one statement of ours: a sampler that hangs samples nothing
@@ -56,8 +57,13 @@ class Means:
             self._connection.execute(f"set statement_timeout = {_STATEMENT_MS}")
             if self.order.profiled:
                 self._leave_views_alone(self._connection)
-            self.arena.words[self.order.region, Word.BACKEND_PID] = self._connection.info.backend_pid
+            self.arena.words[self.order.region, Word.BACKEND_PID] = backend_of(self._connection)
         return self._connection
+
+    @property
+    def backend(self) -> int:
+        """The backend of this connection."""
+        return int(self.arena.words[self.order.region, Word.BACKEND_PID])
 
     @staticmethod
     def _leave_views_alone(connection: psycopg.Connection[Any]) -> None:

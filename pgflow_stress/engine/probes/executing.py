@@ -15,6 +15,7 @@ from pgflow_stress.engine.orders import State
 from pgflow_stress.engine.probes.activity import LOCKED_ROW
 from pgflow_stress.engine.probes.base import Means, Quiet, Unseen
 from pgflow_stress.engine.vitals import backends_of
+from pgflow_stress.target.pooler import backend_of
 from pgflow_stress_hot.clock import monotonic_ns
 
 METRIC = "executing_samples_total"
@@ -48,7 +49,7 @@ class Executing(Quiet):
         self._look = _LOOK.format(kernel="null")
         own = _LOOK.format(kernel=_KERNEL)
         try:
-            rows = means.connection.execute(own.encode(), ([means.connection.info.backend_pid],)).fetchall()
+            rows = means.connection.execute(own.encode(), ([backend_of(means.connection)],)).fetchall()
         except psycopg.Error as error:
             rows = []
             reason = str(error).strip().splitlines()[0]

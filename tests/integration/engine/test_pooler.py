@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -20,13 +16,9 @@ from pgflow_stress.engine.probes.pooler import Pooler
 from pgflow_stress.engine.sampler_book import Book
 from pgflow_stress.engine.telemetry_accounts import ends_of, take_telemetry
 from pgflow_stress.target.base import Target
-from pgflow_stress.target.pginstall import server_user
+from tests.fixtures.bouncer import Bouncer, bouncing
 from tests.integration.target.helpers import until
 
-PORT = 6432
-UNPACKED = Path(__file__).resolve().parents[3] / ".setup" / "pgbouncer"
-BOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:{UNPACKED / 'usr/sbin'}")
-LIBRARIES = ":".join(map(str, UNPACKED.glob("usr/lib/*-linux-*")))
 SIZE = ArenaSize(processes=1, flows=1, runs=1, tasks=1, rows=1, points=100_000)
 
 
@@ -42,48 +34,20 @@ def means(arena: Arena, pooler_admin_dsn: str | None) -> Means:
 
 
 @pytest.fixture
-def bouncer(target: Target) -> Iterator[Path]:
-    """A pooler before the embedded server with one server connection: the folder of its socket."""
-    assert BOUNCER, "scripts/test fetches pgbouncer where apt-get is; else install your system's package for it"
-    conninfo = psycopg.conninfo.conninfo_to_dict(target.conninfo("postgres"))  # type: ignore[attr-defined]
-    folder = Path(tempfile.mkdtemp(prefix="pgflow-stress-pooler-"))
-    folder.chmod(0o755)
-    user = server_user()
-    (folder / "run").mkdir()
-    (folder / "users").write_text('"postgres" ""\n')
-    (folder / "ini").write_text(
-        f"[databases]\npostgres = host={conninfo['host']} port={conninfo['port']} dbname=postgres\n"
-        f"[pgbouncer]\nlisten_addr =\nlisten_port = {PORT}\nunix_socket_dir = {folder}/run\nauth_type = trust\n"
-        f"auth_file = {folder}/users\nadmin_users = postgres\npool_mode = session\ndefault_pool_size = 1\n"
-        "ignore_startup_parameters = options,extra_float_digits\n"
-    )
-    if user is not None:
-        os.chown(folder / "run", user.uid, user.gid)
-    as_user = {} if user is None else {"user": user.uid, "group": user.gid, "extra_groups": []}
-    running = subprocess.Popen(
-        [BOUNCER, "-q", str(folder / "ini")],
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        cwd="/",
-        env={**os.environ, "LD_LIBRARY_PATH": LIBRARIES},
-        **as_user,
-    )  # type: ignore[call-overload]
-    try:
-        assert until((folder / "run" / f".s.PGSQL.{PORT}").exists), running.stderr
-        yield folder / "run"
-    finally:
-        running.kill()
-        running.communicate()
-        shutil.rmtree(folder)
+def bouncer(target: Target) -> Iterator[Bouncer]:
+    """A pooler before the embedded server with one server connection."""
+    server = target.conninfo("postgres")  # type: ignore[attr-defined]
+    with bouncing(server, "postgres", pool_mode="session", default_pool_size=1) as running:
+        yield running
 
 
-def test_clients_that_wait_for_a_pool_that_is_too_small_are_seen(bouncer: Path, arena: Arena) -> None:
-    dsn = f"host={bouncer} port={PORT} user=postgres"
-    seen = means(arena, f"{dsn} dbname=pgbouncer")
+def test_clients_that_wait_for_a_pool_that_is_too_small_are_seen(bouncer: Bouncer, arena: Arena) -> None:
+    dsn = bouncer.dsn("postgres")
+    seen = means(arena, bouncer.dsn("pgbouncer"))
     probe = Pooler(seen)
-    with contextlib.closing(probe), psycopg.connect(f"{dsn} dbname=postgres", autocommit=True) as first:
+    with contextlib.closing(probe), psycopg.connect(dsn, autocommit=True) as first:
         first.execute("select 1")
-        second = psycopg.pq.PGconn.connect(f"{dsn} dbname=postgres".encode())
+        second = psycopg.pq.PGconn.connect(dsn.encode())
         second.send_query(b"select 1")
 
         def waits() -> bool:

@@ -12,6 +12,7 @@ from pgflow_stress.core.libpq import LibpqChoice
 from pgflow_stress.engine.checks import CHECKS, check_all
 from pgflow_stress.engine.checks.facts import Disk, Facts, Load, ServerFacts, filesystem_of, look
 from pgflow_stress.engine.checks.settings import SPOILERS, amount
+from pgflow_stress.target.base import Pooler, PoolMode
 
 GIB = 1024**3
 QUIET_MACHINE: Mapping[str, Any] = {
@@ -27,7 +28,7 @@ GOOD_SETTINGS = {
     "default_transaction_isolation": "read committed",
 }  # fmt: skip
 GOOD_SERVER = ServerFacts(
-    "database x on far:5432", False, False, GOOD_SETTINGS, Disk("/data", "ext4", 100 * GIB), False, 50_000.0, False,
+    "database x on far:5432", False, False, GOOD_SETTINGS, Disk("/data", "ext4", 100 * GIB), False, 50_000.0, None,
     "0.8.1", missing_rights=(),
 )  # fmt: skip
 GOOD = Facts(
@@ -84,7 +85,10 @@ def test_a_good_machine_and_server_has_every_check_ok() -> None:
         ("free_space", server(disk=Disk("/x", "ext4", GIB // 2)), Level.BAD),
         ("transport", server(tls=True), Level.WARN),
         ("round_trip", server(round_trip_ns=20e6), Level.WARN),
-        ("pooler", server(pooled=True), Level.BAD),
+        ("pooler", server(pooler=Pooler(PoolMode.STATEMENT, prepares=False)), Level.BAD),
+        ("pooler", server(pooler=Pooler(PoolMode.TRANSACTION, prepares=False)), Level.BAD),
+        ("pooler", server(pooler=Pooler(PoolMode.TRANSACTION, prepares=False, direct=True)), Level.WARN),
+        ("pooler", server(pooler=Pooler(PoolMode.SESSION, prepares=True)), Level.WARN),
         ("pgflow", server(pgflow=None), Level.WARN),
         ("pgflow", server(unsupported="no function pgmq.read"), Level.BAD),
         ("events", server(events="realtime.messages has no partition for today"), Level.WARN),

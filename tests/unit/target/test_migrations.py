@@ -12,16 +12,17 @@ from pgflow_stress.target.migrations import directory_migrations, find_migration
 def _project(root: Path) -> Path:
     folder = root / "supabase" / "migrations"
     folder.mkdir(parents=True)
-    (folder / "2_pgflow_b.sql").write_text("SELECT 2")
+    (folder / "2_20250601000000_pgflow_b.sql").write_text("SELECT 2")
     (folder / "1_pgflow_a.sql").write_text("SELECT 1")
     (folder / "3_shop.sql").write_text("DROP TABLE everything")
+    (folder / "20250601000000_orders_use_pgflow_now.sql").write_text("DROP TABLE everything")
     return root
 
 
 def test_a_projects_own_migrations_are_left_out_and_pgflows_run_in_order(tmp_path: Path) -> None:
     found = directory_migrations(_project(tmp_path))
 
-    assert [name for name, _ in found.files] == ["1_pgflow_a.sql", "2_pgflow_b.sql"]
+    assert [name for name, _ in found.files] == ["1_pgflow_a.sql", "2_20250601000000_pgflow_b.sql"]
     assert found.version is None
 
 
@@ -37,7 +38,7 @@ def test_the_label_of_a_directory_is_its_name_and_no_path(tmp_path: Path) -> Non
 
 def test_another_content_is_another_hash(tmp_path: Path) -> None:
     before = directory_migrations(_project(tmp_path)).sha256
-    (tmp_path / "supabase" / "migrations" / "2_pgflow_b.sql").write_text("SELECT 3")
+    (tmp_path / "supabase" / "migrations" / "2_20250601000000_pgflow_b.sql").write_text("SELECT 3")
 
     assert directory_migrations(tmp_path).sha256 != before
 
