@@ -16,7 +16,20 @@ from pgflow_stress.scenario.shapes.mix import PARTS
 SCHEMA_ID = "pgflow-stress/scenario-file/1"
 # What a file cannot say: where to measure, with whose consent, where results go; and what it has a key of its own for.
 NOT_IN_A_FILE = frozenset(
-    {"dsn", "yes_on", "allow_remote", "output", "json", "quiet", "progress", "param", "threshold", "stages", "config"}
+    {
+        "dsn",
+        "yes_on",
+        "allow_remote",
+        "output",
+        "json",
+        "quiet",
+        "progress",
+        "prometheus",
+        "param",
+        "threshold",
+        "stages",
+    }
+    | {"config"}
 )
 
 

@@ -6,7 +6,7 @@ from pgflow_stress.core.result import Json
 from pgflow_stress.report import profile as told
 from pgflow_stress.report.subject import Subject
 from pgflow_stress.report.tables import table
-from pgflow_stress.report.telemetry import serialisation_words
+from pgflow_stress.report.telemetry import why_one_run_does_not_scale
 
 _MOST_ROWS = 60
 
@@ -22,7 +22,7 @@ def profile_view(subject: Subject) -> Json | None:
             ("Saturated", told.saturation(profile)),
             ("Adds up", told.adding_up(profile)),
             ("By kind", told.set_up(profile)),
-            ("A run's row in pgflow.runs", serialisation_words(subject.result)),
+            ("One run", why_one_run_does_not_scale(subject.result)),
             ("Locks", told.blocked_by(profile)),
             *(("Call graphs", line) for line in told.graph_lines(profile)),
             ("Not seen", "; ".join(profile["not_seen"])),
