@@ -76,6 +76,20 @@ def test_the_report_has_a_section_of_it_and_an_ordinary_one_has_not() -> None:
     assert "held up by" not in without
 
 
+def test_a_long_statement_is_folded_and_all_of_it_is_there() -> None:
+    result = profiled_result()
+    long = f"SELECT {', '.join(f'column_{n}' for n in range(80))} FROM t"
+    rows = [{**row, "statement": long} for row in result.profile["cost"]["rows"][:1]]
+    profile = {**result.profile, "cost": {**result.profile["cost"], "rows": rows}}
+    shown = render_html([Subject(replace(result, profile=profile))])
+
+    (start,) = [part for part in shown.split('<th scope="row">') if long in part]
+    head = start.partition("</summary>")[0]
+    assert head.startswith('<details class="fold"><summary>')
+    assert head.endswith("…")
+    assert len(head) < 160
+
+
 def test_a_profile_survives_being_saved_and_an_ordinary_result_has_no_key_for_it() -> None:
     result = profiled_result()
 
