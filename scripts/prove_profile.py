@@ -1,11 +1,13 @@
 """Whether a profile names what was planted, and adds up; one line of JSON a proof.
 
-sum       the cost-of-a-task rows against the backends' CPU time in /proc, at 1 worker and at 2 a core: within 10 %
+sum       the cost-of-a-task rows against the backends' CPU time in /proc, at 1 worker and at 2 a core: within 10 %; and
+          how much more a task costs with 2 a core, with the rows that it is in
 hand      what was found by hand: archive, complete_task's main statement, start_ready_steps, set-up of statements
 write     planted: an indexed write in complete_task; the row that grew most is that statement in that function
 burn      planted: CPU burnt in start_tasks; the row that grew most is that function's own
 elsewhere the tool in a namespace of processes of its own (unshare, root): the same sum, read through SQL
 cost      what it costs to be profiled: tasks/s of run and of profile in turns, written down
+serialisation  one run with 1, 2 and 4 workers: the page says why it does not scale, and no rate is above what it allows
 lock      planted: the row of pgflow.runs held for longer; the largest wait is for it, where it is waited for
 """
 
@@ -19,6 +21,8 @@ from typing import Any
 
 from _planted import VERSION, migrations_with, tell, tool
 
+from pgflow_stress.core.result import from_json
+from pgflow_stress.report.telemetry import why_one_run_does_not_scale
 from pgflow_stress.target.base import TargetOptions
 from pgflow_stress.target.opening import open_target
 
@@ -30,7 +34,11 @@ HAND = {
 }
 LEAST_SET_UP = 0.10  # of the CPU time: executor's start alone was 22 % by perf
 MOST_RANK = 5  # of functions, itself: as by hand
+MOST_GROWN = 5  # rows that are told
 HOLD_SECONDS = 0.002
+ONE_RUN_WORKERS = (1, 2, 4)
+MOST_OVER_THE_LIMIT = 1.1  # a rate is held against what the lock allows; both are measured
+LEAST_WAIT_SHARE = 0.3  # of four workers' time, where they take turns
 JOB = ("concurrent-flows", "--flows", 20, "--steps", 10)
 
 _INTO_COMPLETE_TASK = """
@@ -91,10 +99,11 @@ def _grown(base: dict[str, Any], planted: dict[str, Any]) -> list[dict[str, Any]
 
 def prove_sum(runs: int) -> bool:
     """Rows against the kernel's count, with one worker and saturated."""
-    residuals = {}
+    residuals, profiles = {}, []
     for workers in ("1", ""):
         given = ("--workers", workers) if workers else ()
         found = profile(*JOB, "--runs", runs, *given)
+        profiles.append(found)
         cost = found["cost"]
         residuals[workers or "2 a core"] = {
             "residual": cost["residual_share"],
@@ -104,8 +113,27 @@ def prove_sum(runs: int) -> bool:
             "tasks_per_second": found["process_per_second"],
         }
     held = all(abs(one["residual"]) <= WITHIN for one in residuals.values())
-    tell(proof="sum", held=held, **{f"workers {name}": one for name, one in residuals.items()})
+    alone, saturated = profiles
+    more = saturated["cost"]["cpu_ns_per_task"] - alone["cost"]["cpu_ns_per_task"]
+    tell(
+        proof="sum", held=held, **{f"workers {name}": one for name, one in residuals.items()},
+        saturated_to_alone=saturated["cost"]["cpu_ns_per_task"] / alone["cost"]["cpu_ns_per_task"],
+        more_us=more / 1e3, by_kind_us=_by_kind(alone, saturated), most_in=[
+            {"us": row["grown_ns"] / 1e3, "in": f"{row['function']}: {row['statement'] or row['kind']}"[:90]}
+            for row in _grown(alone, saturated)[:MOST_GROWN]
+        ],
+    )  # fmt: skip
     return held
+
+
+def _by_kind(base: dict[str, Any], other: dict[str, Any]) -> dict[str, float]:
+    """By how much each kind of row grew, us a task."""
+    kinds = sorted({row["kind"] for row in base["cost"]["rows"]})
+    return {
+        kind: sum(_cpu(row) for row in other["cost"]["rows"] if row["kind"] == kind) / 1e3
+        - sum(_cpu(row) for row in base["cost"]["rows"] if row["kind"] == kind) / 1e3
+        for kind in kinds
+    }
 
 
 def prove_elsewhere(runs: int) -> bool:
@@ -211,6 +239,34 @@ def prove_lock(steps: int) -> bool:
     return held
 
 
+def prove_serialisation(steps: int) -> bool:
+    """One run with more and more workers: the wait grows, the rate does not, and the page says which lock it is."""
+    told = []
+    for workers in ONE_RUN_WORKERS:
+        code, document = tool(
+            "profile", "single-flow", "--steps", steps, "--workers", workers, "--completion", "single", "--warmup", 1,
+            "--telemetry-interval", "0.2s", "--no-perf", "--pgflow", VERSION,
+        )  # fmt: skip
+        if code or document is None:
+            raise SystemExit(f"a profile ended with {code}: nothing is proven")
+        one, rate = document["profile"]["serialisation"] or {}, document["profile"]["process_per_second"]
+        told.append({
+            "workers": workers, "tasks_per_second": rate, "lock_share": one.get("wait_share"),
+            "hold_us": one.get("hold_ns_per_task", 0.0) / 1e3, "most_per_second": one.get("most_per_second_of_one_run"),
+            "page": why_one_run_does_not_scale(from_json(document)),
+        })  # fmt: skip
+    rates, shares = ([one[name] for one in told] for name in ("tasks_per_second", "lock_share"))
+    held = (
+        all(one["page"] for one in told)
+        and all(one["tasks_per_second"] <= MOST_OVER_THE_LIMIT * one["most_per_second"] for one in told)
+        and shares == sorted(shares)
+        and shares[-1] >= LEAST_WAIT_SHARE
+        and rates[-1] < ONE_RUN_WORKERS[-1] / 2 * rates[0]
+    )
+    tell(proof="serialisation", held=held, runs=told)
+    return held
+
+
 PROOFS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "sum": lambda given: prove_sum(given.runs),
     "elsewhere": lambda given: prove_elsewhere(given.runs),
@@ -218,6 +274,7 @@ PROOFS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "hand": lambda given: prove_hand(given.runs),
     "write": lambda given: prove_write(given.runs),
     "burn": lambda given: prove_burn(given.runs),
+    "serialisation": lambda given: prove_serialisation(given.steps),
     "lock": lambda given: prove_lock(given.steps),
 }
 

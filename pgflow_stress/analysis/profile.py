@@ -16,7 +16,7 @@ from typing import Any
 
 from pgflow_stress.analysis.attribution import AROUND, PLANNING, STATEMENT, Attribution, Row, attribute
 from pgflow_stress.analysis.limiting import host_share
-from pgflow_stress.analysis.telemetry import sampled, serialisation_of, unseen
+from pgflow_stress.analysis.telemetry import sampled, serialisation_of, server_host_of, unseen
 from pgflow_stress.core.result import Json, Repetition, Result
 
 OUTSIDE = "outside of statements"
@@ -67,13 +67,14 @@ def profile_of(result: Result) -> Json:
     total = _sum(chosen)
     attribution = attribute(total.statements, total.functions)
     busy = [share for one in chosen if (share := host_share(one, "busy_share")) is not None]
-    found = serialisation_of(result)
+    found, elsewhere = serialisation_of(result), server_host_of(result)
     rates = [rate for one in chosen if (rate := one.phases["process"].per_second)]
     return {
         "repetitions": [one.index for one in chosen],
         "tasks": total.tasks,
         "process_per_second": sum(rates) / len(rates) if rates else None,
         "busy_share": sum(busy) / len(busy) if busy else None,
+        "server_busy_share": None if elsewhere is None else elsewhere.busy_share,
         "worker_time": worker_time(chosen, total),
         "cost": cost(total, attribution),
         "foreign_keys_ns_per_task": attribution.foreign_keys_ns / total.tasks,

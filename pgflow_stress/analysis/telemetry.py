@@ -21,6 +21,17 @@ class Serialisation:
     most_per_second_of_one_run: float
 
 
+@dataclass(frozen=True, slots=True)
+class ServerHost:
+    """What the host of a server elsewhere did, as shares of its time."""
+
+    cores: int
+    busy_share: float  # with what was stolen of it
+    iowait_share: float
+    steal_share: float
+    pressure: Mapping[str, float]  # by resource, in which some process was held up
+
+
 def sampled(result: Result) -> list[Repetition]:
     """The counted repetitions that a sampler took telemetry of; where none counts, all that have some."""
     found = [one for one in result.repetitions if one.telemetry.get("ticks")]
@@ -70,6 +81,20 @@ def serialisation_of(result: Result) -> Serialisation | None:
 
     hold_ns = mean("hold_ns_per_task")
     return Serialisation(mean("wait_share"), hold_ns, NS_PER_SECOND / hold_ns)
+
+
+def server_host_of(result: Result) -> ServerHost | None:
+    """The host of a server elsewhere, by the mean of the repetitions that read it; None where it is ours or unseen."""
+    found = [host for one in sampled(result) if (host := (one.telemetry.get("hosts") or {}).get("server host"))]
+    if not found:
+        return None
+
+    def mean(name: str) -> float:
+        return statistics.fmean(float(host[name]) for host in found)
+
+    resources = dict.fromkeys(name for host in found for name in host["pressure"])
+    pressure = {name: statistics.fmean(float(host["pressure"].get(name, 0.0)) for host in found) for name in resources}
+    return ServerHost(int(found[-1]["cores"]), mean("busy_share"), mean("iowait_share"), mean("steal_share"), pressure)
 
 
 def incomplete(result: Result) -> list[tuple[int, str]]:

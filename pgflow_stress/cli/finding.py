@@ -14,6 +14,7 @@ from pgflow_stress.analysis.found import SCHEMA, Found, Window, told
 from pgflow_stress.analysis.holding import judge, seen_of
 from pgflow_stress.analysis.searching import CONFIRMATIONS, Ask, Finish, Rules, ask
 from pgflow_stress.cli.assemble import Gates, assemble, outcome, target_parameters, tool
+from pgflow_stress.cli.exposing import exposed, listening
 from pgflow_stress.cli.find_max_request import FindMaxRequest
 from pgflow_stress.cli.full import lasting
 from pgflow_stress.cli.output import SEARCH_FILE, SearchDestination
@@ -28,6 +29,7 @@ from pgflow_stress.engine.measurement import Ending, Measurement
 from pgflow_stress.scenario.options import RunOptions
 
 if TYPE_CHECKING:
+    from pgflow_stress.cli.exposing.endpoint import Endpoint
     from pgflow_stress.engine.engine import Engine
     from pgflow_stress.report.directory import ResultDirectory
     from pgflow_stress.target.base import Target
@@ -44,26 +46,28 @@ def execute(request: FindMaxRequest) -> ExitCode:
     """Search, tell what was found; the worst code of all of it.
 
     Raises:
-        UsageFault: results could not be written to where they are to go; nothing was touched.
+        UsageFault: results could not be written to where they are to go, or a port is taken; nothing was touched.
     """
     name = f"find-max-{request.scenario}"
-    destination = SearchDestination(request.run.output, request.run.json, [name, name])
-    course = _Course(request, destination)
-    try:
+    with listening(request.run.prometheus) as endpoint:
+        destination = SearchDestination(request.run.output, request.run.json, [name, name])
+        course = _Course(request, destination, endpoint)
         try:
-            course.search()
-        finally:  # what was found before a bug of ours is kept
-            course.deliver()
-    finally:
-        destination.discard_if_empty()
+            try:
+                course.search()
+            finally:  # what was found before a bug of ours is kept
+                course.deliver()
+        finally:
+            destination.discard_if_empty()
     return course.code()
 
 
 class _Course:
     """One search's windows and endings, as they come."""
 
-    def __init__(self, request: FindMaxRequest, destination: SearchDestination) -> None:
+    def __init__(self, request: FindMaxRequest, destination: SearchDestination, endpoint: Endpoint | None) -> None:
         self._request = request
+        self._endpoint = endpoint
         self._destination = destination
         self._began = time.monotonic()
         self._windows: list[Window] = []
@@ -84,7 +88,7 @@ class _Course:
 
         request = self._request
         self._about = tool()
-        watch = make_watch(request.run.quiet, request.run.progress_seconds)
+        watch = exposed(make_watch(request.run.quiet, request.run.progress_seconds), self._endpoint)
         watch.note(f"find-max: at most {lasting(request.budget_seconds)} (--budget)")
         try:
             with (

@@ -14,6 +14,7 @@ from pgflow_stress.analysis.regression import parse, require_metric
 from pgflow_stress.cli.assemble import outcome, tool
 from pgflow_stress.cli.auto import AutoPairs
 from pgflow_stress.cli.comparing import Asked, compare_pair, endings_of, show, write_page
+from pgflow_stress.cli.exposing import exposed, listening
 from pgflow_stress.cli.output import COMPARISON_FILE, COMPARISON_PAGE, STANDARD_OUTPUT, ComparisonDestination
 from pgflow_stress.cli.progress import QuietWatch, make_watch
 from pgflow_stress.cli.running import Session, keep_nothing, surroundings
@@ -24,6 +25,7 @@ from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.engine.measurement import Ending, Measurement
 
 if TYPE_CHECKING:
+    from pgflow_stress.cli.exposing.endpoint import Endpoint
     from pgflow_stress.engine.engine import Engine
     from pgflow_stress.engine.interleaving import Side
 
@@ -32,30 +34,39 @@ def execute(asked: Asked, sides: Sides) -> ExitCode:
     """Measure both sides in turns and compare them; the worst code of the runs and of the comparison.
 
     Raises:
-        UsageFault: an unknown metric, or results could not be written to where they are to go; nothing was touched.
+        UsageFault: an unknown metric, results could not be written to where they are to go, or a port is taken; nothing
+            was touched.
     """
     if asked.markdown and asked.json == STANDARD_OUTPUT:
         raise UsageFault("--format md and --json - would share standard output: give --json PATH")
     require_metric("--primary", asked.primary, ())
     question = Question(asked.primary, asked.within, tuple(parse(text) for text in asked.fail_on))
     scenario = sides.base.plans[0].scenario
-    destination = ComparisonDestination(sides.base.output, asked.json, [scenario, scenario])
-    session = _Interleaved(sides, question, asked, destination)
-    try:
+    with listening(sides.base.prometheus) as endpoint:
+        destination = ComparisonDestination(sides.base.output, asked.json, [scenario, scenario])
+        session = _Interleaved(sides, question, asked, destination, endpoint)
         try:
-            session.measure()
+            try:
+                session.measure()
+            finally:
+                session.deliver()
         finally:
-            session.deliver()
-    finally:
-        destination.discard_if_empty()
+            destination.discard_if_empty()
     return session.code()
 
 
 class _Interleaved(Session):
     """Both sides' results and endings, then what they say of each other."""
 
-    def __init__(self, sides: Sides, question: Question, asked: Asked, destination: ComparisonDestination) -> None:
-        super().__init__(sides.base, destination)
+    def __init__(
+        self,
+        sides: Sides,
+        question: Question,
+        asked: Asked,
+        destination: ComparisonDestination,
+        endpoint: Endpoint | None,
+    ) -> None:
+        super().__init__(sides.base, destination, endpoint)
         self._sides = sides
         self._question = question
         self._asked = asked
@@ -72,7 +83,7 @@ class _Interleaved(Session):
         plans = [request.plans[0] for request in requests]
         self._about = tool()
         session = secrets.token_hex(8)
-        watch = make_watch(self._request.quiet, self._request.progress_seconds)
+        watch = exposed(make_watch(self._request.quiet, self._request.progress_seconds), self._endpoint)
         try:
             with Engine(plans) as engine, watch, contextlib.ExitStack() as opened:
                 targets = [opened.enter_context(open_target(request.target, watch.note)) for request in requests]

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import click
 
+from pgflow_stress.cli.own_flows import implied_scenario
 from pgflow_stress.cli.param_types import AUTO
 from pgflow_stress.cli.request import RunRequest, run_request
 from pgflow_stress.cli.sources import given
@@ -25,8 +26,13 @@ def profile_request(ctx: click.Context) -> RunRequest:
 
     Raises:
         UsageFault: whatever `run` refuses, or a scenario that starts nothing.
+        click.UsageError: no scenario.
     """
     values = ctx.params
+    if values["scenario"] is None:
+        values["scenario"] = next(iter(implied_scenario(values)), None)
+    if values["scenario"] is None:
+        raise click.UsageError("Missing argument 'SCENARIO'.", ctx)
     shape = shape_of(values["scenario"])
     if shape is not None and not shape.starts:
         raise UsageFault(f"{values['scenario']} starts no run, and a profile is of tasks: take another")

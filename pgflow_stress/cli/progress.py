@@ -14,6 +14,7 @@ from typing import Self
 from pgflow_stress.cli.redact import redact
 from pgflow_stress.cli.streams import say
 from pgflow_stress.core.progress import Progress
+from pgflow_stress.core.result import Repetition
 
 Clock = Callable[[], float]  # seconds, monotonic
 _NO_CURSOR = ("", "dumb", "unknown")  # a TERM that cannot move back
@@ -37,6 +38,9 @@ class QuietWatch:
 
     def tick(self, progress: Progress) -> None:
         """Not shown."""
+
+    def ended(self, repetition: Repetition) -> None:
+        """Not shown: the summary has it."""
 
     def note(self, line: str) -> None:
         """Not shown: what matters is in the result's incidents, and an ending has its own line."""

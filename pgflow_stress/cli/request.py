@@ -52,6 +52,7 @@ class RunRequest:
     json: str | None = None
     quiet: bool = False
     progress_seconds: float | None = None
+    prometheus: int | None = None  # the port of the endpoint
 
 
 def run_request(ctx: click.Context) -> RunRequest:
@@ -94,6 +95,7 @@ def run_request(ctx: click.Context) -> RunRequest:
         json=values["json"],
         quiet=values["quiet"],
         progress_seconds=values["progress"],
+        prometheus=values["prometheus"],
     )
 
 
@@ -112,6 +114,8 @@ def _check_observer(values: dict[str, Any]) -> None:
 
 
 def _check_telemetry(values: dict[str, Any]) -> None:
+    if values["prometheus"] == 0 and values["quiet"]:
+        raise UsageFault("--prometheus 0 tells its port on standard error: leave --quiet out, or name a port")
     if values["telemetry"] == "off":
         for option, name in (("--telemetry-cost", "telemetry_cost"), ("--pooler-admin-dsn", "pooler_admin_dsn")):
             if values[name]:

@@ -37,6 +37,7 @@ MOST_POOL = 40
 MOST_DELAY_MS = 60_000.0
 DEFAULT_PRECISION = "5%"
 MOST_CLIENT_DELAY_US = 10_000_000.0
+MOST_PORT = 65_535
 MOST_COUNT = 100_000_000  # whether the whole can be run is for the plan to say
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -239,6 +240,9 @@ _OUTPUT = (
            help="Another number for a validity rule, as min_phase_seconds=20; an unknown name lists them."),
     option("--strict", is_flag=True, help="Exit 5 where the measurement is invalid or a gate is undecided."),
     option("--progress", "-P", type=Duration(0.1, MOST_SECONDS), metavar="S", help="A progress line every S seconds."),
+    option("--prometheus", type=Whole(0, MOST_PORT), metavar="PORT",
+           help="Where it stands, at http://127.0.0.1:PORT/metrics for a Prometheus, for as long as it goes on; 0: any "
+           "port that is free, and told."),
     option("--quiet", "-q", is_flag=True, help="Nothing but errors on standard error."),
     option("--output", "-o", type=click.Path(), metavar="DIR",
            help="Where results go.  [default: ./pgflow-stress-results/<UTC>-<scenario>/]"),

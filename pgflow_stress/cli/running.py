@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pgflow_stress.cli import auto, full
 from pgflow_stress.cli.assemble import Gates, assemble, environment, outcome, tool
+from pgflow_stress.cli.exposing import exposed, listening
 from pgflow_stress.cli.output import STANDARD_OUTPUT, Destination
 from pgflow_stress.cli.progress import QuietWatch, make_watch
 from pgflow_stress.cli.request import RunRequest
@@ -23,6 +24,7 @@ from pgflow_stress.engine.measurement import Ending, Measurement
 from pgflow_stress.scenario.plan import Plan
 
 if TYPE_CHECKING:
+    from pgflow_stress.cli.exposing.endpoint import Endpoint
     from pgflow_stress.engine.engine import Engine
     from pgflow_stress.report.directory import ResultDirectory
     from pgflow_stress.target.base import Target
@@ -35,26 +37,28 @@ def execute(request: RunRequest) -> ExitCode:
     """Do what was asked, tell what went wrong; the worst code of all of it.
 
     Raises:
-        UsageFault: results could not be written to where they are to go; nothing was touched.
+        UsageFault: results could not be written to where they are to go, or a port is taken; nothing was touched.
     """
-    destination = Destination(request.output, request.json, [plan.scenario for plan in request.plans])
-    session = Session(request, destination)
-    try:
+    with listening(request.prometheus) as endpoint:
+        destination = Destination(request.output, request.json, [plan.scenario for plan in request.plans])
+        session = Session(request, destination, endpoint)
         try:
-            session.measure()
-        finally:  # a bug of ours in the second scenario does not cost the first one's result
-            session.deliver()
-    finally:
-        destination.discard_if_empty()
+            try:
+                session.measure()
+            finally:  # a bug of ours in the second scenario does not cost the first one's result
+                session.deliver()
+        finally:
+            destination.discard_if_empty()
     return session.code()
 
 
 class Session:
     """One run's results and endings, as they come."""
 
-    def __init__(self, request: RunRequest, destination: Destination) -> None:
+    def __init__(self, request: RunRequest, destination: Destination, endpoint: Endpoint | None) -> None:
         """Nothing measured yet."""
         self._request = request
+        self._endpoint = endpoint
         self._destination = destination
         self._results: list[Result] = []
         self._directories: list[ResultDirectory | None] = []
@@ -72,7 +76,7 @@ class Session:
 
         request = self._request
         self._about = tool()
-        watch = make_watch(request.quiet, request.progress_seconds)
+        watch = exposed(make_watch(request.quiet, request.progress_seconds), self._endpoint)
         try:
             room = [full.room_plan(plan, request.limits) for plan in request.plans] if request.full else request.plans
             with Engine(room) as engine, watch, open_target(request.target, watch.note) as target:

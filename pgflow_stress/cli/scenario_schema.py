@@ -17,7 +17,7 @@ SCHEMA_ID = "pgflow-stress/scenario-file/1"
 # What a file cannot say: where to measure, with whose consent, where results go; and what it has a key of its own for.
 NOT_IN_A_FILE = frozenset(
     {"dsn", "direct_dsn", "yes_on", "allow_remote", "output", "json", "quiet", "progress", "param", "threshold"}
-    | {"stages", "config"}
+    | {"stages", "config", "prometheus"}
     | {"realtime_url", "realtime_key", "realtime_jwt", "realtime_private"}
 )
 

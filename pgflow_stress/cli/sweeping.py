@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from pgflow_stress.cli.assemble import Gates, assemble, outcome, target_parameters, tool
+from pgflow_stress.cli.exposing import exposed, listening
 from pgflow_stress.cli.grid import Axis, Cell, Grid
 from pgflow_stress.cli.output import SweepDestination, write_json
 from pgflow_stress.cli.progress import make_watch
@@ -27,6 +28,7 @@ from pgflow_stress.report.layout import SWEEP_FILE
 from pgflow_stress.report.sweep_directory import SweepDirectory
 
 if TYPE_CHECKING:
+    from pgflow_stress.cli.exposing.endpoint import Endpoint
     from pgflow_stress.cli.progress import QuietWatch
     from pgflow_stress.cli.sweep_targets import Targets
     from pgflow_stress.engine.engine import Engine
@@ -52,6 +54,7 @@ class SweepRequest:
     json: str | None
     quiet: bool
     progress_seconds: float | None
+    prometheus: int | None = None
 
 
 @dataclass(slots=True)
@@ -74,25 +77,27 @@ def execute(request: SweepRequest) -> ExitCode:
     """Measure what is not measured yet, fit, rank, write, show; the code to end with.
 
     Raises:
-        UsageFault: an unknown metric, results could not be written, or a journal that is there is of another sweep.
+        UsageFault: an unknown metric, results could not be written, a journal that is there is of another sweep, or a
+            port is taken.
     """
     from pgflow_stress.analysis.regression import require_metric  # noqa: PLC0415  numpy, not for --help
 
     require_metric("--metric", request.metric, ())
     if request.resume and request.output is None:
         raise UsageFault("--resume goes on with a sweep: name its directory with --output")
-    destination = SweepDestination(request.output, request.json, resume=request.resume)
-    try:
-        head = _head(request)
-        directory = destination.directory
-        journal = Journal(directory.path, head, resume=request.resume) if directory else None
-        sweep = _Sweep(request, journal)
+    with listening(request.prometheus) as endpoint:
+        destination = SweepDestination(request.output, request.json, resume=request.resume)
         try:
-            sweep.measure()
+            head = _head(request)
+            directory = destination.directory
+            journal = Journal(directory.path, head, resume=request.resume) if directory else None
+            sweep = _Sweep(request, journal, endpoint)
+            try:
+                sweep.measure()
+            finally:
+                sweep.deliver(destination)
         finally:
-            sweep.deliver(destination)
-    finally:
-        destination.discard_if_empty()
+            destination.discard_if_empty()
     return sweep.code()
 
 
@@ -114,8 +119,9 @@ def _head(request: SweepRequest) -> Json:
 class _Sweep:
     """A sweep's cells and endings, as they come."""
 
-    def __init__(self, request: SweepRequest, journal: Journal | None) -> None:
+    def __init__(self, request: SweepRequest, journal: Journal | None, endpoint: Endpoint | None) -> None:
         self._request = request
+        self._endpoint = endpoint
         self._journal = journal
         self._cells = request.grid.cells
         self._about = tool()
@@ -134,7 +140,7 @@ class _Sweep:
         from pgflow_stress.cli.sweep_targets import Targets  # noqa: PLC0415  as in running: the engine forks first
         from pgflow_stress.engine.engine import Engine  # noqa: PLC0415
 
-        watch = make_watch(self._request.quiet, self._request.progress_seconds)
+        watch = exposed(make_watch(self._request.quiet, self._request.progress_seconds), self._endpoint)
         try:
             with (
                 Engine([cell.plan for cell in self._cells]) as engine,

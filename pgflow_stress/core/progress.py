@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from pgflow_stress.core.result import Latency
+from pgflow_stress.core.result import Latency, Repetition
+
+if TYPE_CHECKING:  # it brings numpy
+    from pgflow_stress.core.telemetry import Series
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,9 @@ class Progress:
     errors: int  # statements refused, retried ones included
     schedule_seconds: float | None = None  # of the phase, where its end is a matter of time
     read_gauges: Callable[[], Gauges] = Gauges
+    counts: Mapping[str, int] = field(default_factory=dict)  # of the repetition, whatever the phase, by name
+    read_series: Callable[[], Mapping[Series, float]] = dict
+    """What the sampler last read of each series; {} without one. Takes as long as the gauges."""
 
 
 class Watch(Protocol):
@@ -46,7 +52,10 @@ class Watch(Protocol):
         """A phase of a repetition begins: set-up, prime, create, start, process, audit, clean-up."""
 
     def tick(self, progress: Progress) -> None:
-        """About ten times a second while statements are being sent."""
+        """About ten times a second while statements are being sent, and once when the last is answered."""
+
+    def ended(self, repetition: Repetition) -> None:
+        """A repetition is over and audited: what it came to."""
 
     def note(self, line: str) -> None:
         """One line that the user must see: a worker lost, a retry limit reached."""

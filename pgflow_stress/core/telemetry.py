@@ -21,6 +21,9 @@ LAST_TICK = -(1 << 30)  # of those after it: however often ticks are thinned out
 VITAL_WORDS = 64
 POOL_BACKENDS = 16  # where a worker's backends beside its first one begin, among its vital words
 
+COUNTER = "_total"  # how the name of a counter ends
+MARK = "mark"  # unit of what is there at some ticks and not at others
+
 POINT_DTYPE = np.dtype([("t_ns", "<i8"), ("value", "<f8"), ("series", "<i4"), ("tick", "<i4")])
 SERIES_DTYPE = np.dtype([("role", "S32"), ("subject", "S96"), ("metric", "S48"), ("unit", "S16")])
 UNSEEN_DTYPE = np.dtype("S200")

@@ -310,6 +310,7 @@ def _server(readings: Readings, taken: Accounts) -> Json:
     if before is not None and after is not None and taken.tasks_completed:
         if before.wal_bytes is not None and after.wal_bytes is not None:
             server["wal_bytes_per_task"] = (after.wal_bytes - before.wal_bytes) / taken.tasks_completed
+            server["wal_positions"] = [before.wal_bytes, after.wal_bytes]
         if before.cpu_ns is not None and after.cpu_ns is not None:
             server["cpu_ns_per_task"] = (after.cpu_ns - before.cpu_ns) / taken.tasks_completed
         server |= work_per_task(before.work, after.work, taken.tasks_completed)

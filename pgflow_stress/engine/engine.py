@@ -196,6 +196,7 @@ class Engine:
                     left = target.release(database)
         except StressError as fault:
             return Measured(None, (Ending(fault.exit_code, f"{which}: {fault}"),))
+        watch.ended(done.repetition)
         endings = list(done.endings)
         if left.leftovers:
             endings.append(Ending(ExitCode.CHECK_FAILED, f"{which}: left behind: {'; '.join(left.leftovers)}"))

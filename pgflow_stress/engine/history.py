@@ -8,6 +8,7 @@ from pgflow_stress.core.errors import Interrupted, RunFailed
 from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.core.progress import Progress
 from pgflow_stress.core.recording import Recording
+from pgflow_stress.core.result import Repetition
 from pgflow_stress.engine.repetition import Surroundings, run_repetition
 from pgflow_stress.scenario.plan import Plan
 from pgflow_stress.target.base import Database
@@ -23,6 +24,9 @@ class _Silent:
         """Not shown."""
 
     def tick(self, progress: Progress) -> None:
+        """Not shown."""
+
+    def ended(self, repetition: Repetition) -> None:
         """Not shown."""
 
     def note(self, line: str) -> None:

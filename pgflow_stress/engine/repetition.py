@@ -180,7 +180,8 @@ def _measure(
     examined = examine(subject, arena, control, taken, watched, observation, replaced=crew.replaced)
     observed = observation.incidents if observation else ()
     after = disturbance.aftermath(arena, crew, control, taken.phases["process"], watched.origin_ns)
-    sampled = take_sampled(arena, plan, sampler.reason, taken.phases, watched.origin_ns) if sampler else None
+    origins = watched.origin_ns, origin_unix_ns
+    sampled = take_sampled(arena, plan, sampler.reason, taken.phases, *origins) if sampler else None
     repetition = conclude(subject, arena, crew, taken, watched, examined, readings, observed, sampled, after)
     around.record(
         Recording(

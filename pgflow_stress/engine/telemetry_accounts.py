@@ -13,9 +13,11 @@ from pgflow_stress.core.result import Json, Phase
 from pgflow_stress.core.telemetry import FIRST_TICK, House, SamplerWord, Series, Telemetry, Vital
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine.probes.activity import BACKEND_OF, RUNS
+from pgflow_stress.engine.probes.elsewhere import ROLE as SERVER_HOST
 from pgflow_stress.engine.probes.executing import METRIC as EXECUTING
 from pgflow_stress.engine.probes.executing import TIME_METRIC as EXECUTING_TIME
 from pgflow_stress.engine.probes.executing import WORKERS_METRIC as WORKERS_SERVED
+from pgflow_stress.engine.probes.host import ROLE as HOST
 from pgflow_stress.engine.probes.pooler import ROLE as POOLER
 from pgflow_stress.engine.probes.processes import SERVER, SINCE_START, SINCE_WINDOW
 from pgflow_stress.engine.sizing import observer_regions, starter_regions
@@ -60,18 +62,25 @@ class Sampled:
     server: Json  # what of it is the server's
 
 
-def take_sampled(arena: Arena, plan: Plan, reason: str, phases: Mapping[str, Phase], origin_ns: int) -> Sampled:
+def take_sampled(
+    arena: Arena, plan: Plan, reason: str, phases: Mapping[str, Phase], origin_ns: int, origin_unix_ns: int
+) -> Sampled:
     """All of it; `reason` says why it is not complete, "" where it is.
 
     Args:
         phases: of the repetition, from its origin.
         origin_ns: CLOCK_MONOTONIC.
+        origin_unix_ns: the same moment by the wall clock.
     """
     taken = take_telemetry(arena)
     ends = ends_of(taken)
     return Sampled(
         points=with_marks(taken, phases, origin_ns),
-        telemetry=describe_telemetry(arena, plan, ends, _seconds(taken), reason, phases["process"]),
+        telemetry={
+            **describe_telemetry(arena, plan, ends, _seconds(taken), reason, phases["process"]),
+            "origin_unix_ns": origin_unix_ns,
+            "hosts": hosts(taken, ends),
+        },
         server={"wait_events": wait_events(ends), **executing(ends)},
     )
 
@@ -97,8 +106,19 @@ def take_telemetry(arena: Arena) -> Telemetry:
 
 
 def _seconds(telemetry: Telemetry) -> float:
-    """From the first reading of CPU times to the last."""
-    places = [place for place, series in enumerate(telemetry.series) if series.metric == "cpu_total"]
+    """From the first reading of processes' CPU times to the last."""
+    return _between(telemetry, [place for place, series in enumerate(telemetry.series) if series.metric == "cpu_total"])
+
+
+def _seconds_of(telemetry: Telemetry, role: str) -> float:
+    """The same of a host's cores."""
+    return _between(
+        telemetry,
+        [p for p, series in enumerate(telemetry.series) if (series.role, series.metric) == (role, "cpu_busy_total")],
+    )
+
+
+def _between(telemetry: Telemetry, places: list[int]) -> float:
     stamps = telemetry.points["t_ns"][np.isin(telemetry.points["series"], places)]
     return float(np.ptp(stamps)) / NS_PER_SECOND if len(stamps) else 0.0
 
@@ -236,6 +256,48 @@ def python_side(arena: Arena) -> Json:
         },
         "workers_in_loop_ns": int(rows["worker"][:, Vital.HOT_NS].sum()),
     }
+
+
+def hosts(telemetry: Telemetry, ends: Ends) -> Json:
+    """What each host did as a whole, from the first reading to the last: "host" is ours, "server host" another's.
+
+    cores; busy_share, of all cores' time, with what was stolen of it; iowait_share; steal_share; pressure: by resource
+    the share of time in which some process was held up; disks: by device {read_bytes, written_bytes, busy_share}.
+    """
+    found: Json = {}
+    for role in (HOST, SERVER_HOST):
+        seconds = _seconds_of(telemetry, role)
+        used = {name: _of_role(ends, role, f"cpu_{name}_total") for name in ("busy", "iowait", "steal")}
+        cores = len(used["busy"])
+        if not seconds or not cores:
+            continue
+        whole_ns = seconds * NS_PER_SECOND
+        shares = {name: min(1.0, sum(by_core.values()) / (cores * whole_ns)) for name, by_core in used.items()}
+        disks = {name: _of_role(ends, role, f"{name}_total") for name in ("read", "written", "busy")}
+        found[role] = {
+            "cores": cores,
+            "busy_share": min(1.0, shares["busy"] + shares["steal"]),
+            "iowait_share": shares["iowait"],
+            "steal_share": shares["steal"],
+            "pressure": {
+                resource: min(1.0, held_up_ns / whole_ns)
+                for resource, held_up_ns in _of_role(ends, role, "pressure_some_total").items()
+            },
+            "disks": {
+                device: {
+                    "read_bytes": round(read),
+                    "written_bytes": round(disks["written"].get(device, 0)),
+                    "busy_share": min(1.0, disks["busy"].get(device, 0) / whole_ns),
+                }
+                for device, read in disks["read"].items()
+            },
+        }
+    return found
+
+
+def _of_role(ends: Ends, role: str, metric: str) -> dict[str, float]:
+    """By subject, what a counter of a role rose by."""
+    return {series.subject: value for series, value in ends.gained(metric).items() if series.role == role}
 
 
 def connections(ends: Ends) -> Json:

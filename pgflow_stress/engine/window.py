@@ -15,7 +15,7 @@ import psycopg
 from pgflow_stress.core.arena import Arena, Header, LedgerBit, RunWord, Stop, Word
 from pgflow_stress.core.errors import RunFailed, SetUpFault
 from pgflow_stress.core.progress import Progress, Watch
-from pgflow_stress.core.telemetry import House
+from pgflow_stress.core.telemetry import House, SamplerWord
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine import littles_law
 from pgflow_stress.engine.chosen import Chosen
@@ -38,6 +38,17 @@ _HOUSEKEEPING_SECONDS = 0.02
 _STALL_CHECK_SECONDS = 1.0
 _DELIVER_SLEEP_SECONDS = 0.002
 _WORK_AT_MOST = 0.99999  # share of simulated work
+_COUNTS = {  # of a repetition, that are told while it goes on
+    "steps_created": Word.STEPS_CREATED,
+    "runs_started": Word.RUNS_STARTED,
+    "tasks_completed": Word.TASKS_COMPLETED,
+    "events_received": Word.RECEIVED,
+    "statements": Word.STATEMENTS,
+    "polls": Word.POLLS,
+    "empty_polls": Word.EMPTY_POLLS,
+    "errors_retried": Word.ERRORS_RETRIED,
+    "errors_failed": Word.ERRORS_FAILED,
+}
 _PHASES = (("create", State.CREATED), ("start", State.STARTED), ("process", State.PROCESSED))
 
 
@@ -150,6 +161,8 @@ class Window:
             if self._arena.header[Header.STOP] >= Stop.NOW and self._since_stop() > ABORT_SECONDS:
                 return
             sleep(littles_law.pause_seconds(self._random), self._arena.house[House.COORDINATOR])
+        if state is State.PROCESSED:  # between the other phases nobody is to wait for it
+            self._watch.tick(self._progress(name, time.monotonic() - began))
 
     def _deliver(self, observation: Observation) -> None:
         """Wait until the observer has received all that was sent: a mark after it says so."""
@@ -171,6 +184,7 @@ class Window:
                 self._next_tick = now + _TICK_SECONDS
                 self._watch.tick(self._progress("deliver", now - began))
             time.sleep(_DELIVER_SLEEP_SECONDS)
+        self._watch.tick(self._progress("deliver", time.monotonic() - began))
 
     def _most_seconds(self) -> float:
         # --timeout counts from the end of --duration, where there is one.
@@ -265,17 +279,15 @@ class Window:
         return self._options.work.quantile_ns(_WORK_AT_MOST) / NS_PER_SECOND
 
     def _progress(self, phase: str, elapsed_seconds: float) -> Progress:
-        words, plan = self._arena.words, self._plan
-        started = int(words[:, Word.RUNS_STARTED].sum())
-        completed = int(words[:, Word.TASKS_COMPLETED].sum())
+        plan, counts = self._plan, self._counts()
         done, total = {
-            "create": (int(words[:, Word.STEPS_CREATED].sum()), plan.steps_created),
-            "start": (started, plan.runs),
+            "create": (counts["steps_created"], plan.steps_created),
+            "start": (counts["runs_started"], plan.runs),
             "deliver": (
-                int(words[:, Word.RECEIVED].sum()),
-                round(started * events_expected(plan.work) / max(1, plan.runs)),
+                counts["events_received"],
+                round(counts["runs_started"] * events_expected(plan.work) / max(1, plan.runs)),
             ),
-        }.get(phase, (completed, plan.expected_tasks))
+        }.get(phase, (counts["tasks_completed"], plan.expected_tasks))
         return Progress(
             scenario=plan.scenario,
             repetition=self._index,
@@ -286,10 +298,18 @@ class Window:
             total=total,
             elapsed_seconds=elapsed_seconds,
             backlog=int(self._arena.started.sum() - self._arena.done.sum()),
-            errors=int(words[:, Word.ERRORS_RETRIED].sum() + words[:, Word.ERRORS_FAILED].sum()),
+            errors=counts["errors_retried"] + counts["errors_failed"],
             schedule_seconds=self._options.duration_seconds if phase == "process" and plan.concurrent else None,
             read_gauges=partial(self._shown.read, phase),
+            counts=counts,
+            read_series=self._shown.series,
         )
+
+    def _counts(self) -> dict[str, int]:
+        sums = self._arena.words[:, list(_COUNTS.values())].sum(axis=0).tolist()
+        sampler = self._arena.sampler
+        ticks, missed = int(sampler[SamplerWord.TICKS]), int(sampler[SamplerWord.MISSED])
+        return {**dict(zip(_COUNTS, sums, strict=True)), "sampler_ticks": ticks, "sampler_ticks_missed": missed}
 
 
 def terminate(control: Control, crew: Crew, starters: Starters | None = None) -> None:

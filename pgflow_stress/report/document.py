@@ -86,6 +86,7 @@ def _environment() -> Environment:
         finalize=_finalize,
     )
     environment.tests["marked"] = lambda cell: hasattr(cell, "mark")
+    environment.tests["folded"] = lambda cell: hasattr(cell, "whole")
     return environment
 
 

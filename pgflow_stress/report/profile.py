@@ -20,12 +20,14 @@ _SIDES = (("client", "client"), ("wire", "wire and wake-ups"), ("server", "serve
 
 def saturation(profile: Json) -> str:
     """Whether the CPU was what held the rate."""
-    busy = profile["busy_share"]
+    busy, whose = profile["busy_share"], "the cores"
+    if profile.get("server_busy_share") is not None:
+        busy, whose = profile["server_busy_share"], "the cores of the server's host"
     if busy is None:
         return "not known: the host's CPUs could not be read, or the window was too short"
     if busy >= _SATURATED:
-        return f"yes: the cores were busy {formats.share(busy)} of the window"
-    return f"no: the cores were busy {formats.share(busy)} of the window, see what limits it"
+        return f"yes: {whose} were busy {formats.share(busy)} of the window"
+    return f"no: {whose} were busy {formats.share(busy)} of the window, see what limits it"
 
 
 def sides(profile: Json) -> list[tuple[str, str, str]]:

@@ -13,7 +13,8 @@ from pgflow_stress.report import words
 from pgflow_stress.report.layout import CALL_GRAPHS
 from pgflow_stress.report.page import Page
 from pgflow_stress.report.printable import printable
-from pgflow_stress.report.telemetry import serialisation_words
+from pgflow_stress.report.telemetry import why_one_run_does_not_scale
+from pgflow_stress.report.validity import show_verdict
 
 _LEAD = 15
 _MOST_ROWS, _MOST_FUNCTIONS, _MOST_WAITS = 14, 8, 6
@@ -37,12 +38,13 @@ def render_profile(result: Result, console: Console, where_written: Path | str |
     console.print()
     console.print(Text(page.text(f"{result.scenario['name']}: where the time goes"), style="bold"))
     page.lines("", [words.setting(result)])
+    show_verdict(page, result)
+    console.print()
     page.lines("saturated", [told.saturation(profile)])
     page.lines("rate", [f"{words.estimate(result, 'process.per_second').mean}, while it was profiled"])
     page.lines("limited by", [words.limited_by(result)])
-    if serialised := serialisation_words(result):
-        runs = result.scenario["parameters"]["runs"]
-        page.lines("one run", [serialised if runs == 1 else f"{serialised} over {runs:,} runs"])
+    if serialised := why_one_run_does_not_scale(result):
+        page.lines("one run", [serialised])
     console.print()
     page.table(["workers' time", "a task", "share"], [list(row) for row in told.sides(profile)], 2)
     console.print()
@@ -74,6 +76,8 @@ def _rest(page: Page, result: Result) -> None:
     if graphs := told.graph_lines(result.profile):
         page.lines("call graphs", graphs)
     page.lines("accounted for", [words.accounted_for(result), *words.audit_words(result)])
+    if said := words.labels(result):
+        page.lines("read it as", said)
     if not_seen := result.profile["not_seen"]:
         page.lines("not seen", not_seen, "yellow")
     if said := words.gates(result.outcome):

@@ -15,7 +15,15 @@ class Marked:
     mark: str
 
 
-Cell = str | Marked
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A long text of which the head is shown, and all of it where it is asked for."""
+
+    head: str
+    whole: str
+
+
+Cell = str | Marked | Folded
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +43,11 @@ class Table:
 
 
 def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[Any]], numbers: int = 0, more: int = 0) -> Table:
-    """A table out of any rows; what is neither text nor marked is written as Python does."""
+    """A table out of any rows; what is no cell is written as Python does."""
     return Table(
         caption,
         tuple(header),
-        tuple(tuple(cell if isinstance(cell, str | Marked) else str(cell) for cell in row) for row in rows),
+        tuple(tuple(cell if isinstance(cell, Cell) else str(cell) for cell in row) for row in rows),
         numbers,
         more,
     )
@@ -48,3 +56,8 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[Any]], nu
 def pairs(caption: str, rows: Iterable[tuple[str, str]]) -> Table:
     """Names and values."""
     return table(caption, ("name", "value"), rows)
+
+
+def folded(text: str, characters: int = 110) -> str | Folded:
+    """A text that is folded where it has more than so many characters."""
+    return text if len(text) <= characters else Folded(f"{text[: characters - 1]}…", text)

@@ -10,6 +10,7 @@ from pgflow_stress.analysis.telemetry import (
     peaks_of,
     sampled,
     serialisation_of,
+    server_host_of,
     unseen,
     upkeep,
     waits_of,
@@ -19,6 +20,7 @@ from pgflow_stress.core.result import Json, Result
 _CORES = (("postgres", "server"), ("worker", "workers"), ("starter", "starters"), ("observer", "observer"))
 _MOST_WAITS = 4
 _LEAST_SHARE = 0.01
+_OF_THIS_HOST = "host: "  # what a kernel does not tell is in the report
 _COLUMNS = ("cpu_ns", "run_queue_ns", "rss_peak_bytes", "uss_bytes", "faults_major", "switches_involuntary")
 
 
@@ -30,6 +32,9 @@ def telemetry_lines(result: Result) -> list[str]:
     if waits := waits_of(result, "worker"):
         shown = [(event, share) for event, share in waits[:_MOST_WAITS] if share >= _LEAST_SHARE]
         lines.append(f"workers' backends: {', '.join(f'{event} {formats.share(share)}' for event, share in shown)}")
+    if elsewhere := server_host_words(result):
+        lines.append(elsewhere)
+    lines += [f"not seen: {line}" for line in unseen(result) if not line.startswith(_OF_THIS_HOST)]
     lines += [f"incomplete in repetition {index}: {why}" for index, why in incomplete(result)[:1]]
     return lines
 
@@ -45,17 +50,40 @@ def _used(result: Result) -> str:
     return "; ".join(part for part in parts if part)
 
 
+def server_host_words(result: Result) -> str:
+    """What the host of a server elsewhere did; "" where it is ours, or was not seen."""
+    found = server_host_of(result)
+    if found is None:
+        return ""
+    stolen = f", {formats.share(found.steal_share)} stolen" if found.steal_share >= _LEAST_SHARE else ""
+    held_up = [f"{name} {formats.share(share)}" for name, share in found.pressure.items() if share >= _LEAST_SHARE]
+    pressure = f"; some process held up for want of {', '.join(held_up)} of the time" if held_up else ""
+    return (
+        f"the server's host: {found.cores} cores busy {formats.share(found.busy_share)}{stolen}, waiting for disks "
+        f"{formats.share(found.iowait_share)}{pressure}"
+    )
+
+
 def serialisation_words(result: Result) -> str:
     """What one run's row allows, beside what was measured; "" where it was not seen."""
     found = serialisation_of(result)
     rate = result.summary.get("process.per_second")
     if found is None or rate is None or rate.mean is None:
         return ""
+    most, runs = found.most_per_second_of_one_run, result.scenario["parameters"]["runs"]
+    beside = f"{formats.share(rate.mean / most)} of that" if runs == 1 else f"over {runs:,} runs"
     return (
         f"workers waited for it {formats.share(found.wait_share)} of the time; a task holds it "
         f"{formats.duration_ns(found.hold_ns_per_task)}, so one run reaches at most "
-        f"{formats.significant(found.most_per_second_of_one_run)} tasks/s, {formats.significant(rate.mean)} measured"
+        f"{formats.significant(most)} tasks/s, however many workers there are; {formats.significant(rate.mean)} "
+        f"measured, {beside}"
     )
+
+
+def why_one_run_does_not_scale(result: Result) -> str:
+    """The same with its cause; "" where it was not seen."""
+    words = serialisation_words(result)
+    return f"complete_task locks its row in pgflow.runs until it commits: {words}" if words else ""
 
 
 def telemetry_view(result: Result) -> Json | None:
@@ -81,6 +109,7 @@ def telemetry_view(result: Result) -> Json | None:
             for role, cost in (one.telemetry.get("processes") or {}).items()
         ],
         "serialisation": serialisation_words(result),
+        "elsewhere": server_host_words(result),
         "upkeep": upkeep(result),
         "unseen": unseen(result),
         "incomplete": incomplete(result),

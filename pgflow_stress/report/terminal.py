@@ -15,10 +15,9 @@ from pgflow_stress.report.fault_words import fault_lines
 from pgflow_stress.report.page import Page
 from pgflow_stress.report.printable import printable
 from pgflow_stress.report.telemetry import telemetry_lines
+from pgflow_stress.report.validity import show_verdict
 
 _PERCENTILES = ("p50", "p95", "p99", "max")
-_STYLES = {"valid": "bold green", "quick look": "bold yellow", "not valid": "bold red"}
-_MOST_REASONS = 3
 _MOST_INCIDENTS = 3
 _MOST_FAULTS = 8
 _OF_FAULTS = ("fault injected", "fault did not take hold")  # on lines of their own
@@ -38,7 +37,7 @@ def render_summary(result: Result, console: Console, where_written: Path | str |
     console.print()
     console.print(Text(page.text(str(result.scenario["name"])), style="bold"))
     page.lines("", [words.setting(result)])
-    _verdict(page, result)
+    show_verdict(page, result)
     console.print()
     _rates(page, result)
     _latencies(page, result)
@@ -76,14 +75,6 @@ def render_summary(result: Result, console: Console, where_written: Path | str |
         # Not in the grid: a path that was folded cannot be clicked or copied.
         where = printable(str(where_written))
         console.print(Text(f"{'result':<{_LEAD}}", style="bold").append(where, "not bold"), soft_wrap=True)
-
-
-def _verdict(page: Page, result: Result) -> None:
-    headline = words.headline(result)
-    reasons = list(result.verdict.reasons[:_MOST_REASONS])
-    if more := len(result.verdict.reasons) - len(reasons):
-        reasons.append(f"and {more} more")
-    page.lines(headline, reasons or ["long enough, repetitions agree, audit ok"], _STYLES[headline].split()[-1])
 
 
 def _rates(page: Page, result: Result) -> None:

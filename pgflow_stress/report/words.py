@@ -11,6 +11,7 @@ from pgflow_stress.analysis import formats
 from pgflow_stress.analysis.client_rules import is_client_bound
 from pgflow_stress.analysis.limiting import CORES_EXHAUSTED
 from pgflow_stress.analysis.metrics import describe
+from pgflow_stress.analysis.telemetry import server_host_of
 from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.core.result import Metric, Result, Tasks
 from pgflow_stress.core.units import NS_PER_SECOND
@@ -165,6 +166,8 @@ def limited_by(result: Result) -> str:
         return f"the CPU of this host: {how}{seen}"
     if full := worker_words.at_work(result):
         return f"{full}{seen}"
+    if (elsewhere := server_host_of(result)) is not None and elsewhere.busy_share >= _BUSY:
+        return f"the CPU of the server's host: {elsewhere.cores} cores busy {formats.share(elsewhere.busy_share)}{seen}"
     return f"{_of_the_server(result, runs, workers, share)}{seen}"
 
 

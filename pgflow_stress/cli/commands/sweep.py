@@ -75,6 +75,7 @@ def sweep(ctx: click.Context, /, **_values: object) -> None:
                 json=values["json"],
                 quiet=values["quiet"],
                 progress_seconds=values["progress"],
+                prometheus=values["prometheus"],
             )
         )
     )

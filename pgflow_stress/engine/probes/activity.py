@@ -27,17 +27,20 @@ _BESIDE = ("coordinator", "plans")  # idle while it is measured
 _SHARED = " of "  # in the name of backends that a pooler shares
 _LOCK = "Lock"
 
-# Whoever waits for a row holds, or waits for, the heavyweight lock on that tuple: it names the table.
-LOCKED_ROW = """
-select n.nspname || '.' || c.relname from pg_locks l
-join pg_class c on c.oid = l.relation join pg_namespace n on n.oid = c.relnamespace
-where l.locktype = 'tuple' and l.pid = {pid} limit 1
+# Whoever waits for a row holds, or waits for, the heavyweight lock on that tuple: it names the table. Only who has
+# followed a row to its newest version waits for the transaction that wrote it, and for nothing that names a table. In
+# complete_task that is the run's row: it is locked first, and all that is locked after it is of that run alone.
+LOCKED_TABLE = f"""
+case when a.wait_event_type = 'Lock' then coalesce((
+    select n.nspname || '.' || c.relname from pg_locks l
+    join pg_class c on c.oid = l.relation join pg_namespace n on n.oid = c.relnamespace
+    where l.locktype = 'tuple' and l.pid = a.pid limit 1
+), case when a.wait_event = 'transactionid' and position('complete_task' in a.query) > 0 then '{RUNS}' end) end
 """
 # In one statement: in a second one whoever waited would wait for something else.
 _ACTIVITY = f"""
 select pid, datname = current_database(), backend_type, application_name, state, wait_event_type, wait_event,
-       state = 'active' and position('complete_task' in query) > 0,
-       case when wait_event_type = 'Lock' then ({LOCKED_ROW.format(pid="a.pid")}) end
+       state = 'active' and position('complete_task' in query) > 0, {LOCKED_TABLE}
 from pg_stat_activity a where pid <> pg_backend_pid()
 """
 _BLOCKERS = "select w.pid, b.pid from unnest(%s::int[]) as w(pid), unnest(pg_blocking_pids(w.pid)) as b(pid)"

@@ -12,7 +12,7 @@ import psycopg
 
 from pgflow_stress.core.arena import Header, Word
 from pgflow_stress.engine.orders import State
-from pgflow_stress.engine.probes.activity import LOCKED_ROW
+from pgflow_stress.engine.probes.activity import LOCKED_TABLE
 from pgflow_stress.engine.probes.base import Means, Quiet, Unseen
 from pgflow_stress.engine.vitals import backends_of
 from pgflow_stress.target.pooler import backend_of
@@ -27,8 +27,7 @@ _ROLES = ("worker", "starter")
 
 # The kernel's state, or null where it cannot be read.
 _LOOK = f"""
-select a.pid, a.state = 'active', coalesce(a.wait_event_type || ':' || a.wait_event, 'CPU'), {{kernel}},
-       case when a.wait_event_type = 'Lock' then ({LOCKED_ROW.format(pid="a.pid")}) end
+select a.pid, a.state = 'active', coalesce(a.wait_event_type || ':' || a.wait_event, 'CPU'), {{kernel}}, {LOCKED_TABLE}
 from unnest(%s::int[]) as p(pid), pg_stat_get_activity(p.pid) as a
 """
 _KERNEL = "substring(pg_read_file('/proc/' || a.pid || '/stat', 0, 400, true) from '\\) (\\w) ')"

@@ -15,14 +15,19 @@ _LEAST_SHARE = 0.5  # of a statement's runs of words, in the source: EXECUTE's p
 
 
 def plain_text(query: str, slug_prefix: str) -> str:
-    """A statement in one line without comments; what is named after one of our flows is named after all of them."""
-    named = _QUEUE.sub(r"pgmq.\1_*", _COMMENT.sub(" ", query))
-    return " ".join(re.sub(rf"{re.escape(slug_prefix)}\w*", "*", named, flags=re.IGNORECASE).split())
+    """A statement in one line without comments; what is named after one of our flows is named after all of them.
+
+    A flow of the user's own keeps its name, and so does its queue.
+    """
+    prefix = re.escape(slug_prefix)
+    queues = re.compile(rf'pgmq\."?([qa])_{prefix}\w*"?', re.IGNORECASE)
+    named = queues.sub(r"pgmq.\1_*", _COMMENT.sub(" ", query))
+    return " ".join(re.sub(rf"{prefix}\w*", "*", named, flags=re.IGNORECASE).split())
 
 
 def _words(text: str) -> list[str]:
     """Without what differs between a source and what it sends: placeholders of names, and PERFORM for SELECT."""
-    words = _WORD.findall(_OPEN.sub(" ", _COMMENT.sub(" ", text)).lower())
+    words = _WORD.findall(_OPEN.sub(" ", _QUEUE.sub("pgmq. ", _COMMENT.sub(" ", text))).lower())
     return ["select" if word == "perform" else word for word in words]
 
 

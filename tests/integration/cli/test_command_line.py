@@ -38,6 +38,7 @@ def typed(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]
         "run --limit nonsense=1",
         "run postgresql://u:hunter2@h/x",
         "run --rate 0",
+        "run --prometheus 65536",
         "run --rate 1e300",
         "run --rate nan",
         "run --stages 30s:0",

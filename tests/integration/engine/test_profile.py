@@ -18,10 +18,14 @@ from pgflow_stress.engine.orders import SamplerOrder
 from pgflow_stress.engine.probes.base import Means, Unseen
 from pgflow_stress.engine.probes.elsewhere import Elsewhere
 from pgflow_stress.engine.sampler_book import Book
-from pgflow_stress.engine.telemetry_accounts import take_telemetry
-from pgflow_stress.target.base import Target
+from pgflow_stress.engine.telemetry_accounts import ends_of, hosts, take_telemetry
+from pgflow_stress.target.base import Target, TargetOptions
+from pgflow_stress.target.choice import choose_target
+from pgflow_stress.target.installing import install_into
 from tests.integration.engine.test_telemetry import unprivileged  # noqa: F401  a fixture
+from tests.integration.target.helpers import opened, quiet, rows
 
+FLOWS = Path(__file__).resolve().parents[2] / "data/flows"
 SMALL = ("concurrent-flows", "--flows", "2", "--runs", "150", "--steps", "10", "--workers", "4", "--warmup", "0")
 WITHIN = 0.5  # of a window of a second on a shared machine; scripts/prove profile holds it to a tenth
 
@@ -90,6 +94,29 @@ def test_a_role_that_may_not_look_is_profiled_as_far_as_it_may(unprivileged: str
     assert found["worker_time"]["server_ns_per_task"] > 0
 
 
+def test_of_a_flow_of_the_users_own_the_queue_is_named(state: Path) -> None:
+    with opened(profiled=True) as target:
+        server = target.conninfo("postgres")  # type: ignore[attr-defined]
+        rows(server, "create database orders")
+        dsn = server.replace("dbname=postgres", "dbname=orders")
+        options = TargetOptions(dsn=dsn, dsn_typed=True)
+        install_into(options, choose_target(options, {}), quiet)
+        rows(dsn, "create extension pg_stat_statements")
+        rows(dsn, (FLOWS / "fulfil_order.sql").read_text())
+        done = typed(
+            "--flow-slug", "fulfilOrder", "--runs", "60", "--workers", "2", "--warmup", "0", "--no-perf",
+            "--dsn", dsn, "--json", "-",
+        )  # fmt: skip
+        rows(server, "drop database orders with (force)")
+
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["profile"]["cost"]["rows"]
+    named = {row["function"]: row["statement"] for row in found if "fulfilorder" in row["statement"]}
+    assert "FROM pgmq.q_fulfilorder" in named["pgmq.read"]
+    assert "pgmq.a_fulfilorder" in named["pgmq.archive"]
+    assert "pgmq.q_fulfilorder" in done.stderr, "the page has it too"
+
+
 def means_of(arena: Arena, conninfo: str) -> Means:
     """A sampler's that has not found the server among this host's processes."""
     means = Means(arena, SamplerOrder(0, arena.size, conninfo, True, "full", 10**9, os.getpid()), Book(arena))
@@ -103,8 +130,10 @@ def test_a_server_elsewhere_is_read_through_sql_where_the_role_may(target: Targe
     onlooking = means_of(arena, unprivileged)
     try:
         probe = Elsewhere(means)
-        probe.tick()
-        means.book.flush()
+        for _ in range(2):
+            probe.tick()
+            means.book.flush()
+            sum(range(2_000_000))
         taken = take_telemetry(arena)
         with pytest.raises(Unseen, match="permission denied"):
             Elsewhere(onlooking)
@@ -118,3 +147,9 @@ def test_a_server_elsewhere_is_read_through_sql_where_the_role_may(target: Targe
     values = {s.metric: taken.points["value"][p] for p, s in enumerate(taken.series) if s.subject.startswith("backend")}
     assert values["cpu_total"] > 0
     assert "run_queue_total" in values
+    (found,) = hosts(taken, ends_of(taken)).items()
+    assert found[0] == "server host"
+    assert found[1]["cores"] == len(
+        [line for line in Path("/proc/stat").read_text().splitlines() if line[3:4].isdigit()]
+    )
+    assert 0 <= found[1]["busy_share"] <= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -27,7 +28,9 @@ COMMAND = [sys.executable, "-m", "pgflow_stress.cli.main", "run"]
 ONCE = ("--repetitions", 1, "--warmup", 0)
 SMALL = ("concurrent-flows", "--flows", 2, "--runs", 40, "--steps", 5)
 LONGER = ("concurrent-flows", "--flows", 2, "--runs", 300, "--steps", 10, "--completion", "single")
+ROOT = Path(__file__).resolve().parents[3]
 SAMPLER = "pgflow-stress: sampler"
+BALLOON_BYTES = 200 << 20
 
 
 def _environment() -> dict[str, str]:
@@ -83,9 +86,9 @@ def test_full_telemetry_has_series_of_every_role_and_adds_up(target: Target, tmp
 
 
 def test_a_sampler_that_is_killed_leaves_a_whole_run_and_says_so(target: Target, tmp_path: Path) -> None:
-    path = tmp_path / "r.json"
+    out = tmp_path / "o"
     with subprocess.Popen(
-        [*COMMAND, *map(str, (*LONGER, *ONCE)), "--telemetry-interval", "0.1s", "--json", str(path)],
+        [*COMMAND, *map(str, (*LONGER, *ONCE)), "--telemetry-interval", "0.1s", "--output", str(out)],
         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=_environment(),
     ) as running:  # fmt: skip
         assert running.stderr is not None
@@ -99,7 +102,7 @@ def test_a_sampler_that_is_killed_leaves_a_whole_run_and_says_so(target: Target,
                 sampler.send_signal(signal.SIGKILL)
         assert running.wait(150) == 0, said
 
-    repetition = _only(json.loads(path.read_text()))
+    repetition = _only(json.loads((out / "result.json").read_text()))
     assert repetition["tasks"]["completed"] == repetition["tasks"]["expected"] == 3000
     assert repetition["audit"]["ok"]
     assert not repetition["lost_worker"]
@@ -107,7 +110,34 @@ def test_a_sampler_that_is_killed_leaves_a_whole_run_and_says_so(target: Target,
     assert not telemetry["complete"]
     assert telemetry["incomplete_because"] == "the sampler was killed by signal 9"
     assert telemetry["processes"]["worker"]["rss_peak_bytes"] > 1 << 20, "what it had seen is kept"
-    assert "killed by signal 9" in said
+    assert "incomplete in repetition 0: the sampler was killed by signal 9" in " ".join(said.split())
+    assert "incomplete, the sampler was killed by signal 9" in (out / "report.html").read_text()
+
+
+def test_what_a_worker_held_for_a_moment_is_in_its_peak(
+    target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    balloon_command = importlib.import_module("_balloon").balloon_command
+    path, now = tmp_path / "r.json", tmp_path / "now"
+    with subprocess.Popen(
+        [*balloon_command(now, BALLOON_BYTES, 0.05), "run", *map(str, (*LONGER, *ONCE)), "--workers", "2",
+         "--json", str(path)],
+        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=_environment(),
+    ) as running:  # fmt: skip
+        assert running.stderr is not None
+        said = ""
+        for line in running.stderr:
+            said += line
+            if line.startswith("phase process"):
+                now.touch()
+        assert running.wait(150) == 0, said
+
+    worker = _only(json.loads(path.read_text()))["telemetry"]["processes"]["worker"]
+    assert worker["rss_peak_of"] == "worker 0"
+    assert worker["rss_peak_since"] == "window"
+    grown = 2 * worker["rss_peak_bytes"] - worker["rss_peak_total_bytes"]
+    assert grown == pytest.approx(BALLOON_BYTES, rel=0.05), "more than the other worker, which is like it but for this"
 
 
 def test_without_telemetry_there_is_no_sampler_and_nothing_of_it(run: Run) -> None:
@@ -162,3 +192,4 @@ def test_a_role_without_pg_monitor_runs_and_is_told_what_it_could_not_see(run: R
     assert telemetry["complete"]
     assert any("pg_monitor" in line for line in telemetry["unseen"])
     assert telemetry["samples"]["worker"] > 0
+    assert "not seen: activity: what other roles' backends do: needs pg_monitor" in " ".join(said.split())

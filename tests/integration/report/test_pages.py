@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from click.testing import CliRunner
 from playwright.sync_api import Browser, Page
 
 from pgflow_stress.cli.app import app
+from pgflow_stress.core.result import Result
 from pgflow_stress.report.directory import ResultDirectory
 from tests.fixtures.comparisons import measured
 from tests.fixtures.hostile import MARK, hostile_result
+from tests.fixtures.profiles import profiled_result
 from tests.fixtures.results import build_recording
 from tests.fixtures.sweeps import build_sweep
 from tests.integration.report.conftest import Opened, opened
@@ -65,7 +68,16 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "sweep" / "sweep.json").write_text(json.dumps(build_sweep(SWEPT)))
     call("report", folder / "sweep")
     call("report", "--index", folder)
+    written(folder / "profile", long_profile())
     return folder
+
+
+def long_profile() -> Result:
+    """A profile whose statements are as long as pgflow's are."""
+    result = profiled_result()
+    cost = result.profile["cost"]
+    rows = [{**row, "statement": " ".join([row["statement"]] * 20)} for row in cost["rows"]]
+    return replace(result, profile={**result.profile, "cost": {**cost, "rows": rows}})
 
 
 SWEPT = {"steps": ("100", "1000", "10000"), "completion": ("single", "batch"), "dsn": (f"<script>{MARK}</script>", "b")}
@@ -75,6 +87,7 @@ PAGES = {
     "compare.html": 5,
     "sweep/report.html": 9,
     "index.html": 0,
+    "profile/report.html": 5,
 }  # how many plots at least
 
 

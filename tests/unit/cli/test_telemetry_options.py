@@ -40,6 +40,7 @@ def test_its_cost_is_measured_with_without_without_with_after_the_warm_up() -> N
         ("--telemetry off --telemetry-cost", "--telemetry-cost is about telemetry"),
         ("--telemetry off --pooler-admin-dsn host=x", "--pooler-admin-dsn is about telemetry"),
         ("--telemetry-cost -r 1", "give at least 2"),
+        ("--prometheus 0 --quiet", "leave --quiet out, or name a port"),
         ("--telemetry-cost --observer-cost --events wal", "give one of them"),
         ("--telemetry-cost --probe-client", "give one of them"),
     ],

@@ -70,6 +70,31 @@ def test_cores_are_what_a_role_used_between_the_last_two_readings(arena: Arena, 
     assert reader.read("process").cores == found[-1], "until the sampler reads again"
 
 
+def test_series_have_their_last_value_and_gauges_that_are_not_read_any_more_are_left_out(
+    arena: Arena, now: list[int]
+) -> None:
+    book, reader = Book(arena), GaugeReader(arena)
+    for tick in range(12):
+        now[0], book.tick = tick * NS_PER_SECOND, tick
+        book.put("worker", "worker 0", "rss", 100.0 + tick, "bytes")
+        if tick == 0:
+            book.put("postgres", "idle in transaction", "connections", 3.0, "connections")
+            book.put("worker", "CPU", "wait_samples_total", 9.0, "samples")
+        if tick == 10:
+            book.put("postgres", "pgflow.runs", "vacuum_running", 1.0, "mark")
+            book.put("postgres", "pgflow.runs", "size", 4096.0, "bytes")
+        book.flush()
+        found = {(series.subject, series.metric): value for series, value in reader.series().items()}
+        assert ("idle in transaction", "connections") in found or tick == 11
+        assert (("pgflow.runs", "vacuum_running") in found) == (tick == 10), "a mark is of its tick alone"
+
+    assert found == {
+        ("worker 0", "rss"): 111.0,
+        ("CPU", "wait_samples_total"): 9.0,
+        ("pgflow.runs", "size"): 4096.0,
+    }
+
+
 def test_a_book_that_was_thinned_is_read_on(arena: Arena, now: list[int]) -> None:
     book, reader = Book(arena), GaugeReader(arena)
     for tick in range(200):

@@ -51,6 +51,19 @@ def test_what_is_named_after_a_flow_is_told_of_all_flows_together() -> None:
     )
 
 
+def test_a_flow_of_the_users_own_keeps_its_queues_name_and_its_statements_are_found_all_the_same() -> None:
+    deployed = plain_text(
+        "WITH archived AS ( DELETE FROM pgmq.q_shop WHERE msg_id = $1 RETURNING msg_id, vt, read_ct ) "
+        "INSERT INTO pgmq.\"a_shop\" (msg_id, vt, read_ct) SELECT msg_id, vt, read_ct FROM archived", "ps1",
+    )  # fmt: skip
+
+    assert "DELETE FROM pgmq.q_shop WHERE" in deployed
+    assert 'INSERT INTO pgmq."a_shop" (' in deployed
+    sources = Sources([("pgmq.archive", ARCHIVE), ("pgflow.complete_task", COMPLETE)])
+    assert sources.function_of(deployed) == "pgmq.archive"
+    assert sources.function_of("DELETE FROM pgmq.q_shop WHERE msg_id = $1") == "pgmq.archive"
+
+
 def views(active_ms: float, calls: int, *, reset: bool = False) -> Views:
     statement = Counted("select pgflow.f()", (0.0 if reset else float(calls), calls * 2.0, 0.5, calls, 7), True)
     return Views({1: statement}, {2: Counted("pgflow.f", (float(calls), calls * 1.5, calls * 1.0))}, active_ms)

@@ -12,11 +12,13 @@ from pgflow_stress.core.phase import nothing
 from pgflow_stress.core.result import Latency, Phase
 from pgflow_stress.core.telemetry import LAST_TICK, MOST_SERIES, MOST_UNSEEN, SamplerWord
 from pgflow_stress.core.units import NS_PER_SECOND
+from pgflow_stress.engine import sampler_book
 from pgflow_stress.engine.sampler_book import Book
 from pgflow_stress.engine.telemetry_accounts import (
     backends,
     blocked_by,
     ends_of,
+    hosts,
     lock_waits,
     processes,
     serialisation,
@@ -190,3 +192,30 @@ def test_backends_are_told_by_who_drives_them_and_lock_waits_by_who_held_them_up
 
     assert backends(ends) == {"worker": {"cpu_ns": 23, "run_queue_ns": 2}}
     assert blocked_by(ends) == {"backend of worker 1": 0.75, "backend, other": 0.25}
+
+
+def test_a_host_s_shares_are_of_all_its_cores_from_the_first_reading_to_the_last(
+    arena: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book, second = Book(arena), [0]
+    monkeypatch.setattr(sampler_book, "monotonic_ns", lambda: second[0] * NS_PER_SECOND)
+    for tick, (busy, steal, held_up, written) in enumerate([(100.0, 5.0, 50.0, 1e6), (110.0, 7.0, 55.0, 3e6)]):
+        second[0], book.tick = 10 * tick, tick
+        for core in ("cpu0", "cpu1"):
+            book.put("server host", core, "cpu_busy_total", busy * NS_PER_SECOND / 2, "ns")
+            book.put("server host", core, "cpu_iowait_total", 0.0, "ns")
+            book.put("server host", core, "cpu_steal_total", steal * NS_PER_SECOND / 2, "ns")
+        book.put("server host", "io", "pressure_some_total", held_up * NS_PER_SECOND, "ns")
+        book.put("server host", "sda", "read_total", 7.0, "bytes")
+        book.put("server host", "sda", "written_total", written, "bytes")
+        book.flush()
+    taken = take_telemetry(arena)
+
+    (found,) = hosts(taken, ends_of(taken)).items()
+
+    assert found[0] == "server host", "ours was not read"
+    assert found[1]["cores"] == 2
+    assert found[1]["busy_share"] == pytest.approx(0.5 + 0.1)
+    assert (found[1]["steal_share"], found[1]["iowait_share"]) == (pytest.approx(0.1), 0.0)
+    assert found[1]["pressure"] == {"io": pytest.approx(0.5)}
+    assert found[1]["disks"] == {"sda": {"read_bytes": 0, "written_bytes": 2_000_000, "busy_share": 0.0}}

@@ -25,13 +25,32 @@ def page(result: Result, width: int = 160) -> str:
 
 
 def test_the_page_names_function_statement_and_wait_and_adds_up() -> None:
-    shown = page(profiled_result())
+    shown = " ".join(page(profiled_result()).split())
 
     assert f"pgflow.complete_task: {LOCKING[:40]}" in shown
     assert "a lock on a row of pgflow.runs" in shown
     assert "residual 0 %" in shown
+    assert "complete_task locks its row in pgflow.runs until it commits: workers waited for it" in shown
     assert "so one run reaches at most" in shown
-    assert "tasks/s, " in shown  # measured, beside it
+    assert "tasks/s, however many workers there are; " in shown
+    assert "measured, over 100 runs" in shown
+
+
+def test_the_page_says_whether_it_is_valid_and_why_not() -> None:
+    result = profiled_result()
+    doubted = replace(result.verdict, valid=False, reasons=("repetitions differ", "the host was busy"))
+
+    assert "long enough, repetitions agree, audit ok" in page(result)
+    shown = page(replace(result, verdict=doubted))
+    assert "not valid      repetitions differ" in shown
+    assert "the host was busy" in shown
+
+
+def test_of_a_server_elsewhere_it_is_its_cores_that_are_saturated() -> None:
+    result = profiled_result()
+    elsewhere = {**result.profile, "busy_share": 0.2, "server_busy_share": 0.97}
+
+    assert "yes: the cores of the server's host were busy 97 %" in page(replace(result, profile=elsewhere))
 
 
 def test_what_could_not_be_seen_is_named() -> None:
@@ -55,6 +74,20 @@ def test_the_report_has_a_section_of_it_and_an_ordinary_one_has_not() -> None:
     assert "SELECT * FROM pgflow.runs" in with_one
     assert "what executing backends were held up by".lower() in with_one.lower()
     assert "held up by" not in without
+
+
+def test_a_long_statement_is_folded_and_all_of_it_is_there() -> None:
+    result = profiled_result()
+    long = f"SELECT {', '.join(f'column_{n}' for n in range(80))} FROM t"
+    rows = [{**row, "statement": long} for row in result.profile["cost"]["rows"][:1]]
+    profile = {**result.profile, "cost": {**result.profile["cost"], "rows": rows}}
+    shown = render_html([Subject(replace(result, profile=profile))])
+
+    (start,) = [part for part in shown.split('<th scope="row">') if long in part]
+    head = start.partition("</summary>")[0]
+    assert head.startswith('<details class="fold"><summary>')
+    assert head.endswith("…")
+    assert len(head) < 160
 
 
 def test_a_profile_survives_being_saved_and_an_ordinary_result_has_no_key_for_it() -> None:

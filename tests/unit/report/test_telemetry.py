@@ -10,7 +10,7 @@ from pgflow_stress.core.errors import RunFailed
 from pgflow_stress.report import words
 from pgflow_stress.report.html import render_html
 from pgflow_stress.report.subject import Subject
-from pgflow_stress.report.telemetry import telemetry_lines, telemetry_view
+from pgflow_stress.report.telemetry import telemetry_lines, telemetry_view, why_one_run_does_not_scale
 from pgflow_stress.report.telemetry_file import Kept, write_telemetry
 from tests.fixtures.results import ORIGIN_NS, build_repetition, build_result
 from tests.fixtures.telemetry import build_sampled, recorded
@@ -45,6 +45,38 @@ def test_what_one_run_can_reach_stands_beside_what_it_did() -> None:
 
     assert "workers waited for it 40 % of the time" in said
     assert "a task holds it 500 us, so one run reaches at most 2,000 tasks/s" in said
+
+
+def test_what_the_server_s_own_host_did_is_told_and_what_it_hides_is_named() -> None:
+    host = {
+        "cores": 8,
+        "busy_share": 0.95,
+        "iowait_share": 0.02,
+        "steal_share": 0.0,
+        "pressure": {"cpu": 0.5, "io": 0.0},
+    }
+    seen = build_result([build_sampled(1, hosts={"host": {**host, "busy_share": 0.1}, "server host": host})])
+    hidden = build_result([build_sampled(1, unseen=["host: no cpufreq", "the server's host: CPU: permission denied"])])
+
+    line = (
+        "the server's host: 8 cores busy 95 %, waiting for disks 2.0 %; some process held up for want of cpu 50 % of "
+        "the time"
+    )
+    assert line in telemetry_lines(seen)
+    assert line[1:] in render_html([Subject(seen, {})]).replace("&#39;", "'")
+    assert words.limited_by(replace(seen, environment={**seen.environment, "host": {}})).startswith(
+        "the CPU of the server's host: 8 cores busy 95 %"
+    )
+    assert telemetry_lines(hidden)[-1] == "not seen: the server's host: CPU: permission denied"
+
+
+def test_a_rate_over_many_runs_is_not_held_against_what_one_can() -> None:
+    many = build_result([build_sampled(1), build_sampled(2)])
+
+    said = why_one_run_does_not_scale(many)
+
+    assert said.startswith("complete_task locks its row in pgflow.runs until it commits: workers waited for it 40 %")
+    assert said.endswith("measured, over 100 runs")
 
 
 def test_the_report_has_a_section_of_it_and_of_none_no_section() -> None:
