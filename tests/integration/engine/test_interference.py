@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -149,22 +148,3 @@ def test_a_right_that_is_missing_or_a_server_that_is_too_small_is_told_before_an
     assert "GRANT pg_checkpoint TO clerk" in denied[2]
     assert "raise max_connections" in small[2]
     assert [name for (name,) in rows(server, "SELECT datname FROM pg_database") if "pgflow_stress" in name] == []
-
-
-def test_results_with_and_without_it_differ_in_it_first(run: Run, tmp_path: Path) -> None:
-    paths = []
-    for number, more in enumerate(((), ("--interference", "bystander"))):
-        code, document, said = run(*LOAD, "--runs", 20, *more)
-        assert code == 0, said
-        paths.append(tmp_path / f"{number}.json")
-        paths[-1].write_text(json.dumps(document))
-    told = tmp_path / "compared.json"
-
-    subprocess.run(
-        [sys.executable, "-m", "pgflow_stress.cli.main", "compare", *map(str, paths), "--json", str(told), "--quiet"],
-        check=False, stdin=subprocess.DEVNULL, timeout=60,
-    )  # fmt: skip
-
-    (one,) = json.loads(told.read_text())["comparisons"]
-    assert one["differences"][0]["name"] == "parameters.interference"
-    assert (one["differences"][0]["base"], one["differences"][0]["candidate"]) == ("absent", ["bystander"])

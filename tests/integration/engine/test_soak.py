@@ -40,7 +40,7 @@ def test_a_soak_is_told_window_by_window_and_its_job_of_retention_is_timed(run: 
 
 
 def test_a_job_of_retention_that_is_no_statement_is_told_before_the_window(run: Run) -> None:
-    code, document, said = run(*LOAD, "--duration", "20s", "--prune", "delete from nowhere@4s")
+    code, document, said = run(*LOAD, "--purpose", "compare", "--duration", "20s", "--prune", "delete from nowhere@4s")
 
     assert code == 3
     assert document is None

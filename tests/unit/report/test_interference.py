@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from pgflow_stress.analysis.fingerprints import differences
 from pgflow_stress.analysis.verdict import judge
 from pgflow_stress.core.latency import histogram_of, latency_of
 from pgflow_stress.core.result import Json, Result, from_json, to_json
@@ -89,6 +90,13 @@ def test_the_verdict_notes_it_and_a_checkpoint_that_was_asked_for_invalidates_no
     assert any("did not take hold to the end, and explains nothing: bloat" in note for note in noted.notes)
     assert not any("checkpoint inside" in reason for reason in asked.reasons)
     assert any("checkpoint inside" in reason for reason in unasked.reasons)
+
+
+def test_a_result_with_it_differs_from_one_without_in_it_first() -> None:
+    found = differences(build_result(parameters={"workers": 9}), _interfered())
+
+    assert found[0].name == "parameters.interference"
+    assert (found[0].base, found[0].candidate) == ("absent", ["held-xmin@2s:3s", "bloat"])
 
 
 def test_exports_name_it(tmp_path: Path) -> None:
