@@ -48,8 +48,8 @@ def _check_losses(specs: tuple[FaultSpec, ...], values: Mapping[str, Any]) -> No
         return
     if values.get("soak"):
         raise UsageFault(
-            "--fault restart-immediate with synchronous_commit=off and --soak: what is lost is known by rows, and a soak "
-            "does not keep all of them; leave one of the three out"
+            "--fault restart-immediate with synchronous_commit=off and --soak: what is lost is known by rows, and a "
+            "soak does not keep all of them; leave one of the three out"
         )
     if values["in_flight"] is not None:
         raise UsageFault(
