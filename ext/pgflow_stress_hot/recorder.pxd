@@ -35,7 +35,8 @@ cdef struct Recorder:  # a view of one process's arena region: owns nothing
     Histogram *histograms  # [OP_COUNT]
     ErrorSlot *errors  # [ERROR_SLOTS]
 
-# One row; a region without room, or a second that is passed by, counts it as left out. Inlined: a call would cost as much as the row.
+# One row; a region without room, or a second that is passed by, counts it as left out. Inlined: a call would cost as
+# much as the row.
 cdef inline void record_row(Recorder *r, int64_t sent_ns, int64_t done_ns, int64_t msg_id, int32_t run, int32_t step,
                             int32_t task, int32_t batch, int operation, int status, int32_t items,
                             int32_t flow) noexcept nogil:

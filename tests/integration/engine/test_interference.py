@@ -83,7 +83,8 @@ def test_an_interference_with_a_time_of_its_own_is_seen_before_with_and_since(ru
     assert {"with held-xmin", "since held-xmin"} <= set(spans)
 
 
-def test_a_killed_coordinator_takes_all_of_it_along(state: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_coordinator_that_is_killed_or_interrupted_takes_all_of_it_along(state: Path, number: signal.Signals) -> None:
     arguments = (*LOAD, "--rate", 20, "--duration", "60s", "--interference", "cpu:2", "--interference", "held-xmin")
     process = subprocess.Popen(
         [sys.executable, "-m", "pgflow_stress.cli.main", "run", *map(str, arguments), "--json", os.devnull],
@@ -94,10 +95,10 @@ def test_a_killed_coordinator_takes_all_of_it_along(state: Path) -> None:
     assert any(line.startswith("phase process") for line in process.stderr)
     there = [one for one in psutil.Process(process.pid).children(recursive=True) if "interference" in _title(one)]
 
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stderr.close()
+    process.send_signal(number)
+    process.communicate(timeout=60)
 
+    assert process.returncode == (-number if number is signal.SIGKILL else 130)
     assert sorted(_title(one).rpartition(" ")[2] for one in there) == ["bystander", "cpu", "held-xmin"]
     assert until(lambda: not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in there))
 
