@@ -40,6 +40,7 @@ cdef enum:  # HeaderWord
     H_LATE_SKIP_NS = 7
     H_NEXT_RUN = 8  # this one and the next are counted in by all, on cache lines of their own
     H_IN_FLIGHT = 16
+    H_ONE_SECOND_IN = 24
 
 cdef enum:  # StopCode
     STOP_RUN = 0

@@ -22,6 +22,7 @@ def codes():
             "stop": H_STOP, "phase": H_PHASE, "starts_done": H_STARTS_DONE, "vt_seconds": H_VT_SECONDS,
             "marker": H_MARKER, "in_flight_limit": H_IN_FLIGHT_LIMIT, "starts_closed": H_STARTS_CLOSED,
             "late_skip_ns": H_LATE_SKIP_NS, "next_run": H_NEXT_RUN, "in_flight": H_IN_FLIGHT,
+            "one_second_in": H_ONE_SECOND_IN,
         },
         "stop": {"run": STOP_RUN, "drain": STOP_DRAIN, "now": STOP_NOW},
         "words": {

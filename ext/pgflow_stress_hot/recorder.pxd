@@ -1,7 +1,7 @@
 from libc.stdint cimport int16_t, int32_t, int64_t
 
 from pgflow_stress_hot.histogram cimport Histogram
-from pgflow_stress_hot.layout cimport ErrorSlot, EventRow, W_ROWS, W_ROWS_LEFT_OUT
+from pgflow_stress_hot.layout cimport ErrorSlot, EventRow, ST_EMPTY, W_ROWS, W_ROWS_LEFT_OUT
 
 cdef extern from * nogil:
     """
@@ -24,20 +24,27 @@ cdef extern from * nogil:
     unsigned char or_shared(unsigned char *p, unsigned char v) noexcept
     void raise_shared(int64_t *p, int64_t v) noexcept
 
+cdef enum:
+    NS_A_SECOND = 1000000000
+
 cdef struct Recorder:  # a view of one process's arena region: owns nothing
     int64_t *words  # ProcessWord
     EventRow *rows
     int64_t capacity  # rows
+    int64_t one_second_in  # of so many seconds one is recorded row by row; 1: all
     Histogram *histograms  # [OP_COUNT]
     ErrorSlot *errors  # [ERROR_SLOTS]
 
-# One row; a region without room counts it as left out. Inlined: a call would cost as much as the row.
+# One row; a region without room, or a second that is passed by, counts it as left out. Inlined: a call would cost as
+# much as the row.
 cdef inline void record_row(Recorder *r, int64_t sent_ns, int64_t done_ns, int64_t msg_id, int32_t run, int32_t step,
                             int32_t task, int32_t batch, int operation, int status, int32_t items,
                             int32_t flow) noexcept nogil:
     cdef int64_t cursor = r.words[W_ROWS]
     cdef EventRow *row = &r.rows[cursor]
-    if cursor >= r.capacity:
+    # What was refused, adopted or lost is kept, whenever it was.
+    cdef bint passed_by = r.one_second_in > 1 and status <= ST_EMPTY and done_ns // NS_A_SECOND % r.one_second_in != 0
+    if passed_by or cursor >= r.capacity:
         publish(&r.words[W_ROWS_LEFT_OUT], r.words[W_ROWS_LEFT_OUT] + 1)
         return
     row.intended_ns = 0

@@ -57,8 +57,10 @@ cdef class Region:
     """One process's part of the arena: checks its views once, and keeps their buffers alive."""
 
     def __cinit__(self, int64_t[::1] words not None, uint8_t[::1] rows not None, int64_t[:, ::1] counts not None,
-                  int64_t[:, ::1] stats not None, uint8_t[::1] errors not None):
+                  int64_t[:, ::1] stats not None, uint8_t[::1] errors not None, int64_t one_second_in=1):
         cdef int i
+        if one_second_in < 1:
+            raise ValueError("need one second in 1 or more")
         if len(words) != W_COUNT:
             raise ValueError(f"need words int64[{W_COUNT}]")
         if len(rows) < <Py_ssize_t>sizeof(EventRow) or len(rows) % <Py_ssize_t>sizeof(EventRow):
@@ -73,6 +75,7 @@ cdef class Region:
         self.recorder.words = &words[0]
         self.recorder.rows = <EventRow *>&rows[0]
         self.recorder.capacity = len(rows) // sizeof(EventRow)
+        self.recorder.one_second_in = one_second_in
         self.recorder.histograms = self.histograms
         self.recorder.errors = <ErrorSlot *>&errors[0]
         for i in range(OP_COUNT):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pgflow_stress.analysis.evidence import TIMED, Evidence, Finding, in_repetitions
+from pgflow_stress.analysis.interference_rules import asked_for
 from pgflow_stress.analysis.limiting import CORES_EXHAUSTED, client_signs, exhausted_share, host_share
 from pgflow_stress.analysis.metrics import describe
 from pgflow_stress.core.result import Repetition
@@ -25,10 +26,8 @@ def no_checkpoint_inside(evidence: Evidence) -> Iterator[Finding]:
     over = {index: count for index, count in inside.items() if count > most}
     if over:
         total = sum(over.values())
-        yield Finding(
-            f"checkpoint inside the window: {total:,} ({in_repetitions(over)}){_limit(most)}",
-            touched_by_the_server(evidence),
-        )
+        touched = frozenset[str]() if asked_for(evidence, "checkpoints") else touched_by_the_server(evidence)
+        yield Finding(f"checkpoint inside the window: {total:,} ({in_repetitions(over)}){_limit(most)}", touched)
 
 
 def window_has_checkpoints(evidence: Evidence) -> Iterator[Finding]:

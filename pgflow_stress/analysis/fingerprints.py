@@ -16,6 +16,7 @@ _MOST_CEILING_RATIO = 2.0
 # Of the moment, or compared by a rule of their own.
 _LEFT_OUT = frozenset({"host.load_1m_before", "calibration", "session"})
 _ABSENT = "absent"
+_FIRST = ("parameters.interference", "parameters.faults", "parameters.soak", "parameters.prune")  # never left for last
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,14 @@ class Noise:
 
 
 def differences(base: Result, candidate: Result) -> tuple[Difference, ...]:
-    """Every fact of the fingerprints, parameters and tools that differs, by name in the order of the base."""
+    """Every fact of the fingerprints, parameters and tools that differs, by name in the order of the base.
+
+    What was done to either comes first: it is never among those that a list leaves out.
+    """
     before, after = dict(_facts(base)), dict(_facts(candidate))
     return tuple(
         Difference(name, before.get(name, _ABSENT), after.get(name, _ABSENT))
-        for name in dict.fromkeys((*before, *after))
+        for name in dict.fromkeys((*_FIRST, *before, *after))
         if before.get(name, _ABSENT) != after.get(name, _ABSENT)
     )
 

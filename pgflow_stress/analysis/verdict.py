@@ -22,6 +22,7 @@ from pgflow_stress.analysis.disturbance_rules import (
 )
 from pgflow_stress.analysis.evidence import DEFAULT_LIMITS, TIMED, Evidence, Finding, Limits, Rule
 from pgflow_stress.analysis.fault_rules import faults_are_told
+from pgflow_stress.analysis.interference_rules import interference_is_told
 from pgflow_stress.analysis.metrics import describe
 from pgflow_stress.analysis.observer_rules import (
     observer_kept_up,
@@ -141,7 +142,9 @@ def rows_were_kept(evidence: Evidence) -> Iterator[Finding]:
     """A note. Reads client["rows_left_out"]: rows of timings that found no room; histograms have them."""
     left_out = sum(int(r.client.get("rows_left_out") or 0) for r in evidence.repetitions)
     if left_out:
-        yield Finding(f"{left_out:,} rows of timings found no room; percentiles and counts include them")
+        one_in = max((int(r.soak.get("one_second_in", 1)) for r in evidence.repetitions), default=1)
+        why = f"were passed by: one second in {one_in} is kept row by row" if one_in > 1 else "found no room"
+        yield Finding(f"{left_out:,} rows of timings {why}; percentiles and counts include them")
 
 
 def cores_are_apart(evidence: Evidence) -> Iterator[Finding]:
@@ -181,6 +184,7 @@ RULES: tuple[Rule, ...] = (  # in the order in which a reader should meet their 
     cores_are_not_exhausted,
     cores_are_apart,
     faults_are_told,
+    interference_is_told,
 )
 
 

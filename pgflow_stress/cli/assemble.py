@@ -85,6 +85,7 @@ def assemble(
     from pgflow_stress.analysis.client_probe import probe_client  # noqa: PLC0415
     from pgflow_stress.analysis.paired_cost import paired_cost  # noqa: PLC0415
     from pgflow_stress.analysis.profile import profile_of  # noqa: PLC0415
+    from pgflow_stress.analysis.soak import judge_soak  # noqa: PLC0415
     from pgflow_stress.analysis.summary import summarise  # noqa: PLC0415
     from pgflow_stress.analysis.verdict import judge  # noqa: PLC0415
 
@@ -101,6 +102,8 @@ def assemble(
         ended[of] = {name: cost.as_json() for name, cost in costs.items()}
     if probe := probe_client(measurement.repetitions):
         ended["client_probe"] = probe.as_json()
+    if soaks := [repetition.soak for repetition in measurement.repetitions if repetition.soak]:
+        ended["soak"] = judge_soak(soaks[-1]).as_json()
     if failures := failures_of(measurement.repetitions):
         ended["failures"] = failures
     result = Result(

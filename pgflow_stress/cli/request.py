@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pgflow_stress.cli.fault_options import checked_faults, reconnect_seconds
+from pgflow_stress.cli.interference_options import checked_interference, history_of, with_interference
 from pgflow_stress.cli.old_script import scenario_size
 from pgflow_stress.cli.own_flows import implied_scenario, own_flows
 from pgflow_stress.cli.param_types import AUTO
 from pgflow_stress.cli.realtime_options import check_runs, realtime_access
 from pgflow_stress.cli.scenario_files import is_file, placed, put_in
 from pgflow_stress.cli.scenario_parameters import check_parameters, scenario_parameters, with_preset
+from pgflow_stress.cli.soak_options import checked_soak, settle_soak
 from pgflow_stress.cli.sources import given, typed
 from pgflow_stress.cli.worker_model import with_worker_model
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.core.units import NS_PER_US
 from pgflow_stress.scenario.durations import NO_WORK
-from pgflow_stress.scenario.faults import FaultSpec
 from pgflow_stress.scenario.options import Mode, Orphans, RunOptions, parse_deal
 from pgflow_stress.scenario.plan import Plan, make_plan
 from pgflow_stress.scenario.presets import shape_of
@@ -65,24 +66,25 @@ def run_request(ctx: click.Context) -> RunRequest:
     values = ctx.params
     typed_names: tuple[str, ...] = values["scenario"]
     names = put_in(ctx, typed_names) or implied_scenario(values) or STOCK_JOB
+    settle_soak(ctx)
     _check_observer(values)
-    faults = checked_faults(values)
+    disturbed: dict[str, Any] = {"faults": checked_faults(values), "interference": checked_interference(values)}
     _check_telemetry(values)
     check_parameters(ctx, names)
     limits, thresholds = _limits(values["limit"]), _thresholds(values["threshold"], values["events"])
     file = Path(typed_names[0]).name if typed_names and is_file(typed_names[0]) else None
     try:
-        plans = tuple(_plan(ctx, name, file, faults) for name in names)  # last: a flow of the user's own is read
+        plans = tuple(_plan(ctx, name, file, disturbed) for name in names)  # last: a flow of the user's own is read
         check_runs(plans)
     except UsageFault as fault:
         raise (placed(ctx, typed_names[0], fault) if file else fault) from None
     return RunRequest(
         plans=plans,
         target=replace(
-            target_options(ctx),
+            with_interference(target_options(ctx), disturbed["interference"], plans),
             events=values["events"],
             days_ahead=max(_days_ahead(plan.options) for plan in plans),
-            aged=bool(values["history"]),
+            aged=any(plan.options.history for plan in plans),
             deployed=next((plan.work.deployed for plan in plans if plan.work.deployed is not None), None),
             sessions=max(plan.sessions for plan in plans),
             names_backends=_about_backends(values),
@@ -241,17 +243,26 @@ def _shared_options(values: Mapping[str, Any]) -> RunOptions:
         heartbeat_seconds=values["heartbeat_interval"],
         client_delay_ns=round(values["client_delay"] * NS_PER_US),
         probe_client=values["probe_client"],
-        history=values["history"],
+        soak=bool(values.get("soak")),
         pin=values["pin"] or (),
         purpose=values["purpose"],
         reconnect_seconds=reconnect_seconds(values),
     )
 
 
-def _plan(ctx: click.Context, name: str, file: str | None = None, faults: tuple[FaultSpec, ...] = ()) -> Plan:
+def _plan(ctx: click.Context, name: str, file: str | None, disturbed: Mapping[str, Any]) -> Plan:
+    """`disturbed`: the options of RunOptions that say what else happens to it, or goes on."""
     values = with_worker_model(ctx, with_preset(ctx, name))
     _check_probe(values)
-    shared = replace(_shared_options(values), **_load(ctx, values), **_repetitions(ctx), faults=faults)
+    load = _load(ctx, values)
+    shared = replace(
+        _shared_options(values),
+        **load,
+        **_repetitions(ctx),
+        **disturbed,
+        history=history_of(disturbed["interference"], values),
+        prunes=checked_soak(values, load["duration_seconds"]),
+    )
     shape = shape_of(name)
     if shape is None:
         return make_plan(name, shared)  # it knows what to say

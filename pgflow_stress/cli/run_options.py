@@ -178,6 +178,19 @@ _FAULTS = (
     ),
 )
 
+_INTERFERENCE = (
+    option("--interference", type=Several(), multiple=True, metavar="KIND",
+           help="What else goes on: held-xmin, bloat, checkpoints, cpu:N, history:N, idle-connections:N, bystander; "
+           "with @30s:60s for a part of the window. Each is shown to take hold, and felt by a bystander.  [several]"),
+)  # fmt: skip
+
+_SOAK = (
+    option("--soak", is_flag=True,
+           help="A long open load, told window by window: what drifts, by how much an hour, and what fills up when."),
+    option("--prune", type=Several(), multiple=True, metavar="SQL@TIME",
+           help="In a soak: a retention job of your own, run and timed every so long.  [several]"),
+)  # fmt: skip
+
 _OBSERVER = (
     option("--events", type=Choice(["none", "notify", "wal", "realtime"]), default=_DEFAULT.events, show_default=True,
            help="Watches pgflow's events, each accounted for: by LISTEN, by logical replication, or as an application "
@@ -257,6 +270,8 @@ OPTIONS: Sequence[Callable[[Any], Any]] = (
     *_HOW_LONG,
     *_OPEN_LOOP,
     *_FAULTS,
+    *_INTERFERENCE,
+    *_SOAK,
     *_OBSERVER,
     *_TELEMETRY,
     *_TARGETS,

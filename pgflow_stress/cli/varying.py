@@ -183,4 +183,7 @@ def request_of(ctx: click.Context, arguments: Sequence[str], *, names: str) -> R
     with inner:
         inner.params["scenario"] = tuple(map(str, inner.params[names]))
         # --strict and --json are the comparison's.
-        return replace(run_request(inner), strict=False, json=None)
+        request = run_request(inner)
+    if any(plan.options.soak for plan in request.plans):
+        raise UsageFault("--soak is one long load by itself: leave it out of what is compared")
+    return replace(request, strict=False, json=None)

@@ -89,6 +89,7 @@ class Header(IntEnum):
     PHASE = 1
     STARTS_DONE = 2
     VT_SECONDS = 3
+    ONE_SECOND_IN = 24  # of so many seconds one is recorded row by row; 0 and 1: all
     IN_FLIGHT_LIMIT = 5  # most runs in flight; 0: no limit
     STARTS_CLOSED = 6  # no more runs are started
     LATE_SKIP_NS = 7  # a run later than this is skipped; 0: none is

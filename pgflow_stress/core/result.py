@@ -108,6 +108,8 @@ class Repetition:
     failures: Json = field(default_factory=dict)  # {error, its first line: tasks that failed of it}
     telemetry: Json = field(default_factory=dict)  # {} where there was no sampler
     faults: tuple[Json, ...] = ()  # injected: each with its proof and its recovery
+    interference: Json = field(default_factory=dict)  # what went on besides, and the bystander; {} where nothing did
+    soak: Json = field(default_factory=dict)  # of --soak: the course of the load, window by window
     work: Json = field(default_factory=dict)  # where faults were injected: what was read, claimed, completed again
 
     @property
@@ -268,6 +270,8 @@ def repetition_from_json(document: Json) -> Repetition:
         failures=document.get("failures", {}),
         telemetry=document.get("telemetry", {}),
         faults=tuple(document.get("faults", ())),
+        interference=document.get("interference", {}),
+        soak=document.get("soak", {}),
         work=document.get("work", {}),
     )
 

@@ -63,6 +63,7 @@ def lead(
         arena.counts[order.region],
         arena.stats[order.region],
         arena.errors[order.region].view(np.uint8),
+        max(1, int(arena.header[Header.ONE_SECOND_IN])),
     )
     try:
         return int(live(region))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from pgflow_stress.core.arena import Arena, Word
 from pgflow_stress.core.operations import Operation, Status
@@ -52,6 +53,18 @@ def completion_series(arena: Arena, process: Phase, origin_ns: int, *, drains: b
         "first_idle_seconds": idle,
         "complete": True,
     }
+
+
+def completed_ns(arena: Arena) -> npt.NDArray[np.int64] | None:
+    """int64[n], CLOCK_MONOTONIC, ascending: when tasks were completed; None where rows found no room."""
+    if arena.words[:, Word.ROWS_LEFT_OUT].any():
+        return None
+    parts = [
+        rows["done_ns"][(rows["operation"] == Operation.TASK) & np.isin(rows["status"], _COMPLETED)]
+        for region in range(starter_regions(arena.size).start)
+        for rows in arena.read_rows(region)
+    ]
+    return np.sort(np.concatenate([*parts, np.zeros(0, dtype=np.int64)]).astype(np.int64))
 
 
 def _without(idle_seconds: float | None) -> Json:

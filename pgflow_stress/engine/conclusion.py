@@ -30,6 +30,7 @@ from pgflow_stress.engine.faults.account import NO_AFTERMATH, Aftermath
 from pgflow_stress.engine.measurement import Ending
 from pgflow_stress.engine.observation import Observation
 from pgflow_stress.engine.realtime_answers import counted
+from pgflow_stress.engine.soak.pruned import audit_after_pruning
 from pgflow_stress.engine.telemetry_accounts import Sampled
 from pgflow_stress.engine.window import Stopped, Watched
 from pgflow_stress.engine.work import work_per_task
@@ -84,6 +85,18 @@ class Grounds:
     events: EventInput | None
 
 
+@dataclass(frozen=True, slots=True)
+class Besides:
+    """What went on besides, and what is told of the course, as the result has them; empty where nothing was asked."""
+
+    interference: Json = field(default_factory=dict)
+    soak: Json = field(default_factory=dict)
+    incidents: tuple[Incident, ...] = ()
+
+
+NOTHING_BESIDES = Besides()
+
+
 def grounds(
     subject: Subject, arena: Arena, watched: Watched, observation: Observation | None, *, replaced: bool
 ) -> Grounds:
@@ -103,13 +116,19 @@ def grounds(
     return Grounds(given, _event_input(subject, arena, observation) if observation else None)
 
 
-def look(connection: psycopg.Connection[Any], held: Grounds) -> tuple[Found, EventFindings | None]:
+def look(
+    connection: psycopg.Connection[Any], held: Grounds, failed_ns: Any = None
+) -> tuple[Found, EventFindings | None]:
     """The audit with the events' checks, within the caller's snapshot.
 
+    Args:
+        failed_ns: int64[runs], above 0 where a run failed; given where a job of retention removed finished runs.
     Raises:
         psycopg.Error: the database cannot be read.
     """
-    found = audit(connection, held.audit)
+    found = (
+        audit(connection, held.audit) if failed_ns is None else audit_after_pruning(connection, held.audit, failed_ns)
+    )
     if held.events is None:
         return found, None
     findings = account_for_events(connection, held.events)
@@ -135,7 +154,8 @@ def examine(
         held = grounds(subject, arena, watched, observation, replaced=replaced)
         try:
             with snapshot(control.connection) as connection:
-                found, findings = look(connection, held)
+                pruned = arena.runs[:, RunWord.FAILED_NS] if subject.plan.options.prunes else None
+                found, findings = look(connection, held, pruned)
         except psycopg.OperationalError:
             found = skipped("the database is unreachable: not audited")
     if observation is None:
@@ -173,6 +193,7 @@ def conclude(
     observed: Sequence[Incident] = (),
     sampled: Sampled | None = None,
     after: Aftermath = NO_AFTERMATH,
+    besides: Besides = NOTHING_BESIDES,
 ) -> Repetition:
     """The repetition as the result has it; `observed` are the observer's incidents."""
     found = examined.found if after.losses is None else _with_check(examined.found, after.losses)
@@ -209,6 +230,7 @@ def conclude(
                 *crew.incidents,
                 *observed,
                 *after.incidents,
+                *besides.incidents,
                 *doubled_by_pgflow(examined.events),
                 *(
                     Incident("unknown status", 0, status, f"{rows} rows, whose runs were not judged")
@@ -225,6 +247,8 @@ def conclude(
         telemetry=sampled.telemetry if sampled else _no_telemetry(subject),
         faults=after.faults,
         work=after.work,
+        interference=besides.interference,
+        soak=besides.soak,
     )
 
 

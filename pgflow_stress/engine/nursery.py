@@ -16,7 +16,15 @@ from multiprocess.connection import wait
 from pgflow_stress.core.arena import Arena
 from pgflow_stress.core.errors import RunFailed
 from pgflow_stress.core.telemetry import House
-from pgflow_stress.engine.orders import Exited, ObserverOrder, Order, ProxyOrder, Role, SamplerOrder
+from pgflow_stress.engine.orders import (
+    Exited,
+    InterferenceOrder,
+    ObserverOrder,
+    Order,
+    ProxyOrder,
+    Role,
+    SamplerOrder,
+)
 from pgflow_stress.engine.process import die_with_parent, leave_signals_to_the_coordinator, title
 from pgflow_stress.engine.vitals import count_collections
 
@@ -111,7 +119,9 @@ def _load_once(order: Order) -> None:
     elif order.role is Role.SAMPLER:
         import pgflow_stress.engine.sampler  # noqa: PLC0415
     elif order.role is Role.PROXY:
-        import pgflow_stress.engine.faults.proxy  # noqa: F401, PLC0415
+        import pgflow_stress.engine.faults.proxy  # noqa: PLC0415
+    elif order.role is Role.INTERFERER:
+        import pgflow_stress.engine.interference.process  # noqa: F401, PLC0415
 
 
 def _child(pipe: Connection, arena: Arena, order: Order, nursery: int) -> None:
@@ -129,6 +139,10 @@ def _child(pipe: Connection, arena: Arena, order: Order, nursery: int) -> None:
         from pgflow_stress.engine.faults.proxy import serve  # noqa: PLC0415
 
         code = serve(order)
+    elif isinstance(order, InterferenceOrder):
+        from pgflow_stress.engine.interference.process import interfere  # noqa: PLC0415
+
+        code = interfere(order)
     elif order.role is Role.STARTER:
         from pgflow_stress.engine.starter import start  # noqa: PLC0415
 

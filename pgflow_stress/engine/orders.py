@@ -21,6 +21,7 @@ class Role(StrEnum):
     OBSERVER = "observer"
     SAMPLER = "sampler"
     PROXY = "proxy"
+    INTERFERER = "interferer"
 
 
 class State(IntEnum):
@@ -147,8 +148,26 @@ class ProxyOrder:
     role: Role = Role.PROXY
 
 
+@dataclass(frozen=True, slots=True)
+class InterferenceOrder:
+    """Everything that the process of one interference needs to know; it has no region of the arena."""
+
+    name: str  # of the kind
+    control: str  # name of the socket on which it is told what to do
+    conninfo: str
+    embedded: bool
+    slug_prefix: str
+    own_name: str  # of what it makes that is not pgflow's: the repetition's
+    own_database: bool  # whether all of the database is ours
+    seed: int
+    count: int | None = None
+    cpus: tuple[int, ...] = ()
+    region: int = -1
+    role: Role = Role.INTERFERER
+
+
 RegionOrder = WorkerOrder | ObserverOrder | SamplerOrder  # of those that report through the arena
-Order = RegionOrder | ProxyOrder
+Order = RegionOrder | ProxyOrder | InterferenceOrder
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from pgflow_stress.core.result import Json, Repetition
 from pgflow_stress.core.telemetry import House, Vital
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine.accounts import rows_of, take_accounts
+from pgflow_stress.engine.alongside import Alongside
 from pgflow_stress.engine.chosen import chosen_of
 from pgflow_stress.engine.conclusion import Grounds, Readings, Subject, conclude, endings, examine, grounds
 from pgflow_stress.engine.control import Control, ServerReading
@@ -35,7 +36,7 @@ from pgflow_stress.engine.plans import Plans, PlanWatch, compared
 from pgflow_stress.engine.process import rss_peak_bytes
 from pgflow_stress.engine.profiling.profiler import Profiler
 from pgflow_stress.engine.sampler_handle import SamplerHandle
-from pgflow_stress.engine.sizing import arena_size, starter_regions
+from pgflow_stress.engine.sizing import arena_size, one_second_in, starter_regions
 from pgflow_stress.engine.starting import Starters
 from pgflow_stress.engine.telemetry_accounts import take_sampled
 from pgflow_stress.engine.vitals import begin_window, collections_counted
@@ -95,11 +96,14 @@ def run_repetition(around: Surroundings, database: Database, nonce: int, index: 
         raise SetUpFault(f"cannot connect to database {database.name}: {error}".splitlines()[0]) from None
     plan_watch = PlanWatch(database.conninfo, database.slug_prefix, ids.run_id(nonce, 0).bytes)
     profiler = _profiler(around, control, database, warmup=warmup)
-    disturbance = None
+    disturbance = alongside = None
     try:
         disturbance = Disturbance(around.plan, around.nursery, database, nonce, index, around.restart)
-        return _measure(around, database, control, plan_watch, profiler, disturbance, nonce, index, warmup)
+        alongside = Alongside(around.plan, around.nursery, database, around.embedded, nonce, around.interrupts)
+        return _measure(around, database, control, plan_watch, profiler, disturbance, alongside, nonce, index, warmup)
     finally:
+        if alongside is not None:
+            alongside.close()
         if disturbance is not None:
             disturbance.close()
         if profiler is not None:
@@ -115,6 +119,7 @@ def _measure(
     plan_watch: PlanWatch,
     profiler: Profiler | None,
     disturbance: Disturbance,
+    alongside: Alongside,
     nonce: int,
     index: int,
     warmup: bool,
@@ -137,8 +142,9 @@ def _measure(
             observation = Observation(means, plan, database, around.embedded, nonce)
         notes = control.settle()
         vt_seconds = _choose_vt(plan, arena)
+        alongside.begin(arena)
         begin_window(arena.house[House.COORDINATOR])
-        before = _read_before(control, sampler, profiler)
+        before = _read_before(control, sampler, profiler, alongside)
         cpus = cpus_in_use(dict(plan.options.pin))
         cpu_before = read_cpu(cpus)
     except BaseException:
@@ -163,7 +169,8 @@ def _measure(
         watched = window.run()
     arena.house[House.COORDINATOR, Vital.RSS_PEAK_BYTES] = rss_peak_bytes()
     host = cpu_shares(cpu_before, read_cpu(cpus))
-    readings = _read_after(control, sampler, profiler, _still_true(before, control, disturbance), host)
+    readings = _read_after(control, sampler, profiler, _still_true(before, control, disturbance), host, alongside)
+    alongside.end(hurried=watched.stopped is not None or watched.failure is not None)
     _end_children(arena, crew, control, starters, observation, sampler, at_once=watched.failure is not None)
     orderly = watched.stopped is None and watched.failure is None
     readings = replace(
@@ -178,11 +185,13 @@ def _measure(
     subject = Subject(plan, index, warmup, nonce, database.slug_prefix, vt_seconds, cut_short, notes, cuts)
     around.watch.phase("audit", plan.scenario, index)
     examined = examine(subject, arena, control, taken, watched, observation, replaced=crew.replaced)
-    observed = observation.incidents if observation else ()
     after = disturbance.aftermath(arena, crew, control, taken.phases["process"], watched.origin_ns)
     origins = watched.origin_ns, origin_unix_ns
     sampled = take_sampled(arena, plan, sampler.reason, taken.phases, *origins) if sampler else None
-    repetition = conclude(subject, arena, crew, taken, watched, examined, readings, observed, sampled, after)
+    repetition = conclude(
+        subject, arena, crew, taken, watched, examined, readings, observation.incidents if observation else (), sampled,
+        after, alongside.besides(arena, watched.origin_ns),
+    )  # fmt: skip
     around.record(
         Recording(
             index=index,
@@ -216,6 +225,7 @@ def _lay_out(arena: Arena, plan: Plan) -> ArenaSize:
     arena.clear()
     arena.lay_out(size)
     arena.steps_created[:] = -1
+    arena.header[Header.ONE_SECOND_IN] = one_second_in(plan)
     run_flow = plan.work.run_flow()
     arena.deal(run_flow, plan.work.first_task(run_flow))
     return size
@@ -294,11 +304,13 @@ class _Before:
     counters: Counters | None
 
 
-def _read_before(control: Control, sampler: SamplerHandle | None, profiler: Profiler | None) -> _Before:
+def _read_before(
+    control: Control, sampler: SamplerHandle | None, profiler: Profiler | None, alongside: Alongside
+) -> _Before:
     if sampler is not None:
         sampler.begin()
     counters = _counters(control, sampler)
-    server = _or_none(lambda: control.read_server(_backends_of(sampler)))
+    server = _or_none(lambda: control.read_server(_ours(sampler, alongside)))
     if profiler is not None:
         profiler.begin()
     return _Before(server, counters)
@@ -314,11 +326,16 @@ def _still_true(before: _Before, control: Control, disturbance: Disturbance) -> 
 
 
 def _read_after(
-    control: Control, sampler: SamplerHandle | None, profiler: Profiler | None, before: _Before, host: Json
+    control: Control,
+    sampler: SamplerHandle | None,
+    profiler: Profiler | None,
+    before: _Before,
+    host: Json,
+    alongside: Alongside,
 ) -> Readings:
     if profiler is not None:
         profiler.end()
-    after = _or_none(lambda: control.read_server(_backends_of(sampler)))
+    after = _or_none(lambda: control.read_server(_ours(sampler, alongside)))
     statements = _or_none(lambda: control.statements() if control.has_statements() else None)
     counters = _counters(control, sampler)
     if sampler is not None:
@@ -331,8 +348,9 @@ def _counters(control: Control, sampler: SamplerHandle | None) -> Counters | Non
     return None if sampler is None or control.shared else _or_none(lambda: read_counters(control.connection))
 
 
-def _backends_of(sampler: SamplerHandle | None) -> tuple[int, ...]:
-    return () if sampler is None else (sampler.backend,)
+def _ours(sampler: SamplerHandle | None, alongside: Alongside) -> tuple[int, ...]:
+    """Backends whose cost is not the job's."""
+    return (*(() if sampler is None else (sampler.backend,)), *alongside.backends)
 
 
 def _or_none(read: Callable[[], Read | None]) -> Read | None:

@@ -6,9 +6,12 @@ from pgflow_stress.core.arena import ArenaSize, rows_for
 from pgflow_stress.core.events import places_per_run
 from pgflow_stress.core.telemetry import MOST_POINTS
 from pgflow_stress.scenario.plan import Plan
+from pgflow_stress.scenario.soak import MOST_ROWS as MOST_ROWS_OF_A_SOAK
+from pgflow_stress.scenario.soak import keep_one_in
 
 LEAST_SPARES = 4
 MOST_LOST = 256
+_MOST_POLLS_PER_SECOND = 1_000  # of an idle worker that sleeps a millisecond
 OBSERVERS = 8  # the observer, and spare regions for its replacements
 
 
@@ -24,11 +27,29 @@ def arena_size(plan: Plan) -> ArenaSize:
         flows=plan.flows,
         runs=plan.runs,
         tasks=plan.expected_tasks,
-        rows=rows_for(attempts * plan.expected_tasks, plan.steps_created, plan.flows, plan.runs, plan.runs * places),
+        rows=_rows(plan, attempts, places),
         places=places,
         starters=plan.starters,
         points=MOST_POINTS if plan.sampled else 0,
     )
+
+
+def one_second_in(plan: Plan) -> int:
+    """Of how many seconds one is recorded row by row: of a long soak not all are."""
+    attempts = plan.work.failing.most_tries if plan.work.failing is not None else 1
+    if not plan.options.soak:
+        return 1
+    polls = round(plan.most_workers * (plan.options.duration_seconds or 0.0) * _MOST_POLLS_PER_SECOND)
+    return keep_one_in(4 * attempts * plan.expected_tasks + plan.runs + polls)
+
+
+def _rows(plan: Plan, attempts: int, places: int) -> int:
+    rows = rows_for(attempts * plan.expected_tasks, plan.steps_created, plan.flows, plan.runs, plan.runs * places)
+    one_in = one_second_in(plan)
+    if one_in == 1:
+        return rows
+    # Of all that would be written so much is kept; twice the room, as no second is like the others.
+    return min(rows, 2 * MOST_ROWS_OF_A_SOAK + plan.steps_created)
 
 
 def starter_regions(size: ArenaSize) -> range:

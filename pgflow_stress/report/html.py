@@ -8,9 +8,11 @@ from pgflow_stress.analysis import formats
 from pgflow_stress.core.result import Json, Result
 from pgflow_stress.report import client_words, event_words, words
 from pgflow_stress.report.document import placed, render_page
+from pgflow_stress.report.interference_words import interference_lines
 from pgflow_stress.report.plots import Plot
 from pgflow_stress.report.sections import SECTIONS
 from pgflow_stress.report.side_by_side import labels, side_by_side_view
+from pgflow_stress.report.soak_words import soak_lines
 from pgflow_stress.report.subject import Subject
 from pgflow_stress.report.telemetry import telemetry_lines
 
@@ -69,6 +71,8 @@ def _overview(subject: Subject) -> Json:
         ],
         "Events": event_words.event_lines(result),
         "Observer costs": event_words.cost_lines(result.outcome),
+        "Interference": interference_lines(result),
+        "Soak": soak_lines(result),
         "Used": telemetry_lines(result),
         "Telemetry costs": event_words.cost_lines(result.outcome, "telemetry_cost", "telemetry"),
         "Thresholds": words.gates(result.outcome),

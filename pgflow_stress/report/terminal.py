@@ -12,15 +12,18 @@ from pgflow_stress.analysis.schedule_rules import schedule_words
 from pgflow_stress.core.result import Result
 from pgflow_stress.report import breakdown, client_words, event_words, words
 from pgflow_stress.report.fault_words import fault_lines
+from pgflow_stress.report.interference_words import interference_lines
 from pgflow_stress.report.page import Page
 from pgflow_stress.report.printable import printable
+from pgflow_stress.report.soak_words import soak_lines
 from pgflow_stress.report.telemetry import telemetry_lines
 from pgflow_stress.report.validity import show_verdict
 
 _PERCENTILES = ("p50", "p95", "p99", "max")
 _MOST_INCIDENTS = 3
 _MOST_FAULTS = 8
-_OF_FAULTS = ("fault injected", "fault did not take hold")  # on lines of their own
+_OF_FAULTS = ("fault injected", "fault did not take hold", "interference did not hold")  # on lines of their own
+_SOAK_STYLES = {"stationary": "green", "degrading": "red"}
 _LEAD = 15  # columns of the left-hand words
 _UNRELIABLE = "*"
 
@@ -59,9 +62,7 @@ def render_summary(result: Result, console: Console, where_written: Path | str |
     if said := event_words.event_lines(result):
         totals = event_words.event_totals(result)
         page.lines("events", said, "" if totals is None or totals.whole else "red")
-    if said := fault_lines(result):
-        more = [f"and {len(said) - _MOST_FAULTS} more, in the result"] if len(said) > _MOST_FAULTS else []
-        page.lines("faults", said[:_MOST_FAULTS] + more)
+    _besides(page, result)
     _incidents(page, result)
     if said := words.labels(result):
         page.lines("read it as", said)
@@ -113,6 +114,17 @@ def _breakdown(page: Page, result: Result) -> None:
     if rows:
         page.table([f"{'where it went':<{_LEAD - 2}}", *breakdown.COLUMNS], rows, len(breakdown.COLUMNS))
     page.lines("" if rows else "where it went", breakdown.notes(result))
+
+
+def _besides(page: Page, result: Result) -> None:
+    """What was done to it, what went on besides, what its course was."""
+    if said := fault_lines(result):
+        more = [f"and {len(said) - _MOST_FAULTS} more, in the result"] if len(said) > _MOST_FAULTS else []
+        page.lines("faults", said[:_MOST_FAULTS] + more)
+    if said := interference_lines(result):
+        page.lines("interference", said)
+    if said := soak_lines(result):
+        page.lines("soak", said, _SOAK_STYLES.get(result.outcome["soak"]["state"], "yellow"))
 
 
 def _incidents(page: Page, result: Result) -> None:

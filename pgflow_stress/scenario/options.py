@@ -10,8 +10,10 @@ from urllib.parse import urlsplit
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.scenario.durations import NO_WORK, SimulatedWork
 from pgflow_stress.scenario.faults import FaultSpec
+from pgflow_stress.scenario.interference import InterferenceSpec
 from pgflow_stress.scenario.own import OwnFlow
 from pgflow_stress.scenario.schedule import Arrival, Late, Stage
+from pgflow_stress.scenario.soak import PruneSpec
 
 
 class Mode(StrEnum):
@@ -184,6 +186,9 @@ class RunOptions:
     max_pg_connections: int = 4  # of a worker, of the model edge-worker
     heartbeat_seconds: float = 5.0  # likewise: between two of them
     faults: tuple[FaultSpec, ...] = ()  # that strike while workers work
+    interference: tuple[InterferenceSpec, ...] = ()  # what else goes on meanwhile
+    soak: bool = False  # whether the course of a long load is told, window by window
+    prunes: tuple[PruneSpec, ...] = ()  # the user's own jobs of retention, while workers work
     reconnect_seconds: float = 0.0  # how long a lost connection is tried to be had again; 0: its worker is replaced
     pin: tuple[tuple[str, tuple[int, ...]], ...] = ()  # role -> CPUs; roles: coordinator, worker, postgres
     purpose: str = "compare"

@@ -12,6 +12,7 @@ from pgflow_stress.core.units import NS_PER_US
 from pgflow_stress.scenario.durations import NO_WORK
 from pgflow_stress.scenario.faults import Strike, check_times, timeline
 from pgflow_stress.scenario.flow import FlowShape
+from pgflow_stress.scenario.interference import check_interference
 from pgflow_stress.scenario.options import EmptyPoll, Mode, RunOptions
 from pgflow_stress.scenario.presets import names, shape_of
 from pgflow_stress.scenario.probing import probe_at, repetitions_of_each
@@ -176,6 +177,8 @@ class Plan:
         """Finished tasks that its database is aged by, at least: asked for, else what the purpose asks for."""
         if self.options.history is not None:
             return self.options.history
+        if self.options.soak:  # it ages by itself, and that is what is looked at
+            return 0
         return min(MOST_USUAL_HISTORY, 2 * self.expected_tasks) if self.options.purpose == "capacity" else 0
 
     def of_history(self) -> Plan:
@@ -195,6 +198,7 @@ class Plan:
             telemetry="off", telemetry_cost=False, client_delay_ns=0, creation=Mode.BATCH, completion=Mode.BATCH,
             worker_model="ceiling", work=NO_WORK, concurrency=None, empty_poll=EmptyPoll(), vt_seconds=None,
             timeout_seconds=HISTORY_TIMEOUT_SECONDS, faults=(), reconnect_seconds=0.0,
+            interference=(), soak=False, prunes=(),
         )  # fmt: skip
         return replace(self, work=work, load_model="backlog-drain", options=options)
 
@@ -258,6 +262,8 @@ class Plan:
             "starters": self.starters,
             "duration": options.duration_seconds,
             "faults": [spec.text for spec in options.faults],
+            **({"interference": [spec.text for spec in options.interference]} if options.interference else {}),
+            **({"soak": True, "prune": [prune.text for prune in options.prunes]} if options.soak else {}),
             "reconnect_budget": options.reconnect_seconds,
             "pin": {role: list(cpus) for role, cpus in options.pin},
             "purpose": options.purpose,
@@ -285,6 +291,7 @@ def make_plan(scenario: str, options: RunOptions) -> Plan:
     flows = _flows(shape, built, options)
     load_model = load_model_of(options)
     check_times(options.faults, options.duration_seconds, options.timeout_seconds)
+    check_interference(options.interference, options.duration_seconds)
     runs, options = _runs(shape, options, load_model, flows)
     if not shape.starts:
         _refuse_runs(scenario, options, load_model)
@@ -357,6 +364,8 @@ def _refuse_runs(scenario: str, options: RunOptions, load_model: str) -> None:
         raise UsageFault(f"{scenario} starts no run: leave --runs, --rate, --stages and --in-flight out")
     if options.faults:
         raise UsageFault(f"{scenario} starts no run, and faults strike while tasks are worked on: leave --fault out")
+    if options.interference or options.soak:
+        raise UsageFault(f"{scenario} starts no run to interfere with, or to last: leave --interference and --soak out")
     if options.probe_client:
         raise UsageFault(f"{scenario} starts no run, and --probe-client is about what a task costs: leave it out")
 

@@ -34,6 +34,8 @@ class TargetOptions:
     aged: bool = False  # whether a history was asked for
     deployed: str | None = None  # a flow of the given database that is driven where it is, under its own slug
     profiled: bool = False  # whether the embedded server is to have what `profile` sees by
+    interference: tuple[str, ...] = ()  # kinds that it must be able to bear
+    connections: int = 0  # that it must have free for all of that; 0: no more than any run takes
     days_ahead: int = 1  # for which realtime.messages gets partitions, after today
     direct_dsn: str | None = field(default=None, repr=False)  # the way past a pooler, for what can't go through it
     pooler_admin_dsn: str | None = field(default=None, repr=False)  # of PgBouncer's console

@@ -13,7 +13,7 @@ from pgflow_stress.core import paths
 from pgflow_stress.core.errors import SetUpFault, UsageFault
 from pgflow_stress.core.ids import flow_slug_prefix
 from pgflow_stress.core.libpq import LibpqChoice, choose
-from pgflow_stress.target import connect, fingerprint, observing, realtime
+from pgflow_stress.target import connect, fingerprint, interfering, observing, realtime
 from pgflow_stress.target.aging import aged_database
 from pgflow_stress.target.base import CleanUp, Database, Fingerprint, Isolation, Restart, Say, TargetOptions
 from pgflow_stress.target.databases import drop_database, drop_databases_of
@@ -60,6 +60,9 @@ class EmbeddedTarget:
         self._aged = ""  # a database to clone instead of the template
         drop_dead_databases(instance)  # with their slots, which could be all that there may be
         self._check_events()
+        if options.interference:
+            with connect.connected(self.conninfo("postgres"), WHAT) as maintenance:
+                interfering.check_interference(maintenance, options, WHAT, own_database=True)
         self._template, self._facts = ensure_template(self.conninfo("postgres"), WHAT, recipe, say, locale=_LOCALE)
 
     def conninfo(self, database: str) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from pgflow_stress.core.errors import SetUpFault, UsageFault
 from pgflow_stress.core.libpq import LibpqChoice, choose
-from pgflow_stress.target import connect, consent, privileges
+from pgflow_stress.target import connect, consent, interfering, privileges
 from pgflow_stress.target.base import Isolation, Pooler, PoolMode, Say, TargetOptions
 from pgflow_stress.target.choice import Choice, chosen
 from pgflow_stress.target.fingerprint import transport_of
@@ -134,6 +134,8 @@ def open_given(options: TargetOptions, choice: Choice, say: Say) -> Iterator[Giv
             privileges.check_prefix(connection, reached.what)
         else:
             privileges.check_create_database(connection, reached.what)
+        own = isolation is not Isolation.PREFIX
+        interfering.check_interference(connection, options, reached.what, own_database=own)
     with open_isolated(isolation, reached, options, say) as target:
         yield target
 

@@ -1,4 +1,5 @@
-"""What an observer makes in a database: slot, publication, trigger and its function, found and removed by one name.
+"""What a repetition makes in a database beside flows: an observer's slot, publication, trigger and its function, a
+bystander's schema; found and removed by one name.
 
 Whose: the repetition's nonce is in the name. Alive or dead: in a given database by the repetition's advisory lock; in a
 repetition's own database they end with the database.
@@ -26,11 +27,12 @@ _NAME = re.compile(rf"{OBJECT_PREFIX}_([0-9a-f]{{16}})\Z")
 _ANY = f"^{OBJECT_PREFIX}_[0-9a-f]{{16}}$"
 
 # In the order in which they can be dropped: a slot's reader uses the publication, the trigger its function.
-_KINDS = ("slot", "publication", "trigger", "function")
+_KINDS = ("slot", "publication", "trigger", "function", "schema")
 _DROP = {
     "publication": 'DROP PUBLICATION IF EXISTS "{name}"',
     "trigger": 'DROP TRIGGER IF EXISTS "{name}" ON realtime.messages',
     "function": 'DROP FUNCTION IF EXISTS pgflow_stress."{name}"()',
+    "schema": 'DROP SCHEMA IF EXISTS "{name}" CASCADE',
 }
 
 _FIND: LiteralString = """
@@ -43,6 +45,7 @@ _FIND: LiteralString = """
     UNION ALL SELECT 'function', p.proname::text, current_database()::text
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE n.nspname = 'pgflow_stress' AND p.proname ~ %(name)s
+    UNION ALL SELECT 'schema', nspname::text, current_database()::text FROM pg_namespace WHERE nspname ~ %(name)s
 """
 
 
@@ -50,7 +53,7 @@ _FIND: LiteralString = """
 class ObserverObject:
     """One of them: a slot of any database of the server, or something in the connected one."""
 
-    kind: str  # slot, publication, trigger or function
+    kind: str  # slot, publication, trigger, function or schema
     name: str
     database: str
 

@@ -25,6 +25,8 @@ ARCHITECTURE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
         "docs/worker-model.md",
         "docs/tutorial.md",
         "docs/faults.md",
+        "docs/interference.md",
+        "docs/soak.md",
     ],
 )
 def test_every_path_that_a_document_names_exists(document: str) -> None:
@@ -47,7 +49,7 @@ def test_every_path_that_a_document_names_exists(document: str) -> None:
         ("pgflow_stress.engine.probes", "PROBES"),
         ("pgflow_stress.engine.faults", "FAULTS"),
         ("pgflow_stress.engine.rivals", "RIVALS"),
-        ("pgflow_stress.engine.rivals", "RIVALS"),
+        ("pgflow_stress.engine.interference", "INTERFERENCES"),
         ("pgflow_stress.analysis.metrics", "METRICS"),
         ("pgflow_stress.analysis.verdict", "RULES"),
         ("pgflow_stress.engine.self_test.mutants", "MUTANTS"),

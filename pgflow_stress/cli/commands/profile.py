@@ -10,6 +10,7 @@ from pgflow_stress.cli.run_options import add_run_parameters
 # What makes repetitions of another kind, or offers less than all that the server takes.
 _NOT_OF_RUN = frozenset(
     {"rate", "stages", "arrival", "late", "observer_cost", "telemetry_cost", "probe_client", "precision", "telemetry"}
+    | {"soak", "prune"}
 )
 _OTHER_DEFAULTS = {"repetitions": 1}
 

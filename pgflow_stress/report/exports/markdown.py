@@ -8,8 +8,10 @@ from pgflow_stress.analysis import formats
 from pgflow_stress.analysis.metrics import PHASES
 from pgflow_stress.core.result import Result
 from pgflow_stress.report import event_words, profile, words
+from pgflow_stress.report.interference_words import interference_lines
 from pgflow_stress.report.printable import printable
 from pgflow_stress.report.saved import Saved
+from pgflow_stress.report.soak_words import soak_lines
 from pgflow_stress.report.telemetry import telemetry_lines
 
 _PERCENTILES = {
@@ -42,6 +44,8 @@ def _section(result: Result) -> str:
         "Accounted for": [words.accounted_for(result), *words.audit_words(result)],
         "Events": event_words.event_lines(result),
         "Observer costs": event_words.cost_lines(result.outcome),
+        "Interference": interference_lines(result),
+        "Soak": soak_lines(result),
         "Used": telemetry_lines(result),
         "Telemetry costs": event_words.cost_lines(result.outcome, "telemetry_cost", "telemetry"),
         "Read it as": words.labels(result),

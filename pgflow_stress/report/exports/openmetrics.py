@@ -84,6 +84,9 @@ def _described(result: Result) -> dict[str, str]:
         "postgres": (environment.get("postgres") or {}).get("version"),
         "headline": words.headline(result),
     }
+    parameters = result.scenario["parameters"]
+    told |= {"interference": " ".join(parameters["interference"])} if parameters.get("interference") else {}
+    told |= {"soak": result.outcome["soak"]["state"]} if "soak" in result.outcome else {}
     return {name: printable(str(value)) for name, value in told.items()}
 
 

@@ -35,8 +35,8 @@ def _phases(repetition: Repetition) -> Iterator[Mark]:
 
 def _incidents(repetition: Repetition) -> Iterator[Mark]:
     for incident in repetition.incidents:
-        if incident.kind.startswith("fault "):
-            continue  # with the faults, which say it better
+        if incident.kind.startswith(("fault ", "interference ")):
+            continue  # with those, which say it better
         yield Mark(incident.at_ns / NS_PER_SECOND, f"{incident.kind}: {incident.subject}", "@bad")
 
 
@@ -52,7 +52,17 @@ def _faults(repetition: Repetition) -> Iterator[Mark]:
             yield Mark(struck + back, f"rate back after {fault['number']}")
 
 
-MARKS: tuple[Callable[[Repetition], Iterator[Mark]], ...] = (_phases, _incidents, _faults)
+def _interference(repetition: Repetition) -> Iterator[Mark]:
+    """Where each interference began and ended, within the window where it is that long."""
+    for kind in repetition.interference.get("kinds", ()):
+        if kind["from_ns"] is None or not kind["took_hold"]:
+            continue
+        yield Mark(max(0.0, kind["from_ns"] / NS_PER_SECOND), f"{kind['spec']} from here", "@bad")
+        if kind["timed"]:
+            yield Mark(kind["to_ns"] / NS_PER_SECOND, f"{kind['name']} over")
+
+
+MARKS: tuple[Callable[[Repetition], Iterator[Mark]], ...] = (_phases, _incidents, _faults, _interference)
 
 
 def marks_of(repetition: Repetition) -> list[Mark]:

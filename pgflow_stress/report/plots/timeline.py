@@ -73,6 +73,10 @@ Line = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 def _rates(repetition: Repetition, grids: Mapping[int, TaskGrid]) -> Line | None:
     """(seconds, tasks a second), from the rows, or else from the bins that the result itself has."""
     grid = grids.get(repetition.index)
+    if repetition.soak.get("windows"):  # of whose rows not all are kept
+        windows = repetition.soak["windows"]
+        middles = np.asarray(windows["from_seconds"]) + np.asarray(windows["seconds"]) / 2
+        return (middles, np.asarray(windows["tasks_per_second"])) if len(middles) else None
     if grid is not None:
         together = _columns_together(grid.completed)
         return _binned(

@@ -22,10 +22,12 @@ from pgflow_stress.report.sections.events import events_view
 from pgflow_stress.report.sections.faults import faults_view
 from pgflow_stress.report.sections.figures import figures_view
 from pgflow_stress.report.sections.heat import heat_view
+from pgflow_stress.report.sections.interference import interference_view
 from pgflow_stress.report.sections.latency import latency_view
 from pgflow_stress.report.sections.profile import profile_view
 from pgflow_stress.report.sections.repetitions import repetitions_view
 from pgflow_stress.report.sections.reproduce import reproduce_view
+from pgflow_stress.report.sections.soak import soak_view
 from pgflow_stress.report.sections.telemetry import telemetry_view
 from pgflow_stress.report.sections.throughput import throughput_view
 from pgflow_stress.report.subject import Subject
@@ -42,12 +44,14 @@ class Section:
 SECTIONS: dict[str, Section] = {
     "figures": Section("Key figures", figures_view),
     "profile": Section("Where the server's time went", profile_view),
+    "soak": Section("Soak: what drifts, what fills up", soak_view),
     "budget": Section("Time budget by phase", budget_view),
     "latency": Section("Latency", latency_view),
     "heat": Section("Latency over time", heat_view),
     "throughput": Section("Throughput over time", throughput_view),
     "breakdown": Section("Where the time of a run went", breakdown_view),
     "faults": Section("Faults: proof and recovery", faults_view),
+    "interference": Section("Interference: proof, bystander, recovery", interference_view),
     "events": Section("Events: should, stored, received", events_view),
     "telemetry": Section("Resources, waits and locks", telemetry_view),
     "cost": Section("Cost of a task", cost_view),

@@ -15,6 +15,7 @@ from pgflow_stress.report.tables import pairs
 # Most parameters are options by the same name; steps, flows and runs are already scaled.
 _NOT_OPTIONS = ("scale", "pilot", "after_history", "scenario_file", "derived")
 _OTHER_NAMES = {"observer_delay_ms": "observer_delay", "client_delay_us": "client_delay", "limits": "limit"}
+_REPEATED = {"faults": "--fault", "interference": "--interference", "prune": "--prune"}
 _DEFAULTS = {"limits": asdict(DEFAULT_LIMITS)}  # of those that are told only where they differ
 
 
@@ -60,8 +61,8 @@ def reproduce(result: Result) -> str:
                     parts += [option, f"{key}={item}"]
         elif name == "stages" and value:
             parts += [option, ",".join(value)]
-        elif name == "faults":
-            parts += [part for text in value for part in ("--fault", text)]
+        elif name in _REPEATED:
+            parts += [part for text in value for part in (_REPEATED[name], text)]
         elif value is True:
             parts.append(option)
         elif name not in _NOT_OPTIONS and isinstance(value, str | int | float) and not isinstance(value, bool):

@@ -39,6 +39,7 @@ def test_losses_that_a_listener_could_not_tell_apart_are_refused() -> None:
     lossy = ("--pg-setting", "synchronous_commit=off", "--fault", "restart-immediate@1s")
 
     assert "give --events wal" in _refused(*lossy, "--events", "notify")
+    assert "does not keep all of them" in _refused(*lossy, "--soak", "-R", "5", "-T", "60s")
     assert "give --rate, or a backlog" in _refused(*lossy, "--in-flight", "2")
 
 
