@@ -46,11 +46,6 @@ def _check_losses(specs: tuple[FaultSpec, ...], values: Mapping[str, Any]) -> No
     crashes = any(spec.name == "restart-immediate" for spec in specs)
     if not crashes or settings.get("synchronous_commit") != "off":
         return
-    if values["in_flight"] is not None:
-        raise UsageFault(
-            "--fault restart-immediate with synchronous_commit=off and --in-flight: which runs are in flight is not "
-            "known after it; give --rate, or a backlog"
-        )
     if values["events"] == "notify":
         raise UsageFault(
             "--fault restart-immediate with synchronous_commit=off and --events notify: what is heard of a "

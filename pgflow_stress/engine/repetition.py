@@ -96,7 +96,8 @@ def run_repetition(around: Surroundings, database: Database, nonce: int, index: 
     profiler = _profiler(around, control, database, warmup=warmup)
     disturbance = None
     try:
-        disturbance = Disturbance(around.plan, around.nursery, database, nonce, index, around.restart)
+        server = control.connection.info
+        disturbance = Disturbance(around.plan, around.nursery, database, nonce, index, around.restart, server)
         return _measure(around, database, control, plan_watch, profiler, disturbance, nonce, index, warmup)
     finally:
         if disturbance is not None:

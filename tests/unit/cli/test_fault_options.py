@@ -39,7 +39,6 @@ def test_losses_that_a_listener_could_not_tell_apart_are_refused() -> None:
     lossy = ("--pg-setting", "synchronous_commit=off", "--fault", "restart-immediate@1s")
 
     assert "give --events wal" in _refused(*lossy, "--events", "notify")
-    assert "give --rate, or a backlog" in _refused(*lossy, "--in-flight", "2")
 
 
 def test_workers_with_a_pool_are_struck_only_by_what_leaves_their_connections() -> None:
