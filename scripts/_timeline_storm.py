@@ -141,6 +141,10 @@ def _run(arguments: list[str], folder: Path) -> dict[str, Any]:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         return {**outcome, "hang": True, "wrong": ["hang"]}
+    except BaseException:  # we are told to end
+        process.terminate()
+        process.communicate()
+        raise
     if not path.exists():
         return {**outcome, "wrong": [f"exit {process.returncode}: {said.strip().splitlines()[-1:]}"]}
     repetition = json.loads(path.read_text())["repetitions"][0]

@@ -96,6 +96,10 @@ class Crew:
         """It did not; another may have."""
         self._planned.subtract(pids)
 
+    def is_planned(self, pid: int) -> bool:
+        """Whether a strike that took hold, or may yet, ends this process or backend."""
+        return self._planned[pid] > 0
+
     def all_at(self, state: State) -> bool:
         """Whether every worker counted on stands at this state or beyond."""
         return not self._lost and all(int(self._arena.words[r, Word.STATE]) >= state for r in self.regions)
@@ -134,7 +138,7 @@ class Crew:
             self._backends[order.region] = backend
             if not before or not backend or backend == before:
                 continue
-            planned = self._planned[before] > 0
+            planned = self.is_planned(before)
             self.unplanned |= not planned
             who = f"worker {order.slot}"
             self.incidents.append(
@@ -162,7 +166,7 @@ class Crew:
         self._arena.words[ended.region, Word.CLAIMED] = 0
         self._lost.append(_Lost(order, ended, time.monotonic()))
         backend = int(self._arena.words[ended.region, Word.BACKEND_PID])
-        planned = self._planned[ended.pid] > 0 or self._planned[backend] > 0
+        planned = self.is_planned(ended.pid) or self.is_planned(backend)
         self.unplanned |= not planned
         detail = f"{how}, by a fault" if planned else how
         self.incidents.append(Incident("worker lost", monotonic_ns() - origin_ns, f"worker {order.slot}", detail))
