@@ -36,12 +36,9 @@ def state(prototype: Path) -> Iterator[Path]:
         ("stop-terminate-adopt@200ms:50s", (signal.SIGTERM,)),
         ("stall@200ms:50s", (signal.SIGINT,)),
         ("lock-run@200ms:50s", (signal.SIGTERM,)),
-        ("exhaust-connections@200ms:50s", (signal.SIGINT,)),
-        ("restart@200ms", (signal.SIGINT,)),
         ("restart-immediate@200ms", (signal.SIGTERM,)),
         ("stop-worker@200ms:50s", (signal.SIGINT, signal.SIGINT)),
-        ("stall@200ms:50s", (signal.SIGTERM, signal.SIGTERM)),
-        ("restart@200ms", (signal.SIGINT, signal.SIGINT)),
+        ("exhaust-connections@200ms:50s", (signal.SIGTERM, signal.SIGTERM)),
     ],
     ids=lambda value: value if isinstance(value, str) else "+".join(one.name for one in value),
 )
