@@ -31,6 +31,7 @@ FAULTS = (
     "kill-backend@random:3/{within}", "terminate-all@{at}", "restart@{at}", "restart-immediate@{at}",
     "lock-run@{at}:{short}", "cut@{at}", "stall@{at}:{short}", "stop-and-adopt@{at}:{short}",
     "stop-worker@every {every}:1500ms", "exhaust-connections@{at}:{short}", "kill-backend@every {every}",
+    "stop-terminate-adopt@{at}:{short}", "requeue-stalled@{at}", "deadlock-in-map@{at}", "deadlock-in-batches@{at}",
 )  # fmt: skip
 CRASH = "restart-immediate@{at}"
 HANG_SECONDS = 180
@@ -44,7 +45,7 @@ def arguments_of(number: int, seed: int) -> list[str]:
     """The command line of one run of the storm; every fault and scenario comes round, what else there is is drawn."""
     drawn = random.Random(f"{seed} {number}")
     scenario = SCENARIOS[number % len(SCENARIOS)]
-    # Fifteen and eight have no common divisor: every pair comes round.
+    # Nineteen and eight have no common divisor: every pair comes round.
     chosen = [FAULTS[number % len(FAULTS)]]
     if drawn.random() < 0.4:
         chosen.append(drawn.choice(FAULTS))
@@ -63,40 +64,66 @@ def arguments_of(number: int, seed: int) -> list[str]:
     events = drawn.choice(("none", "none", "wal", "notify"))
     # Of a worker that was killed after such a crash nobody knows what it had been told.
     lossy = CRASH in chosen and not any(text.startswith("kill-worker") for text in chosen)
-    if lossy and events != "notify" and load != "closed" and scenario[0] not in _FAILING:
+    if lossy and events != "notify" and scenario[0] not in _FAILING:
         arguments += ["--pg-setting", "synchronous_commit=off"]
     arguments += ["--events", events]
     # A small poll, and work that takes a while: at any moment somebody has something in hand.
     return [*arguments, "--poll-size", "5", "--client-delay", "500", "--seed", str(number + seed), *faults]
 
 
-def storm(times: int, seed: int, migrations: list[str], folder: Path) -> int:
-    """Strike `times` runs, a line of JSON each that was wrong and one in the end; how many were wrong."""
-    counts: Counter[str] = Counter()
-    by_fault: dict[str, Counter[str]] = {}
-    explained: Counter[str] = Counter()
-    wrong: list[dict[str, Any]] = []
-    for number in range(times):
+def storm(numbers: range, seed: int, migrations: list[str], folder: Path, journal: Path | None = None) -> int:
+    """Strike these runs, a line of JSON each that was wrong and one in the end; how many were wrong.
+
+    Args:
+        journal: a line of JSON a run; what is in it already is not run again, and is counted with the others.
+    """
+    lines = journal.read_text().splitlines() if journal is not None and journal.exists() else []
+    outcomes = {outcome["run"]: outcome for outcome in map(json.loads, lines)}
+    for number in numbers:
+        if number in outcomes:
+            continue
         arguments = arguments_of(number, seed)
-        pgflow = migrations[number % len(migrations)]
+        # Shifted each time that all scenarios have come round: each version meets each of them.
+        pgflow = migrations[(number + number // len(SCENARIOS)) % len(migrations)]
         if pgflow:
             arguments += ["--pgflow", pgflow]
-        outcome = _run(arguments, folder)
-        for name, why in outcome["faults"]:
-            by_fault.setdefault(name, Counter())[why or "took hold"] += 1
-        explained.update(outcome["explained"])  # by rule
-        counts["runs"] += 1
-        counts["struck"] += any(not why for _, why in outcome["faults"])
-        counts["hangs"] += outcome["hang"]
+        outcome = {"run": number, "pgflow": Path(pgflow).name or "default", **_run(arguments, folder)}
+        outcome["command"] = " ".join(arguments)
+        outcomes[number] = outcome
+        if journal is not None:
+            with journal.open("a") as out:
+                out.write(json.dumps(outcome) + "\n")
         if outcome["wrong"]:
-            wrong.append({"run": number, "wrong": outcome["wrong"], "command": " ".join(arguments)})
-            print(json.dumps({"kind": "timeline", **wrong[-1]}), flush=True)
-    line = {
-        "kind": "timeline", **counts, "unexplained": len(wrong), "explained": dict(explained),
+            told = {name: outcome[name] for name in ("run", "wrong", "command")}
+            print(json.dumps({"kind": "timeline", **told}), flush=True)
+    print(json.dumps(_totals(list(outcomes.values()))), flush=True)
+    return sum(1 for outcome in outcomes.values() if outcome["wrong"])
+
+
+def _totals(outcomes: list[dict[str, Any]]) -> dict[str, Any]:
+    by_fault: dict[str, Counter[str]] = {}
+    by_version: dict[str, Counter[str]] = {}
+    explained: Counter[str] = Counter()
+    for outcome in outcomes:
+        held = {
+            "runs": 1,
+            "struck": any(not why for _, why in outcome["faults"]),
+            "unexplained": bool(outcome["wrong"]),
+        }
+        by_version.setdefault(outcome["pgflow"], Counter()).update({name: int(one) for name, one in held.items()})
+        explained.update(outcome["explained"])  # by rule
+        for name, why in outcome["faults"]:
+            by_fault.setdefault(name, Counter())["did not take hold" if why else "took hold"] += 1
+    return {
+        "kind": "timeline",
+        "numbers": [min((one["run"] for one in outcomes), default=0), max((one["run"] for one in outcomes), default=0)],
+        **sum(by_version.values(), Counter()),
+        "hangs": sum(outcome["hang"] for outcome in outcomes),
+        "unexplained": sum(bool(outcome["wrong"]) for outcome in outcomes),
+        "by_version": {name: dict(counted) for name, counted in by_version.items()},
+        "explained": dict(explained),
         "by_fault": {name: dict(counted) for name, counted in sorted(by_fault.items())},
-    }  # fmt: skip
-    print(json.dumps(line), flush=True)
-    return len(wrong)
+    }
 
 
 def _run(arguments: list[str], folder: Path) -> dict[str, Any]:
@@ -114,6 +141,10 @@ def _run(arguments: list[str], folder: Path) -> dict[str, Any]:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         return {**outcome, "hang": True, "wrong": ["hang"]}
+    except BaseException:  # we are told to end
+        process.terminate()
+        process.communicate()
+        raise
     if not path.exists():
         return {**outcome, "wrong": [f"exit {process.returncode}: {said.strip().splitlines()[-1:]}"]}
     repetition = json.loads(path.read_text())["repetitions"][0]

@@ -177,11 +177,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kinds", nargs="*", default=list(KINDS), metavar="KIND")
     parser.add_argument("--pgflow", action="append", default=[], metavar="DIR", help="of timeline")
+    parser.add_argument("--only-given", action="store_true", help="of timeline: not on 0.8.1")
     parser.add_argument("--times", type=int, default=20)
+    parser.add_argument("--first-seed", type=int, default=0, metavar="K", help="of timeline: begin with its run K")
+    parser.add_argument(
+        "--journal",
+        type=Path,
+        metavar="FILE",
+        help="of timeline: keep what came of each run; what is in it is not run again",
+    )
     parser.add_argument("--runs", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--with", dest="others", default="", help="more options of the run, as one text")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left
     if unknown := set(given.kinds) - {*KINDS, TIMELINE}:
         parser.error(f"no such kind: {', '.join(unknown)}; there are {', '.join((*KINDS, TIMELINE))}")
     folder = Path(tempfile.mkdtemp(prefix="pgflow-stress-prove-"))
@@ -191,7 +200,9 @@ def main() -> int:
     try:
         for kind in given.kinds:
             if kind == TIMELINE:
-                bad += storm(given.times, given.seed, ["", *given.pgflow], folder)
+                versions = given.pgflow if given.only_given else ["", *given.pgflow]
+                numbers = range(given.first_seed, given.first_seed + given.times)
+                bad += storm(numbers, given.seed, versions, folder, given.journal)
                 continue
             randomly = random.Random(f"{given.seed} {kind}")
             outcomes = [

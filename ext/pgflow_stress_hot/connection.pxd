@@ -53,6 +53,9 @@ cdef WaitStatus link_take(Link *link, libpq.PGresult **out) noexcept nogil
 cdef WaitStatus link_take_answer(Link *link, libpq.PGresult **out) noexcept nogil
 cdef WaitStatus link_take_sync(Link *link) noexcept nogil
 
+# Whether the connection of one that has nothing in flight is still there, without waiting.
+cdef bint link_is_there(Link *link) noexcept nogil
+
 # Whether an answer can be taken without waiting; what came is read in by links_wait alone.
 cdef bint link_has_answer(Link *link) noexcept nogil
 # Until one of these has something to read, or until a time (CLOCK_MONOTONIC); a slice at most, so call it in a loop.

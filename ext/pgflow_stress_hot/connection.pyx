@@ -146,6 +146,15 @@ cdef bint link_has_answer(Link *link) noexcept nogil:
     return libpq.PQisBusy(link.conn) == 0
 
 
+cdef bint link_is_there(Link *link) noexcept nogil:
+    # What a server says as it ends is read first; the end of the stream is seen by the next look.
+    cdef pollfd waited
+    waited.fd = link.socket
+    waited.events = POLLIN
+    waited.revents = 0
+    return poll(&waited, 1, 0) <= 0 or libpq.PQconsumeInput(link.conn) != 0
+
+
 cdef WaitStatus links_wait(Link **links, int count, const int64_t *stop, int64_t until_ns) noexcept nogil:
     # In nanoseconds: a millisecond's rounding would be a share of the work that is waited for.
     cdef pollfd waited[64]

@@ -15,7 +15,8 @@ from pgflow_stress_hot cimport libpq
 from pgflow_stress_hot.account cimport Account, Books, put_run_id, tasks_of
 from pgflow_stress_hot.clock cimport now_ns
 from pgflow_stress_hot.connection cimport (
-    BorrowedConnection, Link, WAIT_READY, WAIT_REFUSED, WaitStatus, link_flush, link_send, link_take,
+    BorrowedConnection, Link, WAIT_READY, WAIT_REFUSED, WaitStatus, link_flush, link_is_there, link_send,
+    link_take,
 )
 from pgflow_stress_hot.flight cimport END_DONE, END_LOST, END_STOPPED, LoopEnd, end_of
 from pgflow_stress_hot.histogram cimport histogram_record
@@ -31,6 +32,12 @@ cdef enum:
     SLICE_NS = 100_000_000  # longest sleep before the stop word is looked at again
     SPIN_NS = 60_000  # a sleep ends this much late on an idle core; the rest is waited out
     PERMIT_NAP_NS = 50_000  # between two looks at how many runs are in flight
+    NAPS_PER_LOOK = 100  # at the connection: a server that crashed may have lost the runs that are waited for
+
+cdef enum Permit:
+    PERMIT_HAD
+    PERMIT_REFUSED  # no more runs are to be started
+    PERMIT_LOST  # the connection is gone
 
 
 cdef void pause(int64_t delay_ns) noexcept nogil:
@@ -57,18 +64,22 @@ cdef bint wait_until(const Books *b, int64_t due_ns) noexcept nogil:
             pause(min(left - SPIN_NS, SLICE_NS))
 
 
-cdef bint take_permit(const Books *b) noexcept nogil:
-    # One more run in flight, once there is room; False where no more are to be started.
+cdef Permit take_permit(const Books *b, Link *link) noexcept nogil:
+    # One more run in flight, once there is room.
     cdef int64_t limit = observe(&b.header[H_IN_FLIGHT_LIMIT])
+    cdef int64_t naps = 0
     while limit > 0:
         if is_closed(b):
-            return False
+            return PERMIT_REFUSED
         if observe(&b.header[H_IN_FLIGHT]) < limit:
             if add_shared(&b.header[H_IN_FLIGHT], 1) < limit:
-                return True
+                return PERMIT_HAD
             add_shared(&b.header[H_IN_FLIGHT], -1)
         pause(PERMIT_NAP_NS)
-    return not is_closed(b)
+        naps += 1
+        if naps % NAPS_PER_LOOK == 0 and not link_is_there(link):
+            return PERMIT_LOST
+    return PERMIT_REFUSED if is_closed(b) else PERMIT_HAD
 
 
 cdef class Starter:
@@ -169,7 +180,13 @@ cdef LoopEnd start_by_schedule(Starter s, Link *link) noexcept nogil:
     cdef int64_t run, intended_ns, claimed_ns, sent_ns, done_ns
     cdef libpq.PGresult *result
     cdef WaitStatus status
-    while take_permit(books):
+    cdef Permit permit
+    while True:
+        permit = take_permit(books, link)
+        if permit == PERMIT_LOST:
+            return END_LOST
+        if permit == PERMIT_REFUSED:
+            break
         run = add_shared(&books.header[H_NEXT_RUN], 1)
         if run >= books.run_count:
             return END_DONE

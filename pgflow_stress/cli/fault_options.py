@@ -51,11 +51,6 @@ def _check_losses(specs: tuple[FaultSpec, ...], values: Mapping[str, Any]) -> No
             "--fault restart-immediate with synchronous_commit=off and --soak: what is lost is known by rows, and a "
             "soak does not keep all of them; leave one of the three out"
         )
-    if values["in_flight"] is not None:
-        raise UsageFault(
-            "--fault restart-immediate with synchronous_commit=off and --in-flight: which runs are in flight is not "
-            "known after it; give --rate, or a backlog"
-        )
     if values["events"] == "notify":
         raise UsageFault(
             "--fault restart-immediate with synchronous_commit=off and --events notify: what is heard of a "

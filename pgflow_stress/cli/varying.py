@@ -24,7 +24,8 @@ _ARGUMENTS = "pgflow_stress.cli.varying"
 # Where results go, what may be touched, and what both sides share: the engine has one order of turns and one pinning.
 FIXED = frozenset(
     {"dsn", "direct-dsn", "yes-on", "allow-remote", "pin", "repetitions", "warmup", "full", "observer-cost"}
-    | {"threshold", "strict", "precision", "probe-client", "progress", "quiet", "output", "json", "config", "prometheus"}
+    | {"threshold", "strict", "precision", "probe-client", "progress", "quiet", "output", "json", "config"}
+    | {"prometheus"}
 )
 
 

@@ -38,6 +38,12 @@ from pgflow_stress.scenario.options import Orphans
 from pgflow_stress.scenario.plan import Plan
 
 WARNING_CLASS = "01"  # of SQLSTATE
+DEADLOCK = "deadlock of pgflow's own locks"
+_DEADLOCK_STATE = "40P01"
+_WHY_DEADLOCK = (
+    "pgflow 0.8's fail_task locks a step before its run, complete_task the run before the step; "
+    "a batch locks its runs in the order of its tasks"
+)
 _FIRST_IDS = 3  # of a failed check, in the message; the result has them all
 
 
@@ -303,6 +309,16 @@ def _incidents(
             f"{refusal.sqlstate} x {refusal.count} ({refusal.retried} retried): {refusal.text}",
         )
         for refusal in refusals(arena)
+    ]
+    deadlocks = [refusal for refusal in refusals(arena) if refusal.sqlstate == _DEADLOCK_STATE]
+    found += [
+        Incident(
+            DEADLOCK,
+            max(0, refusal.first_ns - watched.origin_ns),
+            refusal.operation,
+            f"{refusal.count} times, {refusal.retried} of them sent again: {_WHY_DEADLOCK}",
+        )
+        for refusal in deadlocks
     ]
     longest_seconds = client["longest_cycle_ns"] / NS_PER_SECOND
     # Where faults strike, a cycle is as long as what struck it.

@@ -232,7 +232,8 @@ class Control:
         """Have all that was committed so far on the disk, where synchronous_commit=off leaves that for later."""
         with self.connection.transaction():
             self.connection.execute("set local synchronous_commit = on")
-            self.connection.execute("select pg_current_xact_id()")  # so that there is something to commit
+            # A commit waits for the log only where its transaction has written to it before.
+            self.connection.execute("select pg_logical_emit_message(true, 'pgflow_stress: durable', '')")
 
     def alive(self, backend: int) -> bool:
         """Whether a backend is still in pg_stat_activity."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from pgflow_stress.core.arena import Arena, Word
@@ -47,7 +48,7 @@ class Crew:
         self._slot_of = {order.region: order.slot for order in orders}
         self.titles = {order.region: f"worker {order.slot}" for order in orders}
         self.incidents: list[Incident] = []
-        self.planned: set[int] = set()  # processes and backends that a fault ends: their loss is no surprise
+        self._planned: Counter[int] = Counter()  # processes and backends: by how many strikes each is to end
         self.unplanned = False  # something was lost that no fault had ended
         self._signals: dict[int, int] = {}  # by region: what its process was ended by
         self._backends: dict[int, int] = {}  # by region: the last one that was seen
@@ -88,6 +89,18 @@ class Crew:
         """The signal that ended a region's process, once the nursery has said so; else 0."""
         return self._signals.get(region, 0)
 
+    def plan(self, pids: set[int]) -> None:
+        """A strike is about to end these processes and backends: their loss is no surprise."""
+        self._planned.update(pids)
+
+    def unplan(self, pids: set[int]) -> None:
+        """It did not; another may have."""
+        self._planned.subtract(pids)
+
+    def is_planned(self, pid: int) -> bool:
+        """Whether a strike that took hold, or may yet, ends this process or backend."""
+        return self._planned[pid] > 0
+
     def all_at(self, state: State) -> bool:
         """Whether every worker counted on stands at this state or beyond."""
         return not self._lost and all(int(self._arena.words[r, Word.STATE]) >= state for r in self.regions)
@@ -126,7 +139,7 @@ class Crew:
             self._backends[order.region] = backend
             if not before or not backend or backend == before:
                 continue
-            planned = before in self.planned
+            planned = self.is_planned(before)
             self.unplanned |= not planned
             who = f"worker {order.slot}"
             self.incidents.append(
@@ -154,7 +167,7 @@ class Crew:
         self._arena.words[ended.region, Word.CLAIMED] = 0
         self._lost.append(_Lost(order, ended, time.monotonic(), self._control.at_work()))
         backend = int(self._arena.words[ended.region, Word.BACKEND_PID])
-        planned = ended.pid in self.planned or backend in self.planned
+        planned = self.is_planned(ended.pid) or self.is_planned(backend)
         self.unplanned |= not planned
         detail = f"{how}, by a fault" if planned else how
         self.incidents.append(Incident("worker lost", monotonic_ns() - origin_ns, f"worker {order.slot}", detail))

@@ -137,11 +137,11 @@ class SamplerOrder:
 
 @dataclass(frozen=True, slots=True)
 class ProxyOrder:
-    """Everything that a proxy in front of the embedded server needs to know; it has no region of the arena."""
+    """Everything that a proxy in front of the server needs to know; it has no region of the arena."""
 
     name: str  # of the socket on which it is told what to do
-    listen: str  # path of the socket that workers connect to
-    server: str  # path of the server's
+    listen: str  # path of the socket that workers connect to; "": a port of the loopback, which it says
+    server: str | tuple[str, int]  # path of the server's, or its address and port
     conninfo: str
     embedded: bool
     region: int = -1

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 
 from pgflow_stress.core.arena import Arena, Header, Stop, Word
-from pgflow_stress.engine.adoption import adopt
+from pgflow_stress.engine.adoption import adopt, complete_again
 from pgflow_stress.engine.child import connect, own_backend
 from pgflow_stress.engine.driver import inputs_of
 from pgflow_stress.engine.orders import WorkerOrder, flow_slugs
@@ -84,6 +84,7 @@ def reconnect(
             start_again(connection, account, recently_started(arena, mine), flows, inputs)
             take_back(arena, order, connection, account)
             wait_until_all_have(arena, order, crashed_ns)
+        complete_again(own, connection, arena)
         adopt(own, connection, account)
 
     return again(arena, order, lost, f"worker {order.slot}", settle)

@@ -98,7 +98,8 @@ def run_repetition(around: Surroundings, database: Database, nonce: int, index: 
     profiler = _profiler(around, control, database, warmup=warmup)
     disturbance = alongside = None
     try:
-        disturbance = Disturbance(around.plan, around.nursery, database, nonce, index, around.restart)
+        server = control.connection.info
+        disturbance = Disturbance(around.plan, around.nursery, database, nonce, index, around.restart, server)
         alongside = Alongside(around.plan, around.nursery, database, around.embedded, nonce, around.interrupts)
         return _measure(around, database, control, plan_watch, profiler, disturbance, alongside, nonce, index, warmup)
     finally:
@@ -168,8 +169,8 @@ def _measure(
     with collections_counted(arena.house[House.COORDINATOR]):
         watched = window.run()
     arena.house[House.COORDINATOR, Vital.RSS_PEAK_BYTES] = rss_peak_bytes()
-    host = cpu_shares(cpu_before, read_cpu(cpus))
-    readings = _read_after(control, sampler, profiler, _still_true(before, control, disturbance), host, alongside)
+    shares = cpu_shares(cpu_before, read_cpu(cpus))
+    readings = _read_after(control, sampler, profiler, _still_true(before, control, disturbance), shares, alongside)
     alongside.end(hurried=watched.stopped is not None or watched.failure is not None)
     _end_children(arena, crew, control, starters, observation, sampler, at_once=watched.failure is not None)
     orderly = watched.stopped is None and watched.failure is None
@@ -181,13 +182,23 @@ def _measure(
     taken = take_accounts(arena, watched.origin_ns)
     if taken.window_seconds <= 0:
         raise watched.failure or Interrupted("interrupted before anything was measured")
-    cut_short, cuts = around.interrupts.count > 1, disturbance.cuts
-    subject = Subject(plan, index, warmup, nonce, database.slug_prefix, vt_seconds, cut_short, notes, cuts)
+    subject = Subject(
+        plan,
+        index,
+        warmup,
+        nonce,
+        database.slug_prefix,
+        vt_seconds,
+        around.interrupts.count > 1,
+        notes,
+        disturbance.cuts,
+    )
     around.watch.phase("audit", plan.scenario, index)
     examined = examine(subject, arena, control, taken, watched, observation, replaced=crew.replaced)
     after = disturbance.aftermath(arena, crew, control, taken.phases["process"], watched.origin_ns)
-    origins = watched.origin_ns, origin_unix_ns
-    sampled = take_sampled(arena, plan, sampler.reason, taken.phases, *origins) if sampler else None
+    sampled = (
+        take_sampled(arena, plan, sampler.reason, taken.phases, watched.origin_ns, origin_unix_ns) if sampler else None
+    )
     repetition = conclude(
         subject, arena, crew, taken, watched, examined, readings, observation.incidents if observation else (), sampled,
         after, alongside.besides(arena, watched.origin_ns),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import select
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -29,6 +30,8 @@ from pgflow_stress_hot.connection import BorrowedConnection
 from pgflow_stress_hot.recorder import Region
 from pgflow_stress_hot.starting import Starter
 
+_LOOK_MS = 20
+
 
 def start(arena: Arena, order: WorkerOrder) -> int:
     """The whole life of a starter; its exit code. Runs in the forked child."""
@@ -53,15 +56,19 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> ChildExit:
     begin_window(arena.vitals[order.region])
     words[Word.STATE] = State.PRIMED
     wait_for(arena, State.STARTED)
-    end = _start(arena, region, words, starter, connection, texts_of(single))
-    while end == END_LOST and order.options.reconnect_seconds and arena.header[Header.STOP] < Stop.NOW:
-        flows = flow_slugs(order.slug_prefix, order.work)
-        doubt = _Doubt(
-            account, int(words[Word.BIRTH_NS]), starter.take_doubt(), _recent(arena, order.region), flows, inputs
-        )
+    doubt = _Doubt(arena, order, account, inputs)
+    texts = texts_of(single)
+    end = _start(arena, region, words, starter, connection, texts)
+    while True:
+        if end == END_DONE:
+            words[Word.STATE] = State.STARTED
+            end = _stay(arena, order, connection)
+        if end != END_LOST or not order.options.reconnect_seconds or arena.header[Header.STOP] >= Stop.NOW:
+            break
+        doubt.run = starter.take_doubt()
         connection = again(arena, single, connection, f"starter {order.slot}", doubt.settle)
-        words[Word.RUNS_STARTED] += doubt.settled
-        end = _start(arena, region, words, starter, connection, texts_of(single))
+        goes_on = words[Word.STATE] < State.STARTED
+        end = _start(arena, region, words, starter, connection, texts) if goes_on else END_DONE
     if end in (END_DONE, END_STOPPED) and arena.header[Header.STOP] < Stop.NOW:
         hand_over(connection)
     words[Word.RSS_PEAK_BYTES] = rss_peak_bytes()
@@ -74,6 +81,21 @@ def _live(arena: Arena, order: WorkerOrder, region: Region) -> ChildExit:
     connection.close()
     words[Word.STATE] = State.ENDED
     return ChildExit.DONE
+
+
+def _stay(arena: Arena, order: WorkerOrder, connection: psycopg.Connection[Any]) -> int:
+    """Wait for the end of the work with everything started: a server that crashes may have lost some of it again."""
+    if not order.options.reconnect_seconds:
+        return END_STOPPED
+    looks = select.poll()
+    looks.register(connection.fileno(), select.POLLIN)
+    while arena.header[Header.PHASE] < State.ENDED and arena.header[Header.STOP] == Stop.RUN:
+        if looks.poll(_LOOK_MS):
+            try:
+                connection.pgconn.consume_input()
+            except psycopg.OperationalError:
+                return END_LOST
+    return END_STOPPED
 
 
 def _start(
@@ -91,31 +113,33 @@ def _start(
     return int(end)
 
 
-def _recent(arena: Arena, region: int) -> list[int]:
-    rows = [rows[rows["operation"] == Operation.START_FLOW] for rows in arena.read_rows(region)]
-    return recently_started(arena, [int(run) for part in rows for run in part["run_index"]])
-
-
 class _Doubt:
-    """A run whose start was sent on a connection that was lost before its answer; -1: none."""
+    """What a starter had started, and the run whose start was sent on a connection that was lost before its answer."""
 
-    def __init__(
-        self, account: Account, birth_ns: int, run: int, recent: list[int], flows: list[bytes], inputs: list[bytes]
-    ) -> None:
+    def __init__(self, arena: Arena, order: WorkerOrder, account: Account, inputs: list[bytes]) -> None:
+        """Nothing is in doubt."""
+        self.run = -1
+        self._arena = arena
+        self._region = order.region
         self._account = account
-        self._run = run
-        self._recent = recent  # that this starter started not long ago
-        self._birth_ns = birth_ns
-        self._flows = flows
+        self._flows = flow_slugs(order.slug_prefix, order.work)
         self._inputs = inputs
-        self.settled = 0
+        self._settled: list[int] = []  # started without an answer, so without a row
 
     def settle(self, connection: psycopg.Connection[Any]) -> None:
         """Ask for its id; start it where it is not there, and what a crash lost though it was acknowledged."""
-        if lost_since(connection, self._birth_ns):
-            start_again(connection, self._account, self._recent, self._flows, self._inputs)
-        if self._run < 0:
+        words = self._arena.words[self._region]
+        if lost_since(connection, int(words[Word.BIRTH_NS])):
+            start_again(connection, self._account, self._recent(), self._flows, self._inputs)
+        if self.run < 0:
             return
-        start_again(connection, self._account, [self._run], self._flows, self._inputs)
-        self.settled = int(self._account.settle_start(self._run))
-        self._run = -1
+        start_again(connection, self._account, [self.run], self._flows, self._inputs)
+        words[Word.RUNS_STARTED] += int(self._account.settle_start(self.run))
+        self._settled.append(self.run)
+        self.run = -1
+
+    def _recent(self) -> list[int]:
+        """What this starter started not long ago."""
+        rows = [rows[rows["operation"] == Operation.START_FLOW] for rows in self._arena.read_rows(self._region)]
+        runs = [int(run) for part in rows for run in part["run_index"]]
+        return recently_started(self._arena, [*runs, *self._settled])

@@ -138,8 +138,8 @@ class Window:
     def _phase(self, name: str, state: State) -> None:
         if self._stopped is None:
             self._watch.phase(name, self._plan.scenario, self._index)
-        if state is State.PROCESSED and self._starters is None:
-            self._arena.header[Header.STARTS_DONE] = 1
+        if state is State.PROCESSED:
+            self._say_whether_all_is_started()
         strikes = state is State.PROCESSED and self._injector is not None and self._stopped is None
         if strikes:
             with contextlib.suppress(psycopg.Error):
@@ -217,17 +217,19 @@ class Window:
             return bool(completed.all())
         return bool(completed[np.repeat(going, arena.tasks_of_runs)].all())
 
-    def _see_to_starters(self, starters: Starters) -> None:
-        starters.close_when_due()
-        if starters.done() or self._arena.header[Header.STOP] != Stop.RUN:
-            self._arena.header[Header.STARTS_DONE] = 1
+    def _say_whether_all_is_started(self) -> None:
+        done = self._starters is None or self._starters.done() or self._arena.header[Header.STOP] != Stop.RUN
+        kept = self._injector is not None and self._injector.keeps_at_work
+        self._arena.header[Header.STARTS_DONE] = int(done and not kept)
 
     def _see_to_losses(self) -> None:
         stopping = bool(self._arena.header[Header.STOP] >= Stop.NOW)
         try:
             if self._starters is not None:
                 self._starters.watch()
-                self._see_to_starters(self._starters)
+                self._starters.close_when_due()
+            if self._starters is not None or self._arena.header[Header.PHASE] >= State.PROCESSED:
+                self._say_whether_all_is_started()
             notes = self._crew.watch(self._origin_ns, stopping=stopping)
             if self._injector is not None:
                 notes += self._injector.notes()

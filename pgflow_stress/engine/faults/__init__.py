@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pgflow_stress.engine.faults.base import Fault
 from pgflow_stress.engine.faults.cut import CUT, STALL
+from pgflow_stress.engine.faults.deadlock import DEADLOCK_IN_BATCHES, DEADLOCK_IN_MAP
 from pgflow_stress.engine.faults.exhaust import EXHAUST_CONNECTIONS
 from pgflow_stress.engine.faults.kill_backend import KILL_BACKEND, TERMINATE_ALL
 from pgflow_stress.engine.faults.kill_worker import KILL_WORKER
 from pgflow_stress.engine.faults.lock_run import LOCK_RUN
+from pgflow_stress.engine.faults.requeue import REQUEUE_STALLED
 from pgflow_stress.engine.faults.restart import RESTART, RESTART_IMMEDIATE
-from pgflow_stress.engine.faults.stop_worker import STOP_AND_ADOPT, STOP_WORKER
+from pgflow_stress.engine.faults.stop_worker import STOP_AND_ADOPT, STOP_TERMINATE_ADOPT, STOP_WORKER
 
 FAULTS: dict[str, Fault] = {
     fault.name: fault
@@ -17,6 +19,7 @@ FAULTS: dict[str, Fault] = {
         KILL_WORKER,
         STOP_WORKER,
         STOP_AND_ADOPT,
+        STOP_TERMINATE_ADOPT,
         KILL_BACKEND,
         TERMINATE_ALL,
         RESTART,
@@ -25,6 +28,9 @@ FAULTS: dict[str, Fault] = {
         CUT,
         STALL,
         EXHAUST_CONNECTIONS,
+        DEADLOCK_IN_MAP,
+        DEADLOCK_IN_BATCHES,
+        REQUEUE_STALLED,
     )
 }
 

@@ -20,6 +20,7 @@ from pgflow_stress.engine.sizing import starter_regions
 
 _COMPLETED = (Status.OK, Status.ADOPTED, Status.SETTLED)
 _MOST_IDS = 20
+_FIRST_IDS = 3
 _QUEUES_AT_ONCE = 200
 
 _QUEUES = "select queue_name from pgmq.meta where starts_with(queue_name, %(flows)s) order by 1"
@@ -31,6 +32,15 @@ with m as ({messages}), r as (
 )
 select count(*), coalesce(sum(again), 0)::bigint,
     coalesce((array_agg(run_id || ' ' || step_slug || ' ' || task_index order by again desc))[1:{most}], '{{}}') from r
+"""
+_HAS_REQUEUES = """
+select exists (select from pg_attribute where attrelid = 'pgflow.step_tasks'::regclass and attname = 'requeued_count')
+"""
+_REQUEUED = """
+select coalesce(sum(requeued_count), 0)::bigint,
+    coalesce((array_agg(run_id || ' ' || step_slug || ' ' || task_index order by run_id, step_slug, task_index)
+              filter (where requeued_count > 0))[1:20], '{}')
+from pgflow.step_tasks where starts_with(flow_slug, %(flows)s)
 """
 _ATTEMPTS = """
 select coalesce(sum(attempts_count), 0)::bigint, count(*) filter (where status = 'completed')
@@ -70,6 +80,15 @@ def aftermath(
     work["goodput_per_second"] = process.per_second
     work["throughput_per_second"] = done / process.seconds if process.seconds else None
     return Aftermath(tuple(faults), work)
+
+
+def requeued_incidents(work: Json) -> list[Incident]:
+    """One line of the result where pgflow itself gave tasks to another worker."""
+    count, ids = work.get("requeued_by_pgflow", 0), work.get("requeued_ids", [])
+    if not count:
+        return []
+    first = ", ".join(ids[:_FIRST_IDS]) + (", …" if len(ids) > _FIRST_IDS else "")
+    return [Incident("requeued by pgflow", 0, f"{count} times", f"{first}; taken for stalled, and claimed again")]
 
 
 def _fault(blow: Blow, origin_ns: int, begin_ns: int, done_ns: Stamps, by_slot: dict[int, Stamps]) -> Json:
@@ -129,7 +148,12 @@ def read_redone(connection: psycopg.Connection[Any], slug_prefix: str) -> Json:
         if row is not None:
             messages, reads, ids = messages + row[0], reads + row[1], [*ids, *row[2]]
     attempts, completed = connection.execute(_ATTEMPTS.encode(), flows).fetchone() or (0, 0)
+    requeued, requeued_ids = 0, []
+    if connection.execute(_HAS_REQUEUES.encode()).fetchone() == (True,):
+        requeued, requeued_ids = connection.execute(_REQUEUED.encode(), flows).fetchone() or (0, [])
     return {
+        "requeued_by_pgflow": int(requeued),
+        "requeued_ids": requeued_ids,
         "messages_read_again": int(messages),
         "reads_again": int(reads),
         "read_again_ids": ids[:_MOST_IDS],

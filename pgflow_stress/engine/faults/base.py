@@ -6,16 +6,18 @@ seen, and what the proof is; a strike without proof explains nothing.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pgflow_stress.core.arena import Arena, Header, Word
 from pgflow_stress.core.result import Json
 from pgflow_stress.engine.orders import State
+from pgflow_stress.engine.sizing import starter_regions
 from pgflow_stress.scenario.faults import Strike
 from pgflow_stress_hot.clock import monotonic_ns
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:  # psycopg is not wanted before its libpq is chosen
 PROOF_SECONDS = 10.0  # a fault that is not seen by then did not take hold
 RECOVERY_SECONDS = 60.0  # most that is waited for what shows that it was got over
 _LOOK_SECONDS = 0.002
+_HEARD_SECONDS = 0.05  # in which every worker has heard that it is kept at work
 
 
 @dataclass(slots=True)
@@ -101,6 +104,8 @@ class Ground:
         self.proxy = proxy
         self.random = random.Random(seed)
         self.over = threading.Event()  # the process phase has ended: nothing strikes any more, what lasts ends
+        self._keepers = 0
+        self._keeping = threading.Lock()
         self._conninfo = conninfo
 
     def connect(self) -> psycopg.Connection[Any]:
@@ -141,13 +146,49 @@ class Ground:
 
     def plan(self, blow: Blow, pids: set[int]) -> None:
         """These processes and backends are about to be ended: by this strike, if it takes hold."""
-        blow.planned |= pids - self.crew.planned  # not what another strike has ended
-        self.crew.planned |= pids
+        self.crew.plan(pids - blow.planned)
+        blow.planned |= pids
 
     @property
     def vt_seconds(self) -> int:
         """Visibility that read is given."""
         return int(self.arena.header[Header.VT_SECONDS])
+
+    @contextlib.contextmanager
+    def kept_at_work(self) -> Iterator[None]:
+        """Workers stay though nothing may be left: what a crash takes back of what they were told is to be done again.
+
+        Until each that is at work, and each starter, has had its connection again and settled what was in doubt.
+        """
+        with self._keeping:
+            self._keepers += 1  # the coordinator does not say that all is started
+        self.arena.header[Header.STARTS_DONE] = 0
+        self.over.wait(_HEARD_SECONDS)
+        before = {region: self.word(region, Word.RECONNECTS) for region in self._connected()}
+        try:
+            yield
+            self.until(lambda: not self._unsettled(before), RECOVERY_SECONDS)
+        finally:
+            with self._keeping:
+                self._keepers -= 1
+
+    @property
+    def keeps_at_work(self) -> bool:
+        """Whether a strike does so now."""
+        return self._keepers > 0
+
+    def _connected(self) -> list[int]:
+        starters = [one for one in starter_regions(self.arena.size) if self.word(one, Word.STATE) >= State.PRIMED]
+        return [*self.workers(), *starters]
+
+    def _unsettled(self, before: dict[int, int]) -> list[int]:
+        there = set(self._connected())
+        return [one for one, count in before.items() if one in there and self.word(one, Word.RECONNECTS) <= count]
+
+    @property
+    def connects_again(self) -> bool:
+        """Whether a worker that loses its connection keeps its process and has another one."""
+        return self.crew.order_of(self.crew.regions[0]).options.reconnect_seconds > 0
 
     def word(self, region: int, word: Word) -> int:
         """One word of a process."""

@@ -13,7 +13,7 @@ from pgflow_stress.core.result import Json, Phase
 from pgflow_stress.engine.audit import snapshot
 from pgflow_stress.engine.event_rows import Cut
 from pgflow_stress.engine.faults import FAULTS
-from pgflow_stress.engine.faults.account import NO_AFTERMATH, Aftermath, aftermath, read_redone
+from pgflow_stress.engine.faults.account import NO_AFTERMATH, Aftermath, aftermath, read_redone, requeued_incidents
 from pgflow_stress.engine.faults.base import Blow, Ground
 from pgflow_stress.engine.faults.injector import Injector, cuts, incidents, restarted
 from pgflow_stress.engine.faults.losses import acknowledged_and_lost, check_losses, lost_incidents
@@ -31,7 +31,14 @@ class Disturbance:
     """Of one repetition; nothing at all where no fault was asked for."""
 
     def __init__(
-        self, plan: Plan, nursery: Nursery, database: Database, nonce: int, index: int, restart: Restart | None
+        self,
+        plan: Plan,
+        nursery: Nursery,
+        database: Database,
+        nonce: int,
+        index: int,
+        restart: Restart | None,
+        server: psycopg.ConnectionInfo,
     ) -> None:
         """Start the proxy, where a fault needs it.
 
@@ -49,7 +56,7 @@ class Disturbance:
         if restart is None and (own := [kind.name for kind in kinds if kind.own_server]):
             raise SetUpFault(f"--fault {own[0]} needs the embedded server: a given one is not ours to be disturbed")
         if any(kind.proxied for kind in kinds):
-            self._proxy = ProxyHandle(nursery, database, nonce)
+            self._proxy = ProxyHandle(nursery, database, nonce, server, embedded=restart is not None)
 
     @property
     def conninfo(self) -> str:
@@ -86,7 +93,7 @@ class Disturbance:
             return NO_AFTERMATH
         found = aftermath(arena, crew, self.blows, process, origin_ns, self._redone(control))
         lost = acknowledged_and_lost(arena, self._work, self._nonce)
-        told = [*incidents(self.blows, origin_ns), *lost_incidents(lost)]
+        told = [*incidents(self.blows, origin_ns), *lost_incidents(lost), *requeued_incidents(found.work)]
         losses = check_losses(lost, self.blows) if lost else None
         return replace(found, incidents=tuple(told), losses=losses)
 

@@ -30,6 +30,7 @@ class Injector:
         self._dispatcher = threading.Thread(target=self._dispatch, name="faults", daemon=True)
         self._began_ns = 0
         self._told: set[int] = set()
+        self._lasting: set[int] = set()  # likewise, that they have begun
 
     @property
     def blows(self) -> tuple[Blow, ...]:
@@ -64,6 +65,11 @@ class Injector:
         """Whether a fault is at work: what stands still meanwhile stands still because of it."""
         return any(thread.is_alive() for thread in list(self._threads))
 
+    @property
+    def keeps_at_work(self) -> bool:
+        """Whether a fault is at work after which there may be more to do than there seems to be."""
+        return self._ground.keeps_at_work
+
     def notes(self) -> list[str]:
         """A line for each fault that took hold, or did not, since this was last asked for."""
         lines = []
@@ -72,6 +78,9 @@ class Injector:
             if number not in self._told and (blow.ended_ns or blow.why):
                 self._told.add(number)
                 lines.append(in_words(blow))
+            elif number not in self._told | self._lasting and _lasts(blow):
+                self._lasting.add(number)
+                lines.append(f"{_what(blow)} lasts")
         return lines
 
     def _dispatch(self) -> None:
@@ -91,7 +100,7 @@ class Injector:
         except (psycopg.Error, OSError, KeyError) as error:  # KeyError: its worker was replaced at that moment
             blow.why = f"{type(error).__name__}: {error}".splitlines()[0]
         if not blow.took_hold:  # it explains nothing
-            self._ground.crew.planned -= blow.planned
+            self._ground.crew.unplan(blow.planned)
         blow.ended_ns = monotonic_ns() if blow.struck_ns else 0
         if not blow.struck_ns and self._ground.over.is_set():
             blow.why = NOT_STRUCK if blow.strike.spec.every_seconds is None else ""
@@ -113,9 +122,17 @@ def restarted(blows: Sequence[Blow]) -> bool:
 
 def in_words(blow: Blow) -> str:
     """What became of a strike, in a line."""
-    what = f"fault {blow.strike.number} {blow.strike.spec.text}"
+    return f"{_what(blow)} took hold" if blow.took_hold else f"{_what(blow)} did not take hold: {blow.why}"
+
+
+def _what(blow: Blow) -> str:
     on = f" on {blow.subject}" if blow.subject else ""
-    return f"{what}{on} took hold" if blow.took_hold else f"{what}{on} did not take hold: {blow.why}"
+    return f"fault {blow.strike.number} {blow.strike.spec.text}{on}"
+
+
+def _lasts(blow: Blow) -> bool:
+    kind = FAULTS[blow.strike.spec.name]
+    return blow.struck_ns > 0 and (kind.lasts_seconds is not None or kind.own_server)
 
 
 def incidents(blows: Sequence[Blow], origin_ns: int) -> list[Incident]:

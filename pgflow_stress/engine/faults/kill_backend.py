@@ -44,6 +44,7 @@ def terminate(ground: Ground, blow: Blow, connection: Any, backends: Sequence[in
     """
     ground.plan(blow, set(backends))
     told = [pid for pid, sent in connection.execute(_TERMINATE, {"pids": list(backends)}).fetchall() if sent]
+    blow.planned -= set(told)  # they go by us, whatever else becomes of the strike
     left = [1]
 
     def gone() -> bool:
@@ -52,7 +53,6 @@ def terminate(ground: Ground, blow: Blow, connection: Any, backends: Sequence[in
 
     if not told or not ground.until(gone, PROOF_SECONDS):
         raise Missed(f"{len(left) if told else 'no'} backend was there to be terminated, or is still there")
-    blow.planned -= set(told)  # they are gone by us, whatever else becomes of the strike
     blow.held(backends_gone=told)
 
 

@@ -1,13 +1,15 @@
-"""A proxy between the workers and the embedded server, in its own process: cuts a connection mid-message, or stalls it.
+"""A proxy between the workers and the server, in its own process: cuts a connection mid-message, or stalls it.
 
-It listens beside the server's own socket, in a folder that only its user enters, on a port of another number, and lets
-in this user alone; what to do it is told on a socket of Linux's abstract namespace. A thread a direction and
-connection: what is read is passed on as it is, its messages only counted.
+Where the server is the embedded one, it listens beside its socket, in a folder that only its user enters, on a port of
+another number, and lets in this user alone. Where it is reached by TCP, it listens on a port of the loopback. What to
+do it is told on a socket of Linux's abstract namespace. A thread a direction and connection: what is read is passed on
+as it is, its messages only counted.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import socket
@@ -17,13 +19,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from pgflow_stress.engine.orders import ChildExit, ProxyOrder
 from pgflow_stress.engine.process import leave_signals_to_the_coordinator, title
 
 _CHUNK_BYTES = 65_536
 _HEADER_BYTES = 5  # a message's type and length
+_CONNECT_SECONDS = 5.0
+_OVER_KEPT = 8  # connections that are over: what was cut is asked for afterwards
 _PEER = struct.Struct("iII")  # pid, uid, gid
-_PATIENCE_SECONDS = 5.0  # that something comes which can be cut
 
 
 def control_address(name: str) -> str:
@@ -83,9 +88,10 @@ class Frames:
 class Passage:
     """One connection through the proxy."""
 
-    def __init__(self, client: socket.socket, server: socket.socket, pid: int) -> None:
-        """Passes on until one of both ends."""
-        self.pid = pid
+    def __init__(self, client: socket.socket, server: socket.socket, peer: int, number: int) -> None:
+        """Passes on until one of both ends; `peer`: the client's process, or its port where it came by TCP."""
+        self.peer = peer
+        self.number = number
         self.over = threading.Event()
         self.held_bytes = 0
         self._sockets = {"request": (client, server), "answer": (server, client)}
@@ -96,17 +102,21 @@ class Passage:
         for direction in self._sockets:
             threading.Thread(target=self._pass, args=(direction,), daemon=True).start()
 
-    def cut(self, direction: str) -> dict[str, Any]:
-        """End it within the next message of a direction; what was cut."""
+    def cut(self, direction: str) -> None:
+        """End it within the next message of a direction; no more of it where that is ""."""
         self._to_cut = direction
-        self.over.wait(_PATIENCE_SECONDS)
+
+    def what_was_cut(self) -> dict[str, Any]:
+        """Empty as long as nothing was."""
         return dict(self._cut)
 
-    def stall(self, seconds: float) -> dict[str, Any]:
-        """Pass nothing on for a while; what was kept meanwhile."""
+    def stall(self) -> None:
+        """Pass nothing on from now."""
         self._flowing.clear()
-        ended = self.over.wait(seconds)
-        kept = self.held_bytes
+
+    def flow(self) -> dict[str, Any]:
+        """Pass on again; what was kept meanwhile."""
+        kept, ended = self.held_bytes, self.over.is_set()
         self._flowing.set()
         return {"bytes_kept": kept, "connection_ended": ended}
 
@@ -142,34 +152,42 @@ class _Proxy:
     def __init__(self, order: ProxyOrder) -> None:
         self._order = order
         self._passages: list[Passage] = []
+        self._numbers = itertools.count(1)
         self._joining = threading.Lock()
         self._ended = threading.Event()
+        self._port = 0  # of the loopback
 
     def live(self) -> None:
         """Serve both sockets until told to end."""
-        for address, serve in (
-            (self._order.listen, self._join),
-            (control_address(self._order.name), self._obey),
-        ):
-            listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            listener.bind(address)
-            listener.listen(64)
-            threading.Thread(target=_accept, args=(listener, serve), daemon=True).start()
+        listener = _listening(self._order.listen or ("127.0.0.1", 0))
+        if not self._order.listen:
+            self._port = int(listener.getsockname()[1])
+        for one, serve in ((listener, self._join), (_listening(control_address(self._order.name)), self._obey)):
+            threading.Thread(target=_accept, args=(one, serve), daemon=True).start()
         self._ended.wait()
-        Path(self._order.listen).unlink(missing_ok=True)
+        if self._order.listen:
+            Path(self._order.listen).unlink(missing_ok=True)
 
-    def _join(self, client: socket.socket, pid: int) -> None:
-        server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    def _join(self, client: socket.socket, peer: int) -> None:
+        where = self._order.server
         try:
-            server.connect(self._order.server)
+            if isinstance(where, str):
+                server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                server.connect(where)
+            else:
+                server = socket.create_connection(where, _CONNECT_SECONDS)
+                server.settimeout(None)
+                for one in (client, server):
+                    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError:  # it is down: the client hears so at once
             client.close()
             return
         with self._joining:
-            self._passages = [one for one in self._passages if not one.over.is_set()]
-            self._passages.append(Passage(client, server, pid))
+            over = [one for one in self._passages if one.over.is_set()]
+            self._passages = [*over[-_OVER_KEPT:], *(one for one in self._passages if not one.over.is_set())]
+            self._passages.append(Passage(client, server, peer, next(self._numbers)))
 
-    def _obey(self, control: socket.socket, _pid: int) -> None:
+    def _obey(self, control: socket.socket, _peer: int) -> None:
         with control, contextlib.suppress(OSError, ValueError):
             command = json.loads(control.makefile().readline() or "{}")
             control.sendall(json.dumps(self._do(command)).encode() + b"\n")
@@ -178,19 +196,49 @@ class _Proxy:
         if command.get("do") == "end":
             self._ended.set()
             return {}
+        if "pid" not in command:
+            return {"port": self._port}
+        peers = {int(command["pid"])} if self._order.listen else _ports_of(int(command["pid"]))
         with self._joining:
-            there = list(self._passages)
-        found = [one for one in there if one.pid == command.get("pid") and not one.over.is_set()]
-        if not found:
-            return {}
-        if command["do"] == "cut":
-            return found[-1].cut(str(command["direction"]))
-        return found[-1].stall(float(command["seconds"]))
+            there = [one for one in self._passages if one.peer in peers or one.number == command.get("passage")]
+        if command.get("do") in ("cut", "stall"):  # its last connection; what is done to it is asked for by its number
+            there = [one for one in there if not one.over.is_set()]
+            if not there:
+                return {}
+            if command["do"] == "cut":
+                there[-1].cut(str(command["direction"]))
+            else:
+                there[-1].stall()
+            return {"passage": there[-1].number}
+        for one in there:
+            if one.number == command.get("passage"):
+                if command["do"] == "let":
+                    one.cut("")
+                return one.flow() if command["do"] == "flow" else one.what_was_cut()
+        return {}
+
+
+def _listening(address: str | tuple[str, int]) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET, socket.SOCK_STREAM)
+    listener.bind(address)
+    listener.listen(64)
+    return listener
+
+
+def _ports_of(pid: int) -> set[int]:
+    """Of a process's connections by TCP, its own ends."""
+    try:
+        return {one.laddr.port for one in psutil.Process(pid).net_connections("tcp") if one.laddr}
+    except psutil.Error:
+        return set()
 
 
 def _accept(listener: socket.socket, serve: Callable[[socket.socket, int], None]) -> None:
     while True:
-        client, _ = listener.accept()
+        client, address = listener.accept()
+        if listener.family != socket.AF_UNIX:
+            threading.Thread(target=serve, args=(client, int(address[1])), daemon=True).start()
+            continue
         pid, uid, _ = _PEER.unpack(client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
         if uid != os.geteuid():
             client.close()

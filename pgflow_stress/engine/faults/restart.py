@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pgflow_stress.core.arena import Word
 from pgflow_stress.core.errors import StressError
 from pgflow_stress.engine.faults.base import Blow, Fault, Ground, Missed
 from pgflow_stress.engine.faults.kill_backend import see_reconnects
+
+if TYPE_CHECKING:
+    from pgflow_stress.target.base import Restart
 
 _STARTED = "select extract(epoch from pg_postmaster_start_time())::float8"
 _DURABILITY = """
@@ -20,6 +24,12 @@ select current_setting('synchronous_commit'), current_setting('fsync'),
 def _strike(ground: Ground, blow: Blow, *, immediate: bool) -> None:
     if ground.restart is None:
         raise Missed("the server is not ours to be restarted")
+    ground.a_worker()
+    with ground.kept_at_work() if immediate and ground.connects_again else contextlib.nullcontext():
+        _restart(ground, blow, ground.restart, immediate=immediate)
+
+
+def _restart(ground: Ground, blow: Blow, restart: Restart, *, immediate: bool) -> None:
     ground.a_worker()
     regions = ground.workers()
     with ground.connect() as connection:
@@ -35,7 +45,7 @@ def _strike(ground: Ground, blow: Blow, *, immediate: bool) -> None:
 
     blow.struck("server")
     try:
-        done = ground.restart(immediate=immediate, gone=gone)
+        done = restart(immediate=immediate, gone=gone)
     except StressError as fault:
         raise Missed(str(fault)) from None
     with ground.connect() as connection:

@@ -14,6 +14,7 @@ from pgflow_stress.core.arena import LedgerBit, Word
 from pgflow_stress.core.ids import split_run_id
 from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine.faults.base import Blow, Fault, Ground, Missed
+from pgflow_stress.engine.faults.kill_backend import see_reconnects, terminate
 from pgflow_stress_hot.clock import monotonic_ns
 
 _BEYOND_VT_SECONDS = 2.0
@@ -26,26 +27,36 @@ select k.message_id, k.flow_slug from pgflow.step_tasks k
 where k.last_worker_id = %(worker)s and k.status = 'started' and starts_with(k.flow_slug, %(flows)s)
 """
 
+_IN_HAND = """
+select run_id, step_slug, task_index from pgflow.step_tasks where last_worker_id = %(worker)s and status = 'started'
+"""
 
-def _strike(ground: Ground, blow: Blow, *, adopting: bool) -> None:
+
+def _strike(ground: Ground, blow: Blow, *, adopting: bool, terminating: bool = False) -> None:
     region = ground.a_worker()
     pid = ground.word(region, Word.PID)
     try:
         with ground.connect() as connection:
-            _stand_still(ground, blow, connection, region, adopting=adopting)
+            _stand_still(ground, blow, connection, region, adopting=adopting, terminating=terminating)
     except ProcessLookupError:
         raise Missed("the worker had ended by itself") from None
     finally:
         _go_on(pid)
+    if terminating:
+        see_reconnects(ground, blow, [region])
 
 
-def _stand_still(ground: Ground, blow: Blow, connection: Any, region: int, *, adopting: bool) -> None:
+def _stand_still(
+    ground: Ground, blow: Blow, connection: Any, region: int, *, adopting: bool, terminating: bool
+) -> None:
     slot, pid = ground.slot_of(region), ground.word(region, Word.PID)
     seconds = blow.strike.spec.lasts_seconds or ground.vt_seconds + _BEYOND_VT_SECONDS
-    held, stopped_ns = _stop_with_tasks(ground, connection, region, pid)
+    held, stopped_ns = stop_with_tasks(ground, connection, region, pid)
     blow.struck(f"worker {slot}", slot, stopped_ns)
     before = _reads(connection, held)
     blow.held(pid=pid, state=_state(pid), tasks_in_hand=len(held))
+    if terminating:
+        terminate(ground, blow, connection, [ground.word(region, Word.BACKEND_PID)])
     if adopting:
         blow.held(tasks_adopted=_adopt(ground, connection, region))
     ground.hold(seconds)
@@ -61,23 +72,40 @@ def _stand_still(ground: Ground, blow: Blow, connection: Any, region: int, *, ad
 def _adopt(ground: Ground, connection: Any, region: int) -> int:
     """Complete its tasks for it, as for one that is dead, and book that each will be completed twice; how many."""
     from pgflow_stress.engine.adoption import complete_for  # noqa: PLC0415  see base
-    from pgflow_stress.engine.places import Places  # noqa: PLC0415
+    from pgflow_stress.engine.places import Places, expected_outcomes  # noqa: PLC0415
 
     order = ground.crew.order_of(region)
     places, steps = Places(order.work), {step.slug: number for number, step in enumerate(order.work.steps)}
     offsets = order.work.step_offsets()
-    done = complete_for(ground.crew.worker_id(region), order, connection)
-    for run_id, step, index in done:
+    worker = ground.crew.worker_id(region)
+
+    def place(task: tuple[Any, str, int]) -> int:
+        run_id, step, index = task
         found = split_run_id(run_id)
-        if found is not None and step in steps:
-            # Nobody else writes this byte: the worker that has the task stands still.
-            ground.arena.ledger[int(places.first[found[1]]) + int(offsets[steps[step]]) + index] |= LedgerBit.TWICE
+        if found is None or step not in steps:  # of the flow that it was primed on
+            return -1
+        return int(places.first[found[1]]) + int(offsets[steps[step]]) + index
+
+    # An attempt that is to fail is left to the worker: the run's outcome is known before.
+    outcomes = expected_outcomes(order.work, places)
+    leave = [] if outcomes is None else [
+        task for task in connection.execute(_IN_HAND, {"worker": worker}).fetchall()
+        if place(task) >= 0 and ground.arena.ledger[place(task)] >> 4 < outcomes.failed_attempts[place(task)]
+    ]  # fmt: skip
+    done = complete_for(worker, order, connection, leave)
+    for at in filter(lambda at: at >= 0, map(place, done)):
+        # Nobody else writes this byte: the worker that has the task stands still.
+        ground.arena.ledger[at] |= LedgerBit.TWICE
     if not done:
-        raise Missed("its tasks were completed before they could be adopted")
+        raise Missed(
+            "the attempts that it had in hand were to fail"
+            if leave
+            else "its tasks were completed before they could be adopted"
+        )
     return len(done)
 
 
-def _stop_with_tasks(ground: Ground, connection: Any, region: int, pid: int) -> tuple[list[tuple[int, str]], int]:
+def stop_with_tasks(ground: Ground, connection: Any, region: int, pid: int) -> tuple[list[tuple[int, str]], int]:
     """Stop it when it holds tasks; ((message, flow) of each, when it was stopped).
 
     Raises:
@@ -132,4 +160,8 @@ STOP_WORKER = Fault(
 STOP_AND_ADOPT = Fault(
     "stop-and-adopt", "the same, its tasks completed meanwhile as for one that is dead: it completes them again",
     partial(_strike, adopting=True), lasts_seconds=0.0,
+)  # fmt: skip
+STOP_TERMINATE_ADOPT = Fault(
+    "stop-terminate-adopt", "the same, its backend terminated before: it connects again, and completes them again",
+    partial(_strike, adopting=True, terminating=True), lasts_seconds=0.0,
 )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from pgflow_stress.target.base import Target
+from tests.integration.engine.striking import Struck, striking
 from tests.integration.target.helpers import opened, state_directory
 
 Run = Callable[..., tuple[int, Any, str]]
@@ -51,3 +52,10 @@ def run(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Run:
         return done.returncode, document, done.stderr
 
     return call
+
+
+@pytest.fixture(scope="module")
+def struck(prototype: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Struck]:
+    """Runs that are struck, on a server of this module's own."""
+    with striking(prototype, lambda: tmp_path_factory.mktemp("struck")) as call:
+        yield call

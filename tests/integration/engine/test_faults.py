@@ -5,55 +5,7 @@ Servers are restarted here, so each has no other user than the run.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
-
-import pytest
-
-from tests.integration.target.helpers import state_directory
-
-Struck = Callable[..., dict[str, Any]]
-# Slow enough that there is work at each strike, whatever machine this is.
-LOAD = ("concurrent-flows", "--flows", 2, "--steps", 3, "--workers", 2, "--repetitions", 1, "--warmup", 0)
-
-
-@pytest.fixture(scope="module")
-def struck(prototype: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Struck]:
-    """`run LOAD ARGS`, which is to end with 0: its only repetition."""
-    with state_directory(prototype=prototype) as state:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PGFLOW_STRESS_")}
-        environment["PGFLOW_STRESS_STATE"] = str(state)
-
-        def call(*arguments: object) -> dict[str, Any]:
-            path = tmp_path_factory.mktemp("struck") / "r.json"
-            command = [sys.executable, "-m", "pgflow_stress.cli.main", "run", *map(str, (*LOAD, *arguments))]
-            done = subprocess.run(
-                [*command, "--json", str(path)],
-                capture_output=True, text=True, env=environment, timeout=150, check=False, stdin=subprocess.DEVNULL,
-            )  # fmt: skip
-            assert done.returncode == 0, done.stderr
-            repetition: dict[str, Any] = json.loads(path.read_text())["repetitions"][0]
-            return repetition
-
-        yield call
-
-
-def _exact(repetition: dict[str, Any]) -> None:
-    tasks, client = repetition["tasks"], repetition["client"]
-    assert tasks["completed"] == tasks["expected"] == 3 * client["schedule"]["started"]
-    assert repetition["audit"]["ok"]
-    assert not repetition["lost_worker"]
-
-
-def _proofs(repetition: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    faults = repetition["faults"]
-    assert [fault["why"] for fault in faults if not fault["took_hold"]] == []
-    return {fault["name"]: fault for fault in faults}
+from tests.integration.engine.striking import Struck, exact, proofs
 
 
 def test_lost_workers_backends_and_locks_cost_time_and_no_task(struck: Struck) -> None:
@@ -63,8 +15,8 @@ def test_lost_workers_backends_and_locks_cost_time_and_no_task(struck: Struck) -
         "--fault", "kill-backend@3s",
     )  # fmt: skip
 
-    found = _proofs(repetition)
-    _exact(repetition)
+    found = proofs(repetition)
+    exact(repetition)
     kill, backend, lock = found["kill-worker"], found["kill-backend"], found["lock-run"]
     assert kill["proof"]["replaced_by_pid"] not in (0, kill["proof"]["pid"])
     assert backend["proof"]["backends_new"]
@@ -86,8 +38,8 @@ def test_a_worker_that_stands_still_past_the_visibility_has_its_messages_read_ag
 ) -> None:
     repetition = struck("--rate", 60, "--duration", "5s", "--vt", 1, "--fault", "stop-worker@500ms:2500ms")
 
-    stop = _proofs(repetition)["stop-worker"]
-    _exact(repetition)
+    stop = proofs(repetition)["stop-worker"]
+    exact(repetition)
     assert (stop["proof"]["state"], stop["proof"]["state_at_the_end"]) == ("T", "T")
     assert stop["proof"]["outlasted_vt"]
     assert 0 < stop["proof"]["messages_read_again"] <= stop["proof"]["tasks_in_hand"]
@@ -102,8 +54,8 @@ def test_a_server_that_is_restarted_or_crashes_loses_nothing_that_was_acknowledg
         "--fault", "terminate-all@500ms", "--fault", "restart@1800ms", "--fault", "restart-immediate@4s",
     )  # fmt: skip
 
-    found = _proofs(repetition)
-    _exact(repetition)
+    found = proofs(repetition)
+    exact(repetition)
     assert len(found["terminate-all"]["proof"]["backends_gone"]) >= 4  # workers, starters, observer, coordinator
     for name, crashed in (("restart", False), ("restart-immediate", True)):
         proof = found[name]["proof"]
@@ -121,8 +73,8 @@ def test_connections_cut_or_stalled_and_tasks_adopted_behind_a_workers_back_coun
         "--fault", "cut@1s", "--fault", "stall@1500ms:700ms", "--fault", "stop-and-adopt@2500ms:300ms",
     )  # fmt: skip
 
-    found = _proofs(repetition)
-    _exact(repetition)
+    found = proofs(repetition)
+    exact(repetition)
     for cut in (fault for fault in repetition["faults"] if fault["name"] == "cut"):
         assert cut["proof"]["bytes_kept"] > 0  # the rest of a message that never came
         assert cut["proof"]["backends_new"]
@@ -139,7 +91,7 @@ def test_a_fault_whose_time_never_came_says_so(struck: Struck) -> None:
     repetition = struck("--rate", 50, "--runs", 20, "--fault", "kill-worker@60s")
 
     (fault,) = repetition["faults"]
-    _exact(repetition)
+    exact(repetition)
     assert not fault["took_hold"]
     assert fault["why"] == "the work was done before its time"
     assert fault["at_ns"] is None
@@ -152,8 +104,8 @@ def test_a_crash_without_synchronous_commit_loses_what_the_setting_allows_and_it
         "--fault", "restart-immediate@1500ms",
     )  # fmt: skip
 
-    proof = _proofs(repetition)["restart-immediate"]["proof"]
-    _exact(repetition)
+    proof = proofs(repetition)["restart-immediate"]["proof"]
+    exact(repetition)
     assert (proof["synchronous_commit"], proof["recovered_from_crash"]) == ("off", True)
     lost = [check for check in repetition["audit"]["checks"] if "acknowledged and lost" in check["name"]]
     # Most of a second's completions, unless the log was written the very moment before.

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -199,9 +200,18 @@ def _empty_cluster(data: Path) -> None:
     postmaster.run_initdb(tree / "bin" / "initdb", data, server_user())
 
 
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
 @contextmanager
-def plain_server(wal_level: str = "logical") -> Iterator[str]:
-    """A server of nobody's, without pgmq's extension: the conninfo of its maintenance database."""
+def plain_server(wal_level: str = "logical", *, tcp: bool = False) -> Iterator[str]:
+    """A server of nobody's, without pgmq's extension: the conninfo of its maintenance database.
+
+    Args:
+        tcp: on a port of the loopback as well, and the conninfo says that.
+    """
     with state_directory() as folder:
         user = server_user()
         tree = usable_tree(folder, user)
@@ -209,11 +219,14 @@ def plain_server(wal_level: str = "logical") -> Iterator[str]:
         data, run = folder / "data", folder / "run"
         subprocess.run(["cp", "-a", str(made_once("plain", _empty_cluster)), str(data)], check=True)
         _private(run)
-        options = ["-c", "listen_addresses=", "-k", str(run), "-c", "fsync=off", "-c", f"wal_level={wal_level}"]
+        options = ["-k", str(run), "-c", "fsync=off", "-c", f"wal_level={wal_level}"]
+        port = _free_port() if tcp else 5432
+        options += ["-p", str(port), "-c", f"listen_addresses={'127.0.0.1' if tcp else ''}"]
         pid = postmaster.start(tree / "bin" / "postgres", data, folder / "log", options, user)
         try:
             assert postmaster.wait_until_ready(data, pid, 60)
             choose(embedded=True, wants_tls=False)
-            yield f"host={run} user=postgres dbname=postgres"
+            where = f"host=127.0.0.1 port={port}" if tcp else f"host={run}"
+            yield f"{where} user=postgres dbname=postgres"
         finally:
             postmaster.stop(data)
