@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pgflow_stress.cli.fault_options import checked_faults, reconnect_seconds
+from pgflow_stress.cli.host_options import HostPart, checked_hosts
 from pgflow_stress.cli.later import NOT_YET
 from pgflow_stress.cli.old_script import scenario_size
 from pgflow_stress.cli.own_flows import implied_scenario, own_flows
@@ -52,6 +53,9 @@ class RunRequest:
     json: str | None = None
     quiet: bool = False
     progress_seconds: float | None = None
+    part: HostPart | None = None  # where this is one host of several
+    hosts: str | None = None  # where this asks several
+    workers_given: bool = False  # and not a core each
 
 
 def run_request(ctx: click.Context) -> RunRequest:
@@ -69,6 +73,7 @@ def run_request(ctx: click.Context) -> RunRequest:
     faults = checked_faults(values)
     _check_telemetry(values)
     check_parameters(ctx, names)
+    part = checked_hosts(values, target_options(ctx), len(names))
     limits, thresholds = _limits(values["limit"]), _thresholds(values["threshold"], values["events"])
     file = Path(typed_names[0]).name if typed_names and is_file(typed_names[0]) else None
     try:
@@ -92,6 +97,9 @@ def run_request(ctx: click.Context) -> RunRequest:
         json=values["json"],
         quiet=values["quiet"],
         progress_seconds=values["progress"],
+        part=part,
+        hosts=values.get("hosts"),
+        workers_given=given(ctx, "workers"),
     )
 
 
@@ -237,6 +245,7 @@ def _shared_options(values: Mapping[str, Any]) -> RunOptions:
         pin=values["pin"] or (),
         purpose=values["purpose"],
         reconnect_seconds=reconnect_seconds(values),
+        host_id=values.get("host_id"),
     )
 
 

@@ -25,6 +25,7 @@ ARCHITECTURE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
         "docs/worker-model.md",
         "docs/tutorial.md",
         "docs/faults.md",
+        "docs/hosts.md",
     ],
 )
 def test_every_path_that_a_document_names_exists(document: str) -> None:
