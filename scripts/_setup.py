@@ -37,6 +37,7 @@ LOG = WORK / "log"
 POOLER = WORK / "pgbouncer"
 RELEASE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 TEST_LOCK = "requirements-test.txt"
+DASK_LOCK = "requirements-dask.txt"
 BUILT_FROM_SOURCE = "psycopg-c"
 EXIT_SET_UP = 3
 EXIT_INTERRUPTED = 130
@@ -102,15 +103,17 @@ def _set_up(profile: str, fingerprint: str) -> None:
         _make_environment()
     NOTES.mkdir(exist_ok=True)
     _write(NOTES / "root", str(ROOT))
-    for stamp in ("stress", "test"):
+    for stamp in ("stress", "dask", "test"):
         if profile in (stamp, "build"):
             (NOTES / stamp).unlink(missing_ok=True)
     libpq = _packages(profile)
     _extension(libpq, forced=profile == "build")
     _prove()
     _assets()
-    tests, _ = _split((ROOT / TEST_LOCK).read_text())
-    for stamp in ("stress", "test") if _is_done(TEST_LOCK, tests) else ("stress",):
+    # Whose packages are there, whoever asked for them: the tests' lock has Dask in it too.
+    done = {name: _is_done(name, _split((ROOT / name).read_text())[0]) for name in (DASK_LOCK, TEST_LOCK)}
+    current = ["stress"] + ["dask"] * any(done.values()) + ["test"] * done[TEST_LOCK]
+    for stamp in current:
         _write(NOTES / stamp, _stamp(fingerprint))
 
 
@@ -133,7 +136,8 @@ def _make_environment() -> None:
 
 def _packages(profile: str) -> list[str]:
     """The pinned packages, by the user's own pip configuration; the libpq that psycopg-c was built against."""
-    locks = ["requirements-build.txt", "requirements.txt"] + [TEST_LOCK] * (profile == "test")
+    locks = ["requirements-build.txt", "requirements.txt"]
+    locks += [DASK_LOCK] * (profile == "dask") + [TEST_LOCK] * (profile == "test")
     for name in locks:
         pinned, _ = _split((ROOT / name).read_text())
         _step(

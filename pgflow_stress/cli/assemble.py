@@ -93,9 +93,9 @@ def assemble(
     summary = summarise(measurement.repetitions)
     verdict = judge(parameters, measurement.repetitions, surroundings, gates.limits)
     decided = [decide(threshold, summary, gates.strict) for threshold in gates.thresholds]
-    endings = (*measurement.endings, *_gate_endings(decided, verdict, gates.strict))
+    endings = (*measurement.endings, *gate_endings(decided, verdict, gates.strict))
     cautions = [caution(threshold, measurement.plan.load_model) for threshold in gates.thresholds]
-    told = [_gate_json(gate, note) for gate, note in zip(decided, cautions, strict=True)]
+    told = [gate_json(gate, note) for gate, note in zip(decided, cautions, strict=True)]
     ended = {**outcome(endings), "gates": told}
     if costs := paired_cost(measurement.repetitions):
         of = "telemetry_cost" if measurement.plan.options.telemetry_cost else "observer_cost"
@@ -149,13 +149,15 @@ def outcome(endings: Sequence[Ending]) -> Json:
     }
 
 
-def _gate_json(gate: Gate, note: str | None) -> Json:
+def gate_json(gate: Gate, note: str | None) -> Json:
+    """A gate as the result's outcome has it."""
     ci95 = list(gate.ci95) if gate.ci95 else None
     told = {"text": gate.text, "held": gate.held, "mean": gate.mean, "ci95": ci95}
     return told if note is None else {**told, "note": note}
 
 
-def _gate_endings(gates: Iterable[Gate], verdict: Verdict, strict: bool) -> Iterable[Ending]:
+def gate_endings(gates: Iterable[Gate], verdict: Verdict, strict: bool) -> Iterable[Ending]:
+    """Why gates, and with --strict the verdict, end a run with another code than 0."""
     for gate in gates:
         if gate.held is None:
             yield Ending(ExitCode.INVALID, f"threshold {gate.text} could not be decided: {_found(gate)}")
@@ -174,7 +176,7 @@ def _found(gate: Gate) -> str:
 
 def _this_host(measurement: Measurement, surroundings: Mapping[str, Any]) -> Json:
     return {
-        "name": surroundings["host"]["name"],
+        "name": measurement.plan.options.host_id or surroundings["host"]["name"],
         "workers": measurement.plan.options.workers,
         "tasks": sum(measurement.tasks_by_worker),
         "tasks_by_worker": list(measurement.tasks_by_worker),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pgflow_stress.cli.fault_options import checked_faults, reconnect_seconds
+from pgflow_stress.cli.host_options import HostPart, checked_hosts
 from pgflow_stress.cli.interference_options import checked_interference, history_of, with_interference
 from pgflow_stress.cli.old_script import scenario_size
 from pgflow_stress.cli.own_flows import implied_scenario, own_flows
@@ -54,6 +55,9 @@ class RunRequest:
     quiet: bool = False
     progress_seconds: float | None = None
     prometheus: int | None = None  # the port of the endpoint
+    part: HostPart | None = None  # where this is one host of several
+    hosts: str | None = None  # where this asks several
+    workers_given: bool = False  # and not a core each
 
 
 def run_request(ctx: click.Context) -> RunRequest:
@@ -71,6 +75,7 @@ def run_request(ctx: click.Context) -> RunRequest:
     disturbed: dict[str, Any] = {"faults": checked_faults(values), "interference": checked_interference(values)}
     _check_telemetry(values)
     check_parameters(ctx, names)
+    part = checked_hosts(values, target_options(ctx), len(names))
     limits, thresholds = _limits(values["limit"]), _thresholds(values["threshold"], values["events"])
     file = Path(typed_names[0]).name if typed_names and is_file(typed_names[0]) else None
     try:
@@ -98,6 +103,9 @@ def run_request(ctx: click.Context) -> RunRequest:
         quiet=values["quiet"],
         progress_seconds=values["progress"],
         prometheus=values["prometheus"],
+        part=part,
+        hosts=values.get("hosts"),
+        workers_given=given(ctx, "workers"),
     )
 
 
@@ -247,6 +255,7 @@ def _shared_options(values: Mapping[str, Any]) -> RunOptions:
         pin=values["pin"] or (),
         purpose=values["purpose"],
         reconnect_seconds=reconnect_seconds(values),
+        host_id=values.get("host_id"),
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pgflow_stress.cli import auto, full
@@ -26,6 +27,7 @@ from pgflow_stress.scenario.plan import Plan
 if TYPE_CHECKING:
     from pgflow_stress.cli.exposing.endpoint import Endpoint
     from pgflow_stress.engine.engine import Engine
+    from pgflow_stress.engine.hosts.gate import Gate
     from pgflow_stress.report.directory import ResultDirectory
     from pgflow_stress.target.base import Target
 
@@ -79,7 +81,7 @@ class Session:
         watch = exposed(make_watch(request.quiet, request.progress_seconds), self._endpoint)
         try:
             room = [full.room_plan(plan, request.limits) for plan in request.plans] if request.full else request.plans
-            with Engine(room) as engine, watch, open_target(request.target, watch.note) as target:
+            with Engine(room, self._gates()) as engine, watch, open_target(request.target, watch.note) as target:
                 self._surroundings = surroundings(target, request.plans[0])
                 plans = self._sized(engine, target, watch) if request.full else request.plans
                 for number, plan in enumerate(plans):
@@ -89,6 +91,14 @@ class Session:
                     self._scenario(plan, engine, target, watch)
         except StressError as fault:
             self._untold.append(Ending(fault.exit_code, str(fault)))
+
+    def _gates(self) -> Callable[[], Gate] | None:
+        """What makes the gate of each repetition, where this is one host of several."""
+        request = self._request
+        if request.part is None:
+            return None
+        options = request.plans[0].options
+        return partial(request.part.make_gate, options.timeout_seconds + (options.duration_seconds or 0.0))
 
     def _sized(self, engine: Engine, target: Target, watch: QuietWatch) -> Sequence[Plan]:
         """The plans as long as the rules ask for, each by a pilot; none where a pilot failed."""

@@ -53,3 +53,12 @@ class Status(IntEnum):
 DELIVERIES = tuple(operation for operation in Operation if operation.name.startswith("DELIVER_"))
 OPERATION_NAMES = tuple(operation.name.lower() for operation in Operation)
 STATUS_NAMES = tuple(status.name.lower() for status in Status)
+# Whose latencies a phase's are: core.latency merges them.
+PHASE_OPERATIONS: dict[str, tuple[str, ...]] = {
+    "create": ("create_flow", "add_step"),
+    "start": ("start_flow",),
+    "process": ("task",),
+    "execute": ("execute",),
+    "end_to_end": ("execute",),
+    "deliver": tuple(operation.name.lower() for operation in DELIVERIES),
+}

@@ -13,6 +13,7 @@ from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.core.progress import Watch
 from pgflow_stress.core.recording import Recording
 from pgflow_stress.core.result import Repetition
+from pgflow_stress.engine.hosts.among import OpenGate
 from pgflow_stress.engine.interrupts import Interrupts
 from pgflow_stress.engine.measurement import Ending, Gathering, Measured, Measurement, on_target
 from pgflow_stress.engine.nursery import Nursery
@@ -24,14 +25,20 @@ from pgflow_stress.target.base import Database, Target
 
 if TYPE_CHECKING:
     from pgflow_stress.engine.conclusion import Grounds
+    from pgflow_stress.engine.hosts.gate import Gate
 
 
 class Engine:
     """A context manager; entered before any thread exists and before anything is connected to."""
 
-    def __init__(self, plans: Sequence[Plan]) -> None:
-        """Nothing is forked or mapped yet."""
+    def __init__(self, plans: Sequence[Plan], make_gate: Callable[[], Gate] | None = None) -> None:
+        """Nothing is forked or mapped yet.
+
+        Args:
+            make_gate: of a host among several; called once the nursery is there.
+        """
         self._plans = tuple(plans)
+        self._make_gate = make_gate
         self._interrupts = Interrupts()
 
     def __enter__(self) -> Engine:
@@ -181,8 +188,9 @@ class Engine:
         from pgflow_stress.engine.repetition import Surroundings, run_repetition  # noqa: PLC0415
 
         around = Surroundings(
-            plan, self._arena, self._nursery, self._interrupts, watch, record, target.embedded, target.restart, inspect
-        )
+            plan, self._arena, self._nursery, self._interrupts, watch, record, target.embedded, target.restart, inspect,
+            self._make_gate() if self._make_gate else OpenGate(),
+        )  # fmt: skip
         nonce = ids.new_nonce()
         which = f"{plan.scenario}, repetition {index}"
         try:

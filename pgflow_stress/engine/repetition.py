@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
 
@@ -27,6 +27,7 @@ from pgflow_stress.engine.crew import Crew, new_worker_id
 from pgflow_stress.engine.deltas import Counters, read_counters
 from pgflow_stress.engine.faults.disturbance import Disturbance
 from pgflow_stress.engine.host_cpu import cpu_shares, cpus_in_use, read_cpu
+from pgflow_stress.engine.hosts.among import OpenGate, among_hosts
 from pgflow_stress.engine.interrupts import Interrupts
 from pgflow_stress.engine.measurement import Ending
 from pgflow_stress.engine.nursery import Nursery
@@ -44,6 +45,9 @@ from pgflow_stress.engine.window import ABORT_SECONDS, Window, terminate
 from pgflow_stress.scenario.plan import Plan
 from pgflow_stress.target.base import Database, Restart
 from pgflow_stress_hot.clock import monotonic_ns
+
+if TYPE_CHECKING:
+    from pgflow_stress.engine.hosts.gate import Gate
 
 Read = TypeVar("Read")
 
@@ -67,6 +71,7 @@ class Surroundings:
     embedded: bool
     restart: Restart | None = None  # of a server that is ours
     inspect: Callable[[Database, Grounds], None] | None = None  # the finished database, before it is released
+    gate: Gate | OpenGate = field(default_factory=OpenGate)  # of a host among several
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,11 @@ def run_repetition(around: Surroundings, database: Database, nonce: int, index: 
         control = Control(database.conninfo, patience_seconds, lambda: hurried.count > 1, shared)
     except psycopg.Error as error:
         raise SetUpFault(f"cannot connect to database {database.name}: {error}".splitlines()[0]) from None
+    try:
+        around.gate.meet(control, index, around.interrupts.check)
+    except BaseException:
+        control.close()
+        raise
     plan_watch = PlanWatch(database.conninfo, database.slug_prefix, ids.run_id(nonce, 0).bytes)
     profiler = _profiler(around, control, database, warmup=warmup)
     disturbance = alongside = None
@@ -125,11 +135,11 @@ def _measure(
     index: int,
     warmup: bool,
 ) -> Done:
-    plan, arena = around.plan, around.arena
+    plan, arena, hurried = around.plan, around.arena, around.interrupts
     around.watch.phase("prime", plan.scenario, index)
     size = _lay_out(arena, plan)
-    orders = _orders(around, database, size, nonce)
-    crew = Crew(arena, around.nursery, control, [replace(order, conninfo=disturbance.conninfo) for order in orders])
+    struck = [replace(order, conninfo=disturbance.conninfo) for order in _orders(around, database, size, nonce)]
+    crew = Crew(arena, around.nursery, control, struck)
     starters: Starters | None = None
     observation: Observation | None = None
     sampler = SamplerHandle(arena, around.nursery, plan, database, around.embedded) if plan.samples(index) else None
@@ -141,13 +151,13 @@ def _measure(
         if plan.observes(index):
             means = Means(arena, around.nursery, control, around.interrupts)
             observation = Observation(means, plan, database, around.embedded, nonce)
-        notes = control.settle()
-        vt_seconds = _choose_vt(plan, arena)
+        notes, vt_seconds = _settle(around, control)
         alongside.begin(arena)
         begin_window(arena.house[House.COORDINATOR])
         before = _read_before(control, sampler, profiler, alongside)
         cpus = cpus_in_use(dict(plan.options.pin))
         cpu_before = read_cpu(cpus)
+        around.gate.go(around.interrupts.check)
     except BaseException:
         _end_children(arena, crew, control, starters, observation, sampler, at_once=True)
         raise
@@ -170,6 +180,8 @@ def _measure(
         watched = window.run()
     arena.house[House.COORDINATOR, Vital.RSS_PEAK_BYTES] = rss_peak_bytes()
     shares = cpu_shares(cpu_before, read_cpu(cpus))
+    # Before the server is read: its counters are of all hosts, so they are read when all have ended.
+    clock = around.gate.ended(control, watched.origin_ns, lambda: hurried.count > 0)
     readings = _read_after(control, sampler, profiler, _still_true(before, control, disturbance), shares, alongside)
     alongside.end(hurried=watched.stopped is not None or watched.failure is not None)
     _end_children(arena, crew, control, starters, observation, sampler, at_once=watched.failure is not None)
@@ -195,13 +207,19 @@ def _measure(
     )
     around.watch.phase("audit", plan.scenario, index)
     examined = examine(subject, arena, control, taken, watched, observation, replaced=crew.replaced)
-    after = disturbance.aftermath(arena, crew, control, taken.phases["process"], watched.origin_ns)
     sampled = (
         take_sampled(arena, plan, sampler.reason, taken.phases, watched.origin_ns, origin_unix_ns) if sampler else None
     )
-    repetition = conclude(
-        subject, arena, crew, taken, watched, examined, readings, observation.incidents if observation else (), sampled,
-        after, alongside.besides(arena, watched.origin_ns),
+    beside = (
+        disturbance.aftermath(arena, crew, control, taken.phases["process"], watched.origin_ns),
+        alongside.besides(arena, watched.origin_ns),
+    )
+    repetition = among_hosts(
+        conclude(
+            subject, arena, crew, taken, watched, examined, readings, observation.incidents if observation else (),
+            sampled, *beside,
+        ),
+        clock,
     )  # fmt: skip
     around.record(
         Recording(
@@ -219,8 +237,11 @@ def _measure(
     )
     if around.inspect is not None and examined.found.reached:
         around.inspect(database, grounds(subject, arena, watched, observation, replaced=crew.replaced))
-    by_slot = tuple(int(arena.words[regions, Word.TASKS_COMPLETED].sum()) for regions in crew.regions_by_slot())
-    return Done(repetition, endings(subject, repetition, watched), vt_seconds, by_slot, orderly)
+    return Done(repetition, endings(subject, repetition, watched), vt_seconds, _by_slot(arena, crew), orderly)
+
+
+def _by_slot(arena: Arena, crew: Crew) -> tuple[int, ...]:
+    return tuple(int(arena.words[regions, Word.TASKS_COMPLETED].sum()) for regions in crew.regions_by_slot())
 
 
 def _profiler(around: Surroundings, control: Control, database: Database, *, warmup: bool) -> Profiler | None:
@@ -295,6 +316,13 @@ def _wait_until_primed(around: Surroundings, crew: Crew, starters: Starters | No
         if starters is not None:
             starters.watch()
         time.sleep(0.002)
+
+
+def _settle(around: Surroundings, control: Control) -> tuple[tuple[str, ...], int]:
+    """The last before the window: what could not be settled, and the visibility; hosts go on together from here."""
+    settled = control.settle(), _choose_vt(around.plan, around.arena)
+    around.gate.ready(control, around.interrupts.check)
+    return settled
 
 
 def _choose_vt(plan: Plan, arena: Arena) -> int:

@@ -19,6 +19,7 @@ from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.report.histograms import Interval, SparseHistogram, percentile_text, write_log
 from pgflow_stress.report.layout import (
     CALL_GRAPHS,
+    COUNTS_FILE,
     HISTOGRAMS,
     INDEX_FILE,
     LOG_FILE,
@@ -80,6 +81,20 @@ class ResultDirectory:
         if recording.call_graphs is not None:
             write_atomically(self.path / CALL_GRAPHS.format(recording.index), json.dumps(recording.call_graphs))
 
+    def subfolder(self, name: str) -> Path:
+        """A folder in it, for whoever writes files otherwise than by a recording.
+
+        Raises:
+            RunFailed: it could not be made.
+        """
+        return _subfolder(self.path / name)
+
+    def keep(self, index: int, warmup: bool, intervals: list[Interval]) -> None:
+        """The histograms of one repetition that was recorded elsewhere."""
+        self._intervals[index] = intervals
+        if warmup:
+            self._warmups.add(index)
+
     def finish(self, result: Result) -> None:
         """Write result.json first (it is what must not be lost), then histograms, telemetry and report.html.
 
@@ -99,6 +114,10 @@ class ResultDirectory:
                 write_log(stream, intervals)
         except OSError as error:
             raise RunFailed(f"{folder / LOG_FILE} could not be written: {error.strerror or error}") from None
+        if "host_id" in result.scenario["parameters"]:
+            from pgflow_stress.report.counts_file import write_counts  # noqa: PLC0415
+
+            write_counts(folder / COUNTS_FILE, self._intervals)
         from pgflow_stress.report.html import render_html  # noqa: PLC0415  jinja2, likewise
         from pgflow_stress.report.subject import Subject, ends_ns  # noqa: PLC0415
         from pgflow_stress.report.telemetry_file import write_telemetry  # noqa: PLC0415

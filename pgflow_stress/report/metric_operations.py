@@ -5,16 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from pgflow_stress.core.errors import UsageFault
-from pgflow_stress.core.operations import DELIVERIES
-
-_BY_PHASE: dict[str, tuple[str, ...]] = {
-    "create": ("create_flow", "add_step"),
-    "start": ("start_flow",),
-    "process": ("task",),
-    "execute": ("execute",),
-    "end_to_end": ("execute",),
-    "deliver": tuple(operation.name.lower() for operation in DELIVERIES),
-}
+from pgflow_stress.core.operations import PHASE_OPERATIONS
 
 
 def operations_of(metric: str, known: Collection[str]) -> tuple[str, ...]:
@@ -28,8 +19,8 @@ def operations_of(metric: str, known: Collection[str]) -> tuple[str, ...]:
     """
     phase, _, rest = metric.partition(".")
     if not rest or rest.split(".")[0] == "latency_ns":
-        found = tuple(name for name in _BY_PHASE.get(phase, (phase,)) if name in known)
+        found = tuple(name for name in PHASE_OPERATIONS.get(phase, (phase,)) if name in known)
         if found:
             return found
-    names = sorted({*known, *(phase for phase, operations in _BY_PHASE.items() if {*operations} & {*known})})
+    names = sorted({*known, *(phase for phase, operations in PHASE_OPERATIONS.items() if {*operations} & {*known})})
     raise UsageFault(f"--metric {metric!r} has no latencies here; there are {', '.join(names) or 'none'}")

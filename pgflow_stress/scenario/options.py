@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -192,3 +193,12 @@ class RunOptions:
     reconnect_seconds: float = 0.0  # how long a lost connection is tried to be had again; 0: its worker is replaced
     pin: tuple[tuple[str, tuple[int, ...]], ...] = ()  # role -> CPUs; roles: coordinator, worker, postgres
     purpose: str = "compare"
+    host_id: str | None = None  # of a host among several that load one database
+
+    @property
+    def arrival_seed(self) -> int:
+        """Of the schedule: hosts with one seed and one schedule would all send at the same moments."""
+        if self.host_id is None:
+            return self.seed
+        digest = hashlib.sha256(f"{self.seed} {self.host_id}".encode()).digest()
+        return int.from_bytes(digest[:8]) >> 1

@@ -109,7 +109,7 @@ class Plan:
             # As long as it takes: exponential gaps add up to more than their mean now and then.
             long_enough = 2 * self.runs / stages[0].per_second + 60 / stages[0].per_second
             stages = (Stage(long_enough, stages[0].per_second),)
-        return offsets_ns(stages, options.arrival, options.seed)[: self.runs]
+        return offsets_ns(stages, options.arrival, options.arrival_seed)[: self.runs]
 
     @property
     def observed(self) -> bool:
@@ -268,6 +268,7 @@ class Plan:
             "pin": {role: list(cpus) for role, cpus in options.pin},
             "purpose": options.purpose,
             **({"profiled": True} if options.profiled else {}),
+            **({} if options.host_id is None else {"host_id": options.host_id}),
         }
 
 
@@ -353,7 +354,7 @@ def _runs(shape: Shape, options: RunOptions, load_model: str, flows: int) -> tup
             rate = options.stages[0].per_second
             options = replace(options, stages=(Stage(runs / rate, rate),))
         else:
-            runs = scheduled_runs(options.stages, options.arrival, options.seed)
+            runs = scheduled_runs(options.stages, options.arrival, options.arrival_seed)
     elif load_model == "closed" and options.duration_seconds is not None and options.runs is None:
         runs = max(runs, min(_MOST_CLOSED_RUNS, round(options.duration_seconds * _CLOSED_RUNS_PER_SECOND)))
     return runs, options

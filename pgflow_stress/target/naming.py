@@ -12,6 +12,7 @@ LEASE_LOCK = 0x70675F6C  # "pg_l": a tool's databases, by lease id
 PREFIX_LOCK = 0x70675F70  # "pg_p": a repetition's rows in a given database, by nonce
 PROBE_LOCK = 0x70675F77  # "pg_w": taken by one way to a database and looked for by another
 TEMPLATE_LOCK = 0x70675F74  # "pg_t": the building of a template, by its key
+HOSTS_LOCK = 0x70675F68  # "pg_h": a host's window, shared by the hosts that load one database, by repetition
 
 MARK_SCHEMA = "pgflow_stress"
 MARK_COMMENT = "pgflow-stress: this database may be used and filled by the stress tester"

@@ -27,6 +27,7 @@ ARCHITECTURE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
         "docs/faults.md",
         "docs/interference.md",
         "docs/soak.md",
+        "docs/hosts.md",
     ],
 )
 def test_every_path_that_a_document_names_exists(document: str) -> None:

@@ -15,8 +15,8 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = ("requirements-build.txt", "requirements.txt", "requirements-test.txt")
-SCRIPTS = ("stress", "test", "build", "lint", "lock", "bench", "prove", "reference")
+LOCKS = ("requirements-build.txt", "requirements.txt", "requirements-dask.txt", "requirements-test.txt")
+SCRIPTS = ("stress", "dask", "test", "build", "lint", "lock", "bench", "prove", "reference")
 BLOCK = re.compile(r"^[^\s#].*(?:\n[ \t]+.*)*", re.MULTILINE)
 
 
@@ -55,8 +55,11 @@ def test_the_locks_hold_what_the_project_asks_for() -> None:
     wanted = {re.split(r"[\[<>=!~ ]", line)[0] for line in project["dependencies"]}
     tests = {re.split(r"[\[<>=!~ ]", line)[0] for line in project["optional-dependencies"]["test"]}
 
+    dask = {re.split(r"[\[<>=!~ ]", line)[0] for line in project["optional-dependencies"]["dask"]}
+
     assert wanted <= names("requirements.txt")
-    assert wanted | tests <= names("requirements-test.txt")
+    assert wanted | dask <= names("requirements-dask.txt")
+    assert wanted | tests | dask <= names("requirements-test.txt")
 
 
 def test_the_locks_agree_where_they_overlap() -> None:

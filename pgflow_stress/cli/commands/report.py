@@ -40,17 +40,39 @@ _INDEX_PAGE = "index.html"
     f"DIR/{_INDEX_PAGE} unless --output says otherwise.",
 )
 @click.option(
+    "--merge",
+    is_flag=True,
+    help="Instead of a report one result of hosts that were run with --host-id and loaded one database together: each "
+    "RESULT is a host's directory. Goes to the directory that --output names.",
+)
+@click.option(
     "--output",
     "-o",
     metavar="PATH|DIR/|-",
     help=f"Where to; - is standard output. A directory (DIR/) gets all that hgrm, csv and parquet have. "
     f"Default: {REPORT_FILE} beside the first RESULT for html, - for other text.",
 )
-def report(result: tuple[Path, ...], format_: str, metric: str | None, index: Path | None, output: str | None) -> None:
+@click.pass_context
+def report(
+    ctx: click.Context,
+    /,
+    result: tuple[Path, ...],
+    format_: str,
+    metric: str | None,
+    index: Path | None,
+    merge: bool,
+    output: str | None,
+) -> None:
     """Make files out of each RESULT: a directory, its result.json, an index.json, what --json wrote.
 
     Several results become one page, or one document. A sweep's directory becomes the page of the sweep.
     """
+    if merge:
+        if index is not None or metric or format_ != "html":
+            raise UsageFault("--merge makes a result: it takes no --index, --format or --metric")
+        from pgflow_stress.cli.merging import merge_hosts  # noqa: PLC0415  --help is quick
+
+        ctx.exit(merge_hosts(result, output))
     if index is not None:
         if result or metric or format_ != "html":
             raise UsageFault("--index makes a page of a directory: it takes no RESULT, --format or --metric")

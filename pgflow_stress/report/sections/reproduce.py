@@ -13,7 +13,7 @@ from pgflow_stress.report.subject import Subject
 from pgflow_stress.report.tables import pairs
 
 # Most parameters are options by the same name; steps, flows and runs are already scaled.
-_NOT_OPTIONS = ("scale", "pilot", "after_history", "scenario_file", "derived")
+_NOT_OPTIONS = ("scale", "pilot", "after_history", "scenario_file", "derived", "over_hosts")
 _OTHER_NAMES = {"observer_delay_ms": "observer_delay", "client_delay_us": "client_delay", "limits": "limit"}
 _REPEATED = {"faults": "--fault", "interference": "--interference", "prune": "--prune"}
 _DEFAULTS = {"limits": asdict(DEFAULT_LIMITS)}  # of those that are told only where they differ
@@ -42,8 +42,12 @@ def _leaf(environment: Json, room: str, name: str) -> str:
 
 def reproduce(result: Result) -> str:
     """The command line that asks for the same again; the machine and a given server's own settings are not in it."""
-    parts = ["pgflow-stress", "run", str(result.scenario["name"])]
-    parameters = result.scenario["parameters"]
+    return shlex.join(["pgflow-stress", "run", *arguments_of(result.scenario["name"], result.scenario["parameters"])])
+
+
+def arguments_of(scenario: str, parameters: Json) -> list[str]:
+    """The arguments of `run` that ask for a scenario with these parameters."""
+    parts = [scenario]
     unasked = {*parameters.get("derived", ()), *_not_of_this_load(parameters)}
     for name, value in parameters.items():
         if name in unasked:
@@ -67,7 +71,7 @@ def reproduce(result: Result) -> str:
             parts.append(option)
         elif name not in _NOT_OPTIONS and isinstance(value, str | int | float) and not isinstance(value, bool):
             parts += [option, f"{value:g}" if isinstance(value, float) else str(value)]
-    return shlex.join(parts)
+    return parts
 
 
 def _not_of_this_load(parameters: Json) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""Results of several hosts that loaded one database together, made one: exactly, or not at all."""

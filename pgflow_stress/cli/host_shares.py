@@ -1,0 +1,82 @@
+"""Each host's share of a load: its plan, and the arguments that ask its `run` for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pgflow_stress.core.errors import UsageFault
+from pgflow_stress.core.units import NS_PER_SECOND
+from pgflow_stress.report.sections.reproduce import arguments_of
+from pgflow_stress.scenario.plan import Plan, make_plan
+from pgflow_stress.scenario.schedule import Arrival, Stage
+
+_FEWEST = 1
+
+
+def split(whole: int, parts: int) -> list[int]:
+    """A number dealt out as evenly as it goes, the larger shares first."""
+    return [whole // parts + (place < whole % parts) for place in range(parts)]
+
+
+def shares(plan: Plan, hosts: Sequence[str], *, workers_given: bool) -> list[Plan]:
+    """The plan of each host: its part of workers, runs, flows and rate, with an arrival seed of its own.
+
+    Raises:
+        UsageFault: there is less to do than there are hosts.
+    """
+    n, options = len(hosts), plan.options
+    if options.own_flows:
+        raise UsageFault(
+            "--hosts: a flow of your own is a file of this host; install it in the database, or run by hand"
+        )
+    if options.workers < n and workers_given:
+        raise UsageFault(f"--workers {options.workers} over {n} hosts: give at least {n}")
+    if plan.load_model != "open" and plan.runs < n:
+        raise UsageFault(
+            f"{plan.scenario}: {plan.runs} runs over {n} hosts: a run is of one host; give --runs {n} or more"
+        )
+    if options.in_flight is not None and options.in_flight < n:
+        raise UsageFault(f"--in-flight {options.in_flight} over {n} hosts: give at least {n}")
+    workers, runs, flows = split(max(n, options.workers), n), split(plan.runs, n), split(plan.flows, n)
+    in_flight = split(options.in_flight, n) if options.in_flight is not None else [None] * n
+    starters = split(max(n, options.starters), n) if options.starters is not None else [None] * n
+    stages = tuple(Stage(stage.seconds, stage.per_second / n) for stage in options.stages)
+    sized = dict(plan.values)
+    found = []
+    for place, host in enumerate(hosts):
+        mine = replace(
+            options,
+            workers=workers[place],
+            runs=None if plan.load_model == "open" else runs[place],
+            flows=max(_FEWEST, flows[place]),
+            in_flight=in_flight[place],  # type: ignore[arg-type]
+            starters=starters[place],  # type: ignore[arg-type]
+            stages=stages,
+            duration_seconds=sum(stage.seconds for stage in stages) if stages else options.duration_seconds,
+            steps=None,
+            parameters=tuple(sized.items()),
+            scale=1.0,
+            repetitions=1,
+            warmup=0,
+            history=0,  # a database that is shared is as old as it is
+            host_id=host,
+        )
+        found.append(make_plan(plan.scenario, mine))
+    return found
+
+
+def arguments(share: Plan) -> list[str]:
+    """What asks for a share; the target, and when to start, come on top."""
+    parameters = share.parameters()
+    if share.load_model == "open":
+        del parameters["runs"]
+    return arguments_of(share.scenario, parameters)
+
+
+def delays_ns(plan: Plan, hosts: int) -> list[int]:
+    """By how much each host starts later, so that constant arrivals of all of them are constant, too."""
+    if plan.load_model != "open" or plan.options.arrival is not Arrival.CONSTANT:
+        return [0] * hosts
+    spacing_ns = NS_PER_SECOND / plan.options.stages[0].per_second
+    return [round(place * spacing_ns) for place in range(hosts)]
