@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ from pgflow_stress.cli.main import run_command_line
 
 SECRET = "hunter2-" + "correct-horse"
 NOWHERE = f"postgresql://somebody:{SECRET}@/nowhere?host=/nonexistent&connect_timeout=1"
+KINDS = ("options", "environment", "names", "dsns", "files", "own", "results")
+WHOLE = "whole"  # the folder of a sound result
 SECONDS = 20
 MEMORY_BYTES = 4 << 30
 TYPED_EVERY = 25  # so manieth case runs as typed as well
@@ -185,7 +188,11 @@ class Inputs:
 
     def files(self) -> Iterator[Case]:
         """Files of options, and places that are none."""
-        contents = [text.encode() for text in TOMLS] + [os.urandom(4096), b"\xff\xfe", b"[run]\n" + b"#" * 1_000_000]
+        contents = [text.encode() for text in TOMLS] + [
+            self._random.randbytes(4096),
+            b"\xff\xfe",
+            b"[run]\n" + b"#" * 1_000_000,
+        ]
         for content in contents:
             yield Case("files", ("run", "--config", self.file(content), "--dsn", NOWHERE))
         for path in ("/", "/dev/null", "/proc/self/mem", "/nonexistent", "", "\n", "/dev/null/x", "x" * 5_000):
@@ -198,12 +205,15 @@ class Inputs:
 
     def own(self) -> Iterator[Case]:
         """Flows and scenario files of the user's own."""
-        for content in [text.encode(errors="surrogatepass") for text in FLOWS] + [os.urandom(4096), b"\xff"]:
+        for content in [text.encode(errors="surrogatepass") for text in FLOWS] + [
+            self._random.randbytes(4096),
+            b"\xff",
+        ]:
             yield Case("own", ("run", "--dsn", NOWHERE, "--flow", self.file(content, ".sql")))
         for text in TEXTS:
             yield Case("own", ("run", "--dsn", NOWHERE, f"--flow={text}"))
             yield Case("own", ("run", "--dsn", NOWHERE, f"--flow-slug={text}"))
-        for content in [text.encode() for text in SCENARIOS] + [os.urandom(4096), b"\xff"]:
+        for content in [text.encode() for text in SCENARIOS] + [self._random.randbytes(4096), b"\xff"]:
             path = self.file(content, ".toml")
             yield Case("own", ("run", path, "--dsn", NOWHERE))
             yield Case("own", ("scenarios", "validate", path), codes=frozenset({2}), one_line=False)
@@ -217,6 +227,23 @@ class Inputs:
             yield Case("results", ("audit", path), codes=JUDGED, one_line=False)
             yield Case("results", ("report", path, "--format", "md", "--output", "-"), codes=JUDGED, one_line=False)
             yield Case("results", ("compare", path, path), codes=JUDGED, one_line=False)
+        for path in self._broken_directories():
+            for name in ("html", "hgrm", "hlog", "openmetrics"):
+                more = ("--format", name, "--output", "-")
+                yield Case("results", ("report", path, *more), codes=JUDGED, one_line=False)
+
+    def _broken_directories(self) -> Iterator[str]:
+        """A result's directory in which one file is another's, cut, empty or noise."""
+        whole = self._folder / WHOLE
+        files = [path for path in sorted(whole.rglob("*")) if path.suffix in (".hlog", ".parquet", ".json")]
+        for file in files:
+            content = file.read_bytes()
+            for broken in (b"", content[: len(content) // 2], self._random.randbytes(4096), b"{}\n" * 100):
+                self._files += 1
+                copy = self._folder / f"directory{self._files}"
+                shutil.copytree(whole, copy)
+                (copy / file.relative_to(whole)).write_bytes(broken)
+                yield str(copy)
 
     def _mutations(self) -> Iterator[bytes]:
         text = self._result
@@ -266,6 +293,8 @@ class Inputs:
                         [[]],
                         "<script>",
                         "\x00",
+                        "\ud800",
+                        "../../pwned",
                     ]
                 )
             return document
@@ -371,18 +400,20 @@ def typed(case: Case, here: Path, environment: dict[str, str]) -> int | None:
 
 
 def a_result(folder: Path) -> str:
-    """The text of a small result, measured now."""
-    path = folder / "result.json"
-    command = "run concurrent-flows --flows 2 --runs 4 --steps 2 --repetitions 2 --warmup 0 --quiet --json"
+    """The text of a small result, measured now; its directory is kept."""
+    path = folder / WHOLE
+    command = "run concurrent-flows --flows 2 --runs 4 --steps 2 --repetitions 2 --warmup 0 --quiet --output"
     subprocess.run([sys.executable, "-m", "pgflow_stress.cli.main", *command.split(), path], check=True)
-    return path.read_text()
+    return (path / "result.json").read_text()
 
 
 def main() -> int:
     """Run all cases; 1 where one was wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--kind", action="append", help="only these kinds")
+    parser.add_argument("--kind", action="append", choices=KINDS, help="only these kinds; may be repeated")
+    parser.add_argument("--first", type=int, default=0, help="where to begin, of the cases that are chosen")
+    parser.add_argument("--times", type=int, default=10**9, help="how many of them")
     asked = parser.parse_args()
     counts: dict[str, int] = {}
     faults: dict[str, int] = {}
@@ -391,9 +422,8 @@ def main() -> int:
         folder = Path(name)
         judge = Judge(folder)
         inputs = Inputs(asked.seed, folder, a_result(folder) if not asked.kind or "results" in asked.kind else "{}")
-        for index, case in enumerate(inputs.all()):
-            if asked.kind and case.kind not in asked.kind:
-                continue
+        chosen = (case for case in inputs.all() if not asked.kind or case.kind in asked.kind)
+        for index, case in enumerate(islice(chosen, asked.first, asked.first + asked.times), asked.first):
             counts[case.kind] = counts.get(case.kind, 0) + 1
             fitting = all("\x00" not in text and len(text) < 100_000 for text in case.arguments)
             for run in (forked, typed) if index % TYPED_EVERY == 0 and fitting else (forked,):

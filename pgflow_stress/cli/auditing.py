@@ -24,9 +24,12 @@ def of_results(results: Sequence[Path], json: str | None) -> ExitCode:
     if json:
         check_json(json)
     from pgflow_stress.analysis.consistency import check_result  # noqa: PLC0415  --help is quick
+    from pgflow_stress.report.malformed import told_if_malformed  # noqa: PLC0415
     from pgflow_stress.report.saved import load  # noqa: PLC0415
 
-    return _tell([(saved.name, check_result(saved.result)) for saved in load(tuple(results))], json)
+    found = load(tuple(results))
+    with told_if_malformed(found):
+        return _tell([(saved.name, check_result(saved.result)) for saved in found], json)
 
 
 def of_database(options: TargetOptions, flow_slugs: Sequence[str], json: str | None) -> ExitCode:

@@ -67,7 +67,14 @@ def execute(request: CompareRequest) -> ExitCode:
         check_json(asked.json)
     if asked.page:
         check_page(asked.page)
+    from pgflow_stress.report.malformed import told_if_malformed  # noqa: PLC0415  --help is to be quick
+
     found = _read(request)
+    with told_if_malformed([side for pair in found for side in (pair.base, pair.candidate)]):
+        return _tell(asked, found)
+
+
+def _tell(asked: Asked, found: Sequence[_Pair]) -> ExitCode:
     question = _question(asked, found)
     comparisons = [compare_pair(*pair.results, question, pair.labels) for pair in found]
     endings = [ending for one in comparisons for ending in endings_of(one, asked.strict)]

@@ -19,8 +19,14 @@ from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.core.paths import cache_dir
 
 SHOW_TRACEBACK = "PGFLOW_STRESS_TRACEBACK"
+_SHOWN_CHARACTERS = 60  # of a name that is too long
 # The machine's doing, not a bug of ours: the message says enough.
-_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+_MACHINE = {
+    errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM,
+    errno.EAGAIN,
+}  # fmt: skip
+# Of a library that is not loaded and a thread that is not started for the same reasons: they have no number.
+_NO_ROOM = ("annot allocate memory", "failed to map segment", "Too many open files", "can't start new thread")
 
 
 def tell(error: BaseException) -> ExitCode:  # noqa: PLR0911  a table, a line a kind
@@ -40,8 +46,14 @@ def tell(error: BaseException) -> ExitCode:  # noqa: PLR0911  a table, a line a 
             return ExitCode.INTERRUPTED
         case OutputClosed() | BrokenPipeError():
             return ExitCode.RUN_FAILED
+        case OSError() if error.errno == errno.ENAMETOOLONG:  # whoever asks the system about a name may be told so
+            complain(f"{error.strerror}: {str(error.filename)[:_SHOWN_CHARACTERS]}...")
+            return ExitCode.USAGE
         case OSError() if error.errno in _MACHINE:
             complain(f"{error.strerror}{f': {error.filename}' if error.filename else ''}")
+            return ExitCode.RUN_FAILED
+        case ImportError() | RuntimeError() if any(word in str(error) for word in _NO_ROOM):
+            complain(f"a limit of this system was reached: {error}")
             return ExitCode.RUN_FAILED
         case MemoryError():
             complain("out of memory")

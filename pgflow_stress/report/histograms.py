@@ -15,6 +15,7 @@ from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader, HistogramLogWriter
 
 from pgflow_stress.core import hdr
+from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.core.recording import Histogram
 from pgflow_stress.core.units import NS_PER_MS, NS_PER_SECOND
 
@@ -152,6 +153,9 @@ def read_log(path: Path) -> dict[str, list[Histogram]]:
     """Histograms by operation, one an interval, of a log that write_log made; {} where there is none.
 
     The log carries counts alone: maximum and sum are those of the buckets.
+
+    Raises:
+        UsageFault: it is no such log, or one of other buckets than ours.
     """
     if not path.is_file():
         return {}
@@ -160,12 +164,19 @@ def read_log(path: Path) -> dict[str, list[Histogram]]:
     try:
         while (read := reader.get_next_interval_histogram()) is not None:
             found.setdefault(read.get_tag() or "", []).append(_from_hdr(read))
+    except OSError:
+        raise
+    except Exception as error:  # the package lets out what it comes to: zlib's, assertions, errors of its own
+        what = str(error) or type(error).__name__
+        raise UsageFault(f"{path} is not a log of HdrHistogram's that can be read: {what}") from None
     finally:
         reader.close()
     return found
 
 
 def _from_hdr(read: HdrHistogram) -> Histogram:
+    if (read.significant_figures, read.lowest_trackable_value) != (SIGNIFICANT_FIGURES, 1):
+        raise ValueError(f"its buckets are not those of 1 and {SIGNIFICANT_FIGURES} digits")
     counts = np.ctypeslib.as_array(read.counts).astype(np.int64)
     used = np.flatnonzero(counts)
     counts = counts[: int(used[-1]) + 1 if used.size else 0]

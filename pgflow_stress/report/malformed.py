@@ -16,17 +16,19 @@ _MOST_WORDS = 160  # characters of the schema's own words
 
 @contextmanager
 def told_if_malformed(saved: Sequence[Saved]) -> Iterator[None]:
-    """Make files out of results; where that stumbles over one that does not fit the schema, say so.
+    """Make something out of results; where that stumbles over what one of them has, say so.
 
     Raises:
-        UsageFault: a result does not fit; the line names the place. What stumbled over a sound one is raised as it is.
+        UsageFault: the line names the place that does not fit the schema; where all do, what it came to.
     """
     try:
         yield
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError):
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
         for one in saved:
             _require_fitting(one)
-        raise
+        where = " and ".join(dict.fromkeys(str(one.folder) for one in saved))
+        what = " ".join(f"{type(error).__name__}: {error}".split())[:_MOST_WORDS]
+        raise UsageFault(f"{where}: not a result that can be used, was it changed by hand? ({what})") from error
 
 
 def _require_fitting(saved: Saved) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from typing import Any, TextIO
 from pgflow_stress.core.errors import RunFailed, UsageFault
 from pgflow_stress.core.result import INDEX_SCHEMA, SCHEMA, Result, from_json, to_json
 from pgflow_stress.report.layout import INDEX_FILE, RESULT_FILE
+
+_MOST_DIGITS = 20  # of 64 bits, with a sign
 
 
 def write_result(target: Path | TextIO, result: Result | Sequence[Result]) -> None:
@@ -160,11 +163,15 @@ def read_json(file: Path) -> Any:
         UsageFault: it cannot be read, or is none.
     """
     try:
-        document = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        document = json.loads(
+            file.read_text(encoding="utf-8"), parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole
+        )
     except OSError as error:
         raise UsageFault(f"cannot read {file}: {error.strerror or error}") from None
     except ValueError as error:
         raise UsageFault(f"{file} is not JSON: {error}") from None
+    except RecursionError:
+        raise UsageFault(f"{file} is not a {SCHEMA} document: it is nested too deeply") from None
     if not isinstance(document, dict | list):
         raise UsageFault(f"{file} is not a {SCHEMA} document")
     return document
@@ -172,6 +179,19 @@ def read_json(file: Path) -> Any:
 
 def _refuse_constant(constant: str) -> Any:
     raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text[:_MOST_DIGITS]} finds no room in a number")
+    return value
+
+
+def _whole(text: str) -> int:
+    if len(text) > _MOST_DIGITS:
+        raise ValueError(f"{text[:_MOST_DIGITS]}... finds no room in a number")
+    return int(text)
 
 
 def _result(file: Path, document: Any) -> Result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,9 @@ from pgflow_stress.core.result import Result
 from pgflow_stress.report.histograms import read_log
 from pgflow_stress.report.layout import HISTOGRAMS, LOG_FILE, TIMINGS
 from pgflow_stress.report.result_file import read_located
+
+_UNFIT = re.compile(r"[^\w.-]+", re.ASCII)
+_MOST_CHARACTERS = 80  # of a folder's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,5 +58,6 @@ def load(paths: Sequence[Path]) -> list[Saved]:
 
 
 def folder_names(saved: Sequence[Saved]) -> list[str]:
-    """NN-name of each."""
-    return [f"{number:02d}-{one.name}" for number, one in enumerate(saved, 1)]
+    """NN-name of each; the name is a file's word and becomes no path of its own."""
+    names = (_UNFIT.sub("-", one.name)[:_MOST_CHARACTERS] for one in saved)
+    return [f"{number:02d}-{name}" for number, name in enumerate(names, 1)]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     Connection = psycopg.Connection[tuple[Any, ...]]
 
 CONNECT_TIMEOUT_SECONDS = 10
+_UNKNOWN_PARAMETER = re.compile(r'invalid (?:URI query parameter|connection option):? "(.*)"')
+_ALIKE = 0.7  # difflib's ratio
 _PASSWORD_IN_TEXT = re.compile(r"(?i)(password\s*=\s*)('[^']*'|\S+)|(://[^/@\s:]*:)[^/@\s]*(@)")
 
 
@@ -31,9 +33,21 @@ def parse(conninfo: str, origin: str) -> dict[str, str]:
     try:
         return {name: str(value) for name, value in conninfo_to_dict(conninfo).items() if value is not None}
     except psycopg.Error as error:
-        reason = first_line(error)
-        shown = f": {reason}" if reason.startswith(("invalid URI query parameter", "invalid connection option")) else ""
-        raise SetUpFault(f"{origin} is no connection string that libpq can read{shown}") from None
+        raise SetUpFault(f"{origin} is no connection string that libpq can read{_hint(first_line(error))}") from None
+
+
+def _hint(reason: str) -> str:
+    """What may be said of libpq's reason: a parameter that there is, not what stands there, which may be a secret."""
+    import difflib  # noqa: PLC0415
+
+    from psycopg.pq import Conninfo  # noqa: PLC0415
+
+    found = _UNKNOWN_PARAMETER.match(reason)
+    if found is None:
+        return ""
+    known = [option.keyword.decode() for option in Conninfo.get_defaults()]
+    close = difflib.get_close_matches(found[1], known, 1, _ALIKE)
+    return ": it has a parameter that there is none of" + (f", did you mean {close[0]}?" if close else "")
 
 
 def compose(**parameters: str) -> str:

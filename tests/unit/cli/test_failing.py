@@ -26,9 +26,29 @@ from pgflow_stress.core.errors import Interrupted, RunFailed, SetUpFault, UsageF
         (click.Abort(), 130, "pgflow-stress: interrupted\n"),
         (click.UsageError("no such thing."), 2, "pgflow-stress: no such thing\n"),
         (OSError(errno.ENOSPC, "No space left on device", "/x"), 1, "pgflow-stress: No space left on device: /x\n"),
+        (
+            OSError(errno.ENAMETOOLONG, "File name too long", "x" * 5_000),
+            2,
+            f"pgflow-stress: File name too long: {'x' * 60}...\n",
+        ),
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), 1, ""),
         (OutputClosed(), 1, ""),
         (MemoryError(), 1, "pgflow-stress: out of memory\n"),
+        (
+            BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"),
+            1,
+            "pgflow-stress: Resource temporarily unavailable\n",
+        ),
+        (
+            RuntimeError("can't start new thread"),
+            1,
+            "pgflow-stress: a limit of this system was reached: can't start new thread\n",
+        ),
+        (
+            ImportError("x.so: failed to map segment from shared object"),
+            1,
+            "pgflow-stress: a limit of this system was reached: x.so: failed to map segment from shared object\n",
+        ),
     ],
 )
 def test_each_fault_has_its_code_and_one_line(

@@ -112,6 +112,27 @@ def test_what_is_no_result_of_ours_is_said_in_one_line(tmp_path: Path, text: str
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[" * 100_000, "nested too deeply"),
+        ('{"a":' * 100_000, "nested too deeply"),
+        ("[1e400]", "finds no room"),
+        ("[-1e400]", "finds no room"),
+        ("[" + "9" * 400 + "]", "finds no room"),
+        ("[" + "9" * 5_000 + "]", "finds no room"),
+    ],
+)
+def test_numbers_and_nestings_that_find_no_room_are_said_in_one_line(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "r.json").write_text(text)
+
+    with pytest.raises(UsageFault, match=told) as fault:
+        read_result(tmp_path / "r.json")
+
+    assert "\n" not in str(fault.value)
+    assert len(str(fault.value)) < 500
+
+
 def test_what_is_not_there_or_empty_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageFault, match="No such file"):
         read_result(tmp_path / "absent")

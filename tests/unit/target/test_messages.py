@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from pgflow_stress.core.errors import SetUpFault
 from pgflow_stress.target import connect, realtime
 from pgflow_stress.target.fingerprint import SPOILERS, is_private
 from pgflow_stress.target.inspection import _covers
@@ -18,6 +19,24 @@ from pgflow_stress.target.inspection import _covers
 def test_no_password_is_shown(text: str) -> None:
     assert "hunter2" not in connect.clean(text)
     assert "***" in connect.clean(text)
+
+
+@pytest.mark.parametrize(
+    ("dsn", "told"),
+    [
+        ("hunter2=x host=", "a parameter that there is none of"),
+        ("host=h password=my hunter2=x", "a parameter that there is none of"),
+        ("postgresql://u@h/d?hunter2=x", "a parameter that there is none of"),
+        ("host=h sslmod=require password=hunter2", "did you mean sslmode?"),
+        ("host=h password='hunter2", "is no connection string that libpq can read"),
+    ],
+)
+def test_what_libpq_cannot_read_is_not_repeated(dsn: str, told: str) -> None:
+    with pytest.raises(SetUpFault) as fault:
+        connect.parse(dsn, "--dsn")
+
+    assert "hunter2" not in str(fault.value)
+    assert told in str(fault.value)
 
 
 @pytest.mark.parametrize(
