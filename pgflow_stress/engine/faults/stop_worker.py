@@ -93,16 +93,17 @@ def _adopt(ground: Ground, connection: Any, region: int) -> int:
         if place(task) >= 0 and ground.arena.ledger[place(task)] >> 4 < outcomes.failed_attempts[place(task)]
     ]  # fmt: skip
     done = complete_for(worker, order, connection, leave)
-    for at in filter(lambda at: at >= 0, map(place, done)):
+    adopted = [place(task) for task in done if place(task) >= 0]
+    for at in adopted:
         # Nobody else writes this byte: the worker that has the task stands still.
         ground.arena.ledger[at] |= LedgerBit.TWICE
-    if not done:
+    if not adopted:
         raise Missed(
             "the attempts that it had in hand were to fail"
             if leave
             else "its tasks were completed before they could be adopted"
         )
-    return len(done)
+    return len(adopted)
 
 
 def stop_with_tasks(ground: Ground, connection: Any, region: int, pid: int) -> tuple[list[tuple[int, str]], int]:
