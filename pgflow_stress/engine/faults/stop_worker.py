@@ -33,15 +33,15 @@ select run_id, step_slug, task_index from pgflow.step_tasks where last_worker_id
 
 
 def _strike(ground: Ground, blow: Blow, *, adopting: bool, terminating: bool = False) -> None:
-    region = ground.a_worker()
-    pid = ground.word(region, Word.PID)
-    try:
-        with ground.connect() as connection:
-            _stand_still(ground, blow, connection, region, adopting=adopting, terminating=terminating)
-    except ProcessLookupError:
-        raise Missed("the worker had ended by itself") from None
-    finally:
-        _go_on(pid)
+    with ground.a_worker_alone() as region:
+        pid = ground.word(region, Word.PID)
+        try:
+            with ground.connect() as connection:
+                _stand_still(ground, blow, connection, region, adopting=adopting, terminating=terminating)
+        except ProcessLookupError:
+            raise Missed("the worker had ended by itself") from None
+        finally:
+            _go_on(pid)
     if terminating:
         see_reconnects(ground, blow, [region])
 
