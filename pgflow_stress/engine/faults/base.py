@@ -104,6 +104,8 @@ class Ground:
         self.proxy = proxy
         self.random = random.Random(seed)
         self.over = threading.Event()  # the process phase has ended: nothing strikes any more, what lasts ends
+        self._taken: set[int] = set()  # regions of workers that a strike has to itself
+        self._choosing = threading.Lock()
         self._keepers = 0
         self._keeping = threading.Lock()
         self._conninfo = conninfo
@@ -212,6 +214,31 @@ class Ground:
         if not self.until(lambda: bool(self.workers()), PROOF_SECONDS):
             raise Missed("no worker was at work")
         return self.random.choice(self.workers())
+
+    @contextlib.contextmanager
+    def a_worker_alone(self) -> Iterator[int]:
+        """The same, and no other strike has one of its own at that time: one's SIGCONT would end the other's stop.
+
+        Raises:
+            Missed: none was free.
+        """
+        chosen: list[int] = []
+
+        def choose() -> bool:
+            with self._choosing:
+                free = [region for region in self.workers() if region not in self._taken]
+                if free:
+                    chosen.append(self.random.choice(free))
+                    self._taken.add(chosen[-1])
+            return bool(free)
+
+        if not self.until(choose, PROOF_SECONDS):
+            raise Missed("no worker was at work that no other fault had stopped")
+        try:
+            yield chosen[-1]
+        finally:
+            with self._choosing:
+                self._taken.discard(chosen[-1])
 
     def slot_of(self, region: int) -> int:
         """Whose work a region does."""

@@ -100,20 +100,20 @@ def _stopped_with(ground: Ground, blow: Blow, looking: Any, query: str, least: i
     """
     deadline = time.monotonic() + PROOF_SECONDS
     for _ in range(_TRIES):
-        region = ground.a_worker()
-        pid = ground.word(region, Word.PID)
-        try:
-            _, stopped_ns = stop_with_tasks(ground, looking, region, pid)
-            parameters = {"worker": ground.crew.worker_id(region), "flows": ground.slug_prefix + "f"}
-            held = looking.execute(query, parameters).fetchall()
-            if len(held) >= least:
-                slot = ground.slot_of(region)
-                blow.struck(f"worker {slot}", slot, stopped_ns)
-                yield region, held
-                return
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
+        with ground.a_worker_alone() as region:
+            pid = ground.word(region, Word.PID)
+            try:
+                _, stopped_ns = stop_with_tasks(ground, looking, region, pid)
+                parameters = {"worker": ground.crew.worker_id(region), "flows": ground.slug_prefix + "f"}
+                held = looking.execute(query, parameters).fetchall()
+                if len(held) >= least:
+                    slot = ground.slot_of(region)
+                    blow.struck(f"worker {slot}", slot, stopped_ns)
+                    yield region, held
+                    return
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
         if ground.over.wait(0.01) or time.monotonic() > deadline:
             break
     raise Missed("no worker was seen with such tasks in hand")

@@ -28,26 +28,31 @@ join pgflow.step_tasks k using (run_id, step_slug, task_index) where k.status = 
 
 
 def _strike(ground: Ground, blow: Blow) -> None:
-    region = ground.a_worker()
-    slot, pid = ground.slot_of(region), ground.word(region, Word.PID)
-    parameters = {"worker": ground.crew.worker_id(region), "flows": ground.slug_prefix + "f"}
     with ground.connect() as connection:
         if connection.execute(_THERE.encode()).fetchone() != (True,):
             raise Missed("this pgflow has no requeue_stalled_tasks")
-        try:
-            _, stopped_ns = stop_with_tasks(ground, connection, region, pid)
-            blow.struck(f"worker {slot}", slot, stopped_ns)
-            with connection.transaction():
-                aged = connection.execute(_AGE, parameters).fetchall()
-                row = connection.execute(_REQUEUE.encode()).fetchone()
-            if not row or not row[0]:
-                raise Missed("its tasks were done before they could be requeued")
-            blow.held(pid=pid, requeued=row[0], ids=[f"{run} {step} {task}" for run, step, task in aged])
-            ground.until(lambda: _completed(connection, aged) == len(aged), PROOF_SECONDS)
-            blow.held(completed_by_others=_completed(connection, aged))
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
+        with ground.a_worker_alone() as region:
+            pid = ground.word(region, Word.PID)
+            try:
+                _requeue(ground, blow, connection, region, pid)
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
+
+def _requeue(ground: Ground, blow: Blow, connection: Any, region: int, pid: int) -> None:
+    slot = ground.slot_of(region)
+    parameters = {"worker": ground.crew.worker_id(region), "flows": ground.slug_prefix + "f"}
+    _, stopped_ns = stop_with_tasks(ground, connection, region, pid)
+    blow.struck(f"worker {slot}", slot, stopped_ns)
+    with connection.transaction():
+        aged = connection.execute(_AGE, parameters).fetchall()
+        row = connection.execute(_REQUEUE.encode()).fetchone()
+    if not row or not row[0]:
+        raise Missed("its tasks were done before they could be requeued")
+    blow.held(pid=pid, requeued=row[0], ids=[f"{run} {step} {task}" for run, step, task in aged])
+    ground.until(lambda: _completed(connection, aged) == len(aged), PROOF_SECONDS)
+    blow.held(completed_by_others=_completed(connection, aged))
 
 
 def _completed(connection: Any, tasks: list[tuple[Any, str, int]]) -> int:

@@ -33,15 +33,15 @@ select run_id, step_slug, task_index from pgflow.step_tasks where last_worker_id
 
 
 def _strike(ground: Ground, blow: Blow, *, adopting: bool, terminating: bool = False) -> None:
-    region = ground.a_worker()
-    pid = ground.word(region, Word.PID)
-    try:
-        with ground.connect() as connection:
-            _stand_still(ground, blow, connection, region, adopting=adopting, terminating=terminating)
-    except ProcessLookupError:
-        raise Missed("the worker had ended by itself") from None
-    finally:
-        _go_on(pid)
+    with ground.a_worker_alone() as region:
+        pid = ground.word(region, Word.PID)
+        try:
+            with ground.connect() as connection:
+                _stand_still(ground, blow, connection, region, adopting=adopting, terminating=terminating)
+        except ProcessLookupError:
+            raise Missed("the worker had ended by itself") from None
+        finally:
+            _go_on(pid)
     if terminating:
         see_reconnects(ground, blow, [region])
 
@@ -93,16 +93,17 @@ def _adopt(ground: Ground, connection: Any, region: int) -> int:
         if place(task) >= 0 and ground.arena.ledger[place(task)] >> 4 < outcomes.failed_attempts[place(task)]
     ]  # fmt: skip
     done = complete_for(worker, order, connection, leave)
-    for at in filter(lambda at: at >= 0, map(place, done)):
+    adopted = [place(task) for task in done if place(task) >= 0]
+    for at in adopted:
         # Nobody else writes this byte: the worker that has the task stands still.
         ground.arena.ledger[at] |= LedgerBit.TWICE
-    if not done:
+    if not adopted:
         raise Missed(
             "the attempts that it had in hand were to fail"
             if leave
             else "its tasks were completed before they could be adopted"
         )
-    return len(done)
+    return len(adopted)
 
 
 def stop_with_tasks(ground: Ground, connection: Any, region: int, pid: int) -> tuple[list[tuple[int, str]], int]:
