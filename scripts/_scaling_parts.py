@@ -96,7 +96,7 @@ PARTS = (
         "complete-task", "complete_task: a call of its own, over the steps of the run; and the last call of a run",
         ("single-flow", "--completion", "single", "--poll-size", 1, *_CELL),
         "steps", (100, 300, 1_000, 3_000, 10_000), (50, 150, 500),
-        {_CYCLE: Expected(FLAT), _LONGEST: Expected(GROWS)}, 2.4,
+        {_CYCLE: Expected(FLAT), _LONGEST: Expected(GROWS), "server.cpu_ns_per_task": None}, 2.4,
     ),
     Part(
         "history", "An aged database: a task and a start, over the tasks that it finished before",

@@ -37,6 +37,7 @@ class Function:
     n: str
     event: str
     when: str = ""
+    also: str = ""  # a cost that waits for no core: told beside it, and decides nothing
 
     @property
     def migration(self) -> str:
@@ -53,7 +54,7 @@ FUNCTIONS = {
         ("single-flow", "--completion", "single", "--poll-size", 1),
         "process.latency_ns.p50", 2.0, 1.0,
         "SELECT max(step_index) + 1 FROM pgflow.steps WHERE flow_slug = new.flow_slug",
-        "UPDATE ON pgflow.step_tasks", "WHEN (new.status = 'completed' AND old.status <> 'completed')",
+        "UPDATE ON pgflow.step_tasks", "WHEN (new.status = 'completed' AND old.status <> 'completed')", "server.cpu_ns_per_task",
     ),
 }  # fmt: skip
 
@@ -81,11 +82,14 @@ def _prove_one(name: str, migrations: str | Path, planted: bool, steps: str, rep
     else:
         held = found["shown"] == "flat"
     slope = found.get("b") if planted else None
+    also = {function.also: curve_of(document, function.also, "steps")} if function.also else {}
     tell(
         proof="planted", function=name, planted=planted, metric=function.metric, shown=found["shown"],
         model=found["model"], per_decade=found.get("per_decade"), b_ns=slope,
         planted_b_ns=expected_ns if planted else None,
-        b_inside=bool(slope and slope["low"] <= expected_ns <= slope["high"]) if planted else None, held=held,
+        b_inside=bool(slope and slope["low"] <= expected_ns <= slope["high"]) if planted else None,
+        **{name: {key: one.get(key) for key in ("shown", "model", "per_decade", "b")} for name, one in also.items()},
+        held=held,
     )  # fmt: skip
     return held
 
