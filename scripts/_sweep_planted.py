@@ -54,7 +54,8 @@ FUNCTIONS = {
         ("single-flow", "--completion", "single", "--poll-size", 1),
         "process.latency_ns.p50", 2.0, 1.0,
         "SELECT max(step_index) + 1 FROM pgflow.steps WHERE flow_slug = new.flow_slug",
-        "UPDATE ON pgflow.step_tasks", "WHEN (new.status = 'completed' AND old.status <> 'completed')", "server.cpu_ns_per_task",
+        "UPDATE ON pgflow.step_tasks", "WHEN (new.status = 'completed' AND old.status <> 'completed')",
+        "server.cpu_ns_per_task",
     ),
 }  # fmt: skip
 
@@ -94,11 +95,11 @@ def _prove_one(name: str, migrations: str | Path, planted: bool, steps: str, rep
     return held
 
 
-def prove_planted(names: list[str], steps: str, repetitions: int) -> bool:
+def prove_planted(names: list[str], steps: str, repetitions: int, sides: tuple[bool, ...] = (True, False)) -> bool:
     """Found where it is planted, flat where it is not."""
     held = []
     for name in names or FUNCTIONS:
-        for planted in (True, False):
+        for planted in sides:
             chosen = migrations_with(FUNCTIONS[name].migration) if planted else nullcontext(VERSION)
             with chosen as migrations:
                 held.append(_prove_one(name, migrations, planted, steps, repetitions))
