@@ -144,7 +144,7 @@ def prove_real(times: int, seed: int, given: Any) -> bool:
     inside = kappa_inside = told = 0
     hold, share = given.hold_ms / 1000, given.share_ms / 1000
     planted = _MIGRATION.format(
-        share=share, hold_us=round(1e6 * hold), spun=hold / 4, most_hand_over_us=round(2e5 * hold)
+        share=share, hold_us=round(1e6 * hold), spun=hold / 4, most_hand_over_us=round(1e6 * hold)
     )
     with migrations_with(planted) as migrations:
         for number in range(seed, seed + times):

@@ -37,6 +37,7 @@ class Function:
     n: str
     event: str
     when: str = ""
+    also: str = ""  # a cost that waits for no core: told beside it, and decides nothing
 
     @property
     def migration(self) -> str:
@@ -54,6 +55,7 @@ FUNCTIONS = {
         "process.latency_ns.p50", 2.0, 1.0,
         "SELECT max(step_index) + 1 FROM pgflow.steps WHERE flow_slug = new.flow_slug",
         "UPDATE ON pgflow.step_tasks", "WHEN (new.status = 'completed' AND old.status <> 'completed')",
+        "server.cpu_ns_per_task",
     ),
 }  # fmt: skip
 
@@ -81,20 +83,23 @@ def _prove_one(name: str, migrations: str | Path, planted: bool, steps: str, rep
     else:
         held = found["shown"] == "flat"
     slope = found.get("b") if planted else None
+    also = {function.also: curve_of(document, function.also, "steps")} if function.also else {}
     tell(
         proof="planted", function=name, planted=planted, metric=function.metric, shown=found["shown"],
         model=found["model"], per_decade=found.get("per_decade"), b_ns=slope,
         planted_b_ns=expected_ns if planted else None,
-        b_inside=bool(slope and slope["low"] <= expected_ns <= slope["high"]) if planted else None, held=held,
+        b_inside=bool(slope and slope["low"] <= expected_ns <= slope["high"]) if planted else None,
+        **{name: {key: one.get(key) for key in ("shown", "model", "per_decade", "b")} for name, one in also.items()},
+        held=held,
     )  # fmt: skip
     return held
 
 
-def prove_planted(names: list[str], steps: str, repetitions: int) -> bool:
+def prove_planted(names: list[str], steps: str, repetitions: int, sides: tuple[bool, ...] = (True, False)) -> bool:
     """Found where it is planted, flat where it is not."""
     held = []
     for name in names or FUNCTIONS:
-        for planted in (True, False):
+        for planted in sides:
             chosen = migrations_with(FUNCTIONS[name].migration) if planted else nullcontext(VERSION)
             with chosen as migrations:
                 held.append(_prove_one(name, migrations, planted, steps, repetitions))

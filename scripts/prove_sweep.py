@@ -29,6 +29,7 @@ def main() -> int:
     planted.add_argument("functions", nargs="*", metavar="add_step|complete_task", help="[both]")
     planted.add_argument("--steps", default="50,150,500,1500", help="sizes [50,150,500,1500]")
     planted.add_argument("--repetitions", type=int, default=5)
+    planted.add_argument("--side", choices=("planted", "none"), help="one of the two alone [both]")
     fits = commands.add_parser("fits")
     fits.add_argument("--synthetic", type=int, default=100, metavar="N", help="curves and laws; 0: none [100]")
     fits.add_argument("--real", type=int, default=10, metavar="N", help="sweeps of the planted target; 0: none [10]")
@@ -54,7 +55,8 @@ def _proofs(given: argparse.Namespace) -> list[bool]:
     if given.command == "planted":
         from _sweep_planted import prove_planted
 
-        return [prove_planted(given.functions, given.steps, given.repetitions)]
+        sides = (True, False) if given.side is None else (given.side == "planted",)
+        return [prove_planted(given.functions, given.steps, given.repetitions, sides)]
     if given.command == "fits":
         import _sweep_fits as fits
 
