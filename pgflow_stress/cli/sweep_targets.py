@@ -6,6 +6,7 @@ import contextlib
 import os
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from types import TracebackType
 
 from pgflow_stress.cli.grid import Cell
@@ -23,8 +24,13 @@ Applied = tuple[tuple[str, str], ...]
 class Targets:
     """A context manager; what it opened it closes."""
 
-    def __init__(self, apply_command: str | None, say: Say) -> None:
-        """Nothing is open or applied yet."""
+    def __init__(self, apply_command: str | None, say: Say, sessions: int) -> None:
+        """Nothing is open or applied yet.
+
+        Args:
+            sessions: the most that a cell's workers hold at once.
+        """
+        self._sessions = sessions
         self._command = apply_command
         self._say = say
         self._open: dict[TargetOptions, tuple[Target, contextlib.ExitStack]] = {}
@@ -66,7 +72,7 @@ class Targets:
             oldest = next(iter(self._open))
             self._open.pop(oldest)[1].close()
         with contextlib.ExitStack() as stack:
-            target = stack.enter_context(open_target(options, self._say))
+            target = stack.enter_context(open_target(replace(options, sessions=self._sessions), self._say))
             self._open[options] = (target, stack.pop_all())
 
     def _apply(self, applied: Applied) -> None:

@@ -140,7 +140,9 @@ class _Sweep:
                 Engine([cell.plan for cell in self._cells]) as engine,
                 watch,
                 self._journal or contextlib.nullcontext(),
-                Targets(self._request.apply_command, watch.note) as targets,
+                Targets(
+                    self._request.apply_command, watch.note, max(cell.target.sessions for cell in self._cells)
+                ) as targets,
             ):
                 self._stages(engine, targets, watch)
         except StressError as fault:
