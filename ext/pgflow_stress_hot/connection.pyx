@@ -264,7 +264,8 @@ cdef class BorrowedConnection:
         piped: pipeline mode, with a Sync after each statement.
         texts: where nothing is prepared on it, what each statement is sent as: (name, SQL, types of its parameters).
     Raises:
-        ValueError: too many statements or parameters, the connection is not idle, or is not of the libpq that this extension is linked with.
+        ValueError: too many statements or parameters, the connection is not idle, or is not of the libpq that this
+            extension is linked with.
     """
 
     def __cinit__(self, object connection not None, int64_t[::1] header not None, bint piped, object texts=()):

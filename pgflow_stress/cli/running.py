@@ -57,7 +57,7 @@ def execute(request: RunRequest) -> ExitCode:
 class Session:
     """One run's results and endings, as they come."""
 
-    def __init__(self, request: RunRequest, destination: Destination, endpoint: Endpoint | None) -> None:
+    def __init__(self, request: RunRequest, destination: Destination, endpoint: Endpoint | None = None) -> None:
         """Nothing measured yet."""
         self._request = request
         self._endpoint = endpoint

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 from pgflow_stress.cli.grid import Cell
@@ -37,12 +37,14 @@ class _Opened:
 class Targets:
     """A context manager; what it opened it closes."""
 
-    def __init__(self, apply_command: str | None, say: Say, age: Age) -> None:
+    def __init__(self, apply_command: str | None, say: Say, age: Age, sessions: int) -> None:
         """Nothing is open or applied yet.
 
         Args:
             age: makes a target's databases as old as a plan asks, for the length of a block.
+            sessions: the most that a cell's workers hold at once.
         """
+        self._sessions = sessions
         self._command = apply_command
         self._say = say
         self._age = age
@@ -89,7 +91,7 @@ class Targets:
         if len(self._open) >= MOST_TARGETS:
             self._close(sorted(self._open, key=lambda key: bool(key[1]))[:1])
         with contextlib.ExitStack() as stack:
-            target = stack.enter_context(open_target(options, self._say))
+            target = stack.enter_context(open_target(replace(options, sessions=self._sessions), self._say))
             return _Opened(target, stack.pop_all())
 
     def _close(self, keys: Sequence[tuple[TargetOptions, str]]) -> None:

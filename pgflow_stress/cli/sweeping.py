@@ -147,7 +147,10 @@ class _Sweep:
                 watch,
                 self._journal or contextlib.nullcontext(),
                 Targets(
-                    self._request.apply_command, watch.note, lambda plan, target: engine.aged(plan, target, watch)
+                    self._request.apply_command,
+                    watch.note,
+                    lambda plan, target: engine.aged(plan, target, watch),
+                    max(cell.target.sessions for cell in self._cells),
                 ) as targets,
             ):
                 self._stages(engine, targets, watch)

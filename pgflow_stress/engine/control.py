@@ -34,6 +34,10 @@ select exists (
 )
 """
 _TERMINATE = f"select pg_terminate_backend(pid) from pg_stat_activity where {_OURS}"
+_ALIVE = """
+select from pg_stat_activity where pid = %(pid)s
+and (%(name)s::text = '' or application_name = %(name)s::text and state <> 'idle')
+"""
 # Of shared backends: the statements that a client's death may have left behind.
 _AT_WORK = """
 select pid, xact_start::text from pg_stat_activity
@@ -235,9 +239,9 @@ class Control:
             # A commit waits for the log only where its transaction has written to it before.
             self.connection.execute("select pg_logical_emit_message(true, 'pgflow_stress: durable', '')")
 
-    def alive(self, backend: int) -> bool:
-        """Whether a backend is still in pg_stat_activity."""
-        return bool(self._rows("select from pg_stat_activity where pid = %(pid)s", pid=backend))
+    def alive(self, backend: int, name: str = "") -> bool:
+        """Whether a backend is still in pg_stat_activity; of a pooler's, whether it still works for this client."""
+        return bool(self._rows(_ALIVE, pid=backend, name=name))
 
     def at_work(self) -> frozenset[tuple[int, str]]:
         """The transactions of shared backends: whose they are cannot be told."""

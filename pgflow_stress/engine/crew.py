@@ -183,7 +183,9 @@ class Crew:
         if lost.at_work & self._control.at_work() and time.monotonic() - lost.at < _BACKEND_LEAVES_SECONDS:
             return
         backends = backends_of(self._arena, region)
-        if any(map(self._control.alive, backends)):
+        # A pooler's backend outlives its client, and may serve another's by now.
+        name = "" if lost.order.pooler is None else lost.order.application_name(f"worker {lost.order.slot}")
+        if any(self._control.alive(backend, name) for backend in backends):
             if time.monotonic() - lost.at > _BACKEND_LEAVES_SECONDS:
                 self._control.terminate(backends)
             return

@@ -39,8 +39,9 @@ class TargetOptions:
     days_ahead: int = 1  # for which realtime.messages gets partitions, after today
     direct_dsn: str | None = field(default=None, repr=False)  # the way past a pooler, for what can't go through it
     pooler_admin_dsn: str | None = field(default=None, repr=False)  # of PgBouncer's console
-    sessions: int = 0  # that workers and starters hold at once; 0 where nobody will
-    names_backends: tuple[str, ...] = ()  # options that are about the workers' own backends
+    # What is checked of a pooler: targets that differ in nothing else are one.
+    sessions: int = field(default=0, compare=False)  # that workers and starters hold at once; 0 where nobody will
+    names_backends: tuple[str, ...] = field(default=(), compare=False)  # options about the workers' own backends
 
 
 class PoolMode(StrEnum):

@@ -77,7 +77,8 @@ def run_agent(order: AgentOrder) -> AgentReport:
     from distributed import Event, Queue, Variable, get_client, get_worker  # noqa: PLC0415  only where they are used
 
     client = get_client()
-    ready, start, stop = (kind(order.topic, client=client) for kind in (Queue, Variable, Event))
+    ready = Queue(order.topic, client=client)
+    start, stop = Variable(order.topic, client=client), Event(order.topic, client=client)
     # In the worker's own folder, which Dask removes when the worker itself could not.
     with tempfile.TemporaryDirectory(prefix="agent-", dir=get_worker().local_directory) as folder:
         arguments = [RUN, *order.arguments, "--start-at", "-", "--output", f"{folder}/result", "--quiet"]

@@ -61,7 +61,7 @@ class Cluster:
             address = self._hosts if self._local is None else self._start(stack, self._local)
             try:
                 self._client = stack.enter_context(
-                    distributed.Client(address, timeout=_CONNECT_SECONDS, name="pgflow-stress")
+                    distributed.Client(address, timeout=_CONNECT_SECONDS, name="pgflow-stress")  # type: ignore[no-untyped-call]
                 )
             except (OSError, TimeoutError, ValueError) as error:
                 raise SetUpFault(
@@ -83,7 +83,7 @@ class Cluster:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pgflow-stress-dask-"))
         stack.enter_context(dask.config.set({"temporary-directory": folder}))
         cluster = stack.enter_context(
-            LocalCluster(
+            LocalCluster(  # type: ignore[no-untyped-call]
                 n_workers=agents, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None,
                 memory_limit=0, silence_logs=logging.CRITICAL,
             )
@@ -185,7 +185,8 @@ class Led:
         """The agents have been asked to begin."""
         from distributed import Event, Queue, Variable  # noqa: PLC0415
 
-        self._queue, self._start, self._stop = (kind(topic, client=client) for kind in (Queue, Variable, Event))
+        self._queue = Queue(topic, client=client)
+        self._start, self._stop = Variable(topic, client=client), Event(topic, client=client)
         self._futures = futures
         self._workers = workers
         self._seen_at = 0.0

@@ -54,7 +54,7 @@ def cell(history: int = 0, pgflow: str = "0.8.1", setting: str = "4MB") -> Any:
 def test_each_history_of_each_version_is_made_once_however_often_its_cells_come(books: Books) -> None:
     cells = [cell(history, version) for history in (0, 3, 30) for version in ("0.8.1", "a", "b")]
 
-    with Targets(None, lambda _line: None, books.age) as targets:
+    with Targets(None, lambda _line: None, books.age, 2) as targets:
         for _ in range(3):
             for one in cells:
                 assert targets.of(one).options == one.target  # type: ignore[attr-defined]
@@ -65,7 +65,7 @@ def test_each_history_of_each_version_is_made_once_however_often_its_cells_come(
 
 
 def test_servers_and_targets_that_are_open_are_bounded_and_an_aged_one_is_closed_last(books: Books) -> None:
-    with Targets(None, lambda _line: None, books.age) as targets:
+    with Targets(None, lambda _line: None, books.age, 2) as targets:
         for setting in range(MOST_OPEN + 3):
             targets.of(cell(setting=f"{setting}MB"))
             assert books.open <= MOST_OPEN

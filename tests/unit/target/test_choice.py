@@ -57,3 +57,8 @@ def test_no_other_variable_of_libpqs_does(variable: str) -> None:
 )
 def test_tls_is_wanted_where_the_mode_demands_it(dsn: str, environment: dict[str, str], wants: bool) -> None:
     assert choose_target(TargetOptions(dsn=dsn), environment).wants_tls is wants
+
+
+def test_cells_of_a_sweep_that_differ_in_workers_alone_share_a_target() -> None:
+    assert TargetOptions(sessions=2) == TargetOptions(sessions=8)
+    assert TargetOptions(direct_dsn="host=/a") != TargetOptions()
