@@ -92,7 +92,8 @@ def account(code: int, document: Any, server: RealtimeServer) -> dict[str, Any]:
         f"{topic.removeprefix('pgflow:run:')} {event}"
         for names in server.sent.unsent.values()
         for topic, event in names
-        if topic.startswith("pgflow:run:")
+        # Workers prime on runs of their own, which nobody joins; and marks are no run's.
+        if topic.startswith("pgflow:run:") and server.joins[f"realtime:{topic}"]
     }
     return {
         "exit": code,

@@ -68,13 +68,13 @@ def main() -> None:
     """Measure, unless documents are given, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=20)
-    parser.add_argument("--folder", type=Path, default=Path("against"), help="where the documents go")
+    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "against", help="where the documents go")
     parser.add_argument("--pin", default="worker=0,postgres=1")
     parser.add_argument("--table", nargs="+", type=Path, help="documents that are there already")
     given = parser.parse_args()
     paths = given.table
     if not paths:
-        given.folder.mkdir(parents=True)
+        given.folder.mkdir(parents=True, exist_ok=True)
         pin = ("--pin", given.pin) if given.pin else ()
         paths = [measure(name, (*arguments, *pin), given.pairs, given.folder) for name, arguments in CALLS]
     made = table([json.loads(path.read_text()) for path in paths])
