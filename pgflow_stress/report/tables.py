@@ -47,7 +47,7 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[Any]], nu
     return Table(
         caption,
         tuple(header),
-        tuple(tuple(cell if isinstance(cell, Cell) else str(cell) for cell in row) for row in rows),
+        tuple(tuple(cell if isinstance(cell, str | Marked | Folded) else str(cell) for cell in row) for row in rows),
         numbers,
         more,
     )
