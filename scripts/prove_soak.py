@@ -29,7 +29,6 @@ END $$;
 CREATE TRIGGER planted AFTER UPDATE ON pgflow.step_tasks FOR EACH ROW
   WHEN (new.status = 'completed' AND old.status <> 'completed') EXECUTE FUNCTION pgflow.planted();
 """
-_TABLES = ("step_tasks", "step_states", "runs")
 _PRUNE = """
 with old as (select run_id from pgflow.runs where completed_at < clock_timestamp() - interval '{age:g} seconds'),
  tasks as (delete from pgflow.step_tasks using old where step_tasks.run_id = old.run_id),
@@ -71,7 +70,7 @@ def soaked(migrations: object, seconds: float, rate: float, seed: int) -> dict[s
     every = max(2.0, seconds / 60)
     age = 2 * every
     prunes = [f"{_PRUNE.format(age=age)}@{every:g}s", f"{_ARCHIVES.format(age=2 * age)}@{every:g}s"]
-    prunes += [f"vacuum pgflow.{table}@{every:g}s" for table in _TABLES]
+    prunes.append(f"vacuum@{every:g}s")
     began = time.monotonic()
     code, document = tool(
         "run", "concurrent-flows", "--flows", 2, "--steps", 3, "--workers", 2, "--pgflow", migrations, "--soak",

@@ -23,6 +23,8 @@ SECONDS_PER_HOUR = 3600.0
 RUN_IN = 0.1  # of the soak, which is not looked at
 RUN_IN_WITH_RETENTION = 1 / 3  # until a job of retention removes as much as comes
 LEAST_WINDOWS = 10  # that are looked at
+LEAST_VACUUMS = 10  # rounds of autovacuum that a size is looked at over
+_USUAL_NAPTIME_SECONDS = 60.0
 _MOST_MISSING = 0.2  # of a quantity's windows
 
 
@@ -47,6 +49,7 @@ class Quantity:
     limit: float | None  # of the change over what is looked at, a share; None: it is told and decides nothing
     by_logs: bool = False  # it multiplies: its logs have the straight line
     with_retention: bool = False  # it decides only where a job of retention is to keep it as it is
+    with_vacuums: bool = False  # and only over so many rounds of autovacuum: before, space is not used again
 
 
 QUANTITIES = (
@@ -54,8 +57,8 @@ QUANTITIES = (
     Quantity("response_p50_ns", "response time p50", "ns", "windows", 1, 0.25, by_logs=True),
     Quantity("response_p99_ns", "response time p99", "ns", "windows", 1, 0.75, by_logs=True),
     Quantity("rows_live", "live rows", "rows", "readings", 1, 0.25, with_retention=True),
-    Quantity("table_bytes", "tables", "bytes", "readings", 1, 0.5, with_retention=True),
-    Quantity("index_bytes", "indexes", "bytes", "readings", 1, 0.5, with_retention=True),
+    Quantity("table_bytes", "tables", "bytes", "readings", 1, 0.5, with_retention=True, with_vacuums=True),
+    Quantity("index_bytes", "indexes", "bytes", "readings", 1, 0.5, with_retention=True, with_vacuums=True),
     Quantity("cycle_p99_ns", "cycle time p99", "ns", "windows", 1, None, by_logs=True),
     Quantity("rows_dead", "dead rows", "rows", "readings", 1, None),
     Quantity("oldest_xmin_age", "oldest xmin", "transactions", "readings", 1, None),
@@ -129,9 +132,10 @@ def judge_soak(soak: Json) -> Soaked:
     readings = soak.get("readings") or {}
     times = [float(at) for at in readings.get("seconds") or ()]
     length = times[-1] - times[0] if len(times) > 1 else 0.0
-    deciding = [one for one in QUANTITIES if _decides(one, soak)]
+    seconds = length * (1 - share)
+    deciding = [one for one in QUANTITIES if _decides(one, soak, seconds)]
     level = 1 - (1 - LEVEL) / len(deciding)
-    slopes = tuple(_slope_of(one, soak, share, level) for one in QUANTITIES)
+    slopes = tuple(_slope_of(one, soak, share, level, decides=one in deciding) for one in QUANTITIES)
     by_name = {one.name: one for one in slopes}
     state, reasons, worst = _verdict([one for one in slopes if one.decides])
     return Soaked(
@@ -139,7 +143,7 @@ def judge_soak(soak: Json) -> Soaked:
         share_per_hour=None if worst is None else worst.share_per_hour,
         of="" if worst is None else worst.title,
         reasons=tuple(reasons),
-        looked_at_seconds=length * (1 - share),
+        looked_at_seconds=seconds,
         run_in_seconds=length * share,
         slopes=slopes,
         disk_full=_until(_last(readings, "disk_free_bytes"), by_name["database_bytes"]),
@@ -147,23 +151,26 @@ def judge_soak(soak: Json) -> Soaked:
     )
 
 
-def _decides(quantity: Quantity, soak: Json) -> bool:
-    return quantity.limit is not None and (bool(soak.get("retention")) or not quantity.with_retention)
+def _decides(quantity: Quantity, soak: Json, seconds: float) -> bool:
+    naptime = float(soak.get("autovacuum_naptime_seconds") or _USUAL_NAPTIME_SECONDS)
+    is_long_enough = not quantity.with_vacuums or seconds >= LEAST_VACUUMS * naptime
+    is_kept = bool(soak.get("retention")) or not quantity.with_retention
+    return quantity.limit is not None and is_kept and is_long_enough
 
 
-def _slope_of(quantity: Quantity, soak: Json, run_in: float, level: float) -> Slope:
+def _slope_of(quantity: Quantity, soak: Json, run_in: float, level: float, *, decides: bool) -> Slope:
     column: Sequence[Any] = (soak.get(quantity.of) or {}).get(quantity.name) or ()
     looked_at = list(column)[math.ceil(run_in * len(column)) :]
     window = float(soak.get("window_seconds") or 0.0)
     try:
         values = _filled(looked_at, positive=quantity.by_logs)
     except ValueError as why:
-        decides = _is_told(quantity, soak, looked_at)
+        decides = decides and not _has_too_few_runs(quantity, looked_at)
         return Slope(quantity.name, quantity.title, quantity.unit, State.CANNOT_TELL, str(why), decides)
     together = _together(soak, len(values), window)
     heights = values[len(values) % together :].reshape(-1, together)
     means = np.exp(np.log(heights).mean(axis=1)) if quantity.by_logs else heights.mean(axis=1)
-    return slope(quantity, means, together * window, level, decides=_decides(quantity, soak))
+    return slope(quantity, means, together * window, level, decides=decides)
 
 
 def _together(soak: Json, windows: int, window_seconds: float) -> int:
@@ -177,11 +184,10 @@ def _together(soak: Json, windows: int, window_seconds: float) -> int:
     return max([1, *(period for period in periods if period >= 1 and windows // period >= LEAST_WINDOWS)])
 
 
-def _is_told(quantity: Quantity, soak: Json, values: Sequence[Any]) -> bool:
-    """Whether it decides all the same: a percentile that windows have too few runs for was not asked for."""
+def _has_too_few_runs(quantity: Quantity, values: Sequence[Any]) -> bool:
+    """Whether it is a percentile that windows have too few runs for: that was not asked for, and decides nothing."""
     missing = sum(value is None for value in values)
-    has_too_few_runs = quantity.name == "response_p99_ns" and missing > _MOST_MISSING * len(values)
-    return _decides(quantity, soak) and not has_too_few_runs
+    return quantity.name == "response_p99_ns" and missing > _MOST_MISSING * len(values)
 
 
 def _filled(column: Sequence[Any], *, positive: bool) -> Floats:

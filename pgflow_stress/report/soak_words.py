@@ -89,7 +89,7 @@ def _shown(one: Mapping[str, Any]) -> str:
     if one["limit"] is None:
         return "told, decides nothing"
     limit = f"limit {one['limit']:.0%}".replace("%", " %")
-    return f"{one['state']} ({limit})" if one["decides"] else f"told, decides nothing without --prune ({limit})"
+    return f"{one['state']} ({limit})" if one["decides"] else f"told, decides nothing here ({limit})"
 
 
 def _drifts(soak: Mapping[str, Any]) -> list[str]:

@@ -121,6 +121,16 @@ def test_what_is_kept_grows_by_design_where_nothing_removes_it() -> None:
     assert not any(one.decides for one in found.slopes if one.name in ("rows_live", "table_bytes", "index_bytes"))
 
 
+def test_sizes_decide_only_over_some_rounds_of_autovacuum() -> None:
+    books = _books(1, changes={"index_bytes": 5.0})
+
+    long = judge_soak({**books, "autovacuum_naptime_seconds": 60.0})
+    short = judge_soak({**books, "autovacuum_naptime_seconds": 300.0})
+
+    assert (long.state, long.of) == (State.DEGRADING, "indexes")
+    assert short.state is State.STATIONARY
+
+
 def test_a_load_that_is_still_settling_has_no_state() -> None:
     found = judge_soak(_books(1, changes={"response_p50_ns": -0.8}))
 

@@ -106,14 +106,14 @@ class Bystander(Act):
         return {"table": f"{self._name}.bystander", "rows": ROWS, "updates_per_second": PER_SECOND}
 
     def span(self, name: str) -> Json:
-        """Another part of the time begins now."""
+        """Another part of the time begins now; one without a name is not told."""
         now_ns = monotonic_ns()
         self._now.to_ns = now_ns
         if name == "after" and (before := self._spans.get("before")) is not None:
             before.fold()
             self._usual_ns = latency_of(before.service).p50 or 0
         self._recent = []
-        self._now = self._spans.setdefault(name, Span(now_ns))
+        self._now = self._spans.setdefault(name, Span(now_ns)) if name else Span(now_ns)
         return {}
 
     def recovered(self) -> Json:

@@ -164,6 +164,7 @@ class Interfering:
         self._together([bystander])
         self._span("before", _SPAN_SECONDS)
         untimed = [case for case in others if not case.timed]
+        self._span("", 0.0)  # while they take hold it is neither before nor with them
         self._together(untimed)
         if untimed:
             self._span("held", _SPAN_SECONDS)

@@ -48,6 +48,7 @@ select pg_database_size(current_database()),
 """
 _SETTINGS = """
 select current_setting('autovacuum_freeze_max_age')::bigint, current_setting('autovacuum'),
+    (select setting::float8 from pg_settings where name = 'autovacuum_naptime'),
     (select setting from pg_settings where name = 'data_directory')
 """
 
@@ -71,8 +72,12 @@ class Reader:
             psycopg.Error: it cannot be had.
         """
         connection = self._get()
-        freeze, autovacuum, directory = connection.execute(_SETTINGS).fetchone() or (None, None, None)
-        self.about = {"autovacuum_freeze_max_age": freeze, "autovacuum": autovacuum}
+        freeze, autovacuum, naptime, directory = connection.execute(_SETTINGS).fetchone() or (None,) * 4
+        self.about = {
+            "autovacuum_freeze_max_age": freeze,
+            "autovacuum": autovacuum,
+            "autovacuum_naptime_seconds": naptime,
+        }
         self.backend = connection.info.backend_pid
         if find_postmaster(self.backend) is None:
             self.unseen.add("disk_free_bytes: the server is not on this host")
