@@ -50,8 +50,8 @@ def shares(plan: Plan, hosts: Sequence[str], *, workers_given: bool) -> list[Pla
             workers=workers[place],
             runs=None if plan.load_model == "open" else runs[place],
             flows=max(_FEWEST, flows[place]),
-            in_flight=in_flight[place],  # type: ignore[arg-type]
-            starters=starters[place],  # type: ignore[arg-type]
+            in_flight=in_flight[place],
+            starters=starters[place],
             stages=stages,
             duration_seconds=sum(stage.seconds for stage in stages) if stages else options.duration_seconds,
             steps=None,
