@@ -139,9 +139,10 @@ def network(tasks: int) -> dict[str, Any]:
         scheduler_log = (folder / "dask.log").read_text(errors="replace")
     found = _exact(document, rows, tasks)
     incidents = document["repetitions"][0]["incidents"]
-    held_up = [one for one in incidents if one["kind"] == "host held up"]
+    held_up = [one for one in incidents if one["kind"] == "host held up" and one["subject"] == ADDRESSES["b"]]
+    longest = max((float(one["detail"].split()[-2]) for one in held_up), default=0.0)
     found |= {
-        "cut_is_told": any(one["subject"] == ADDRESSES["b"] for one in held_up),
+        "cut_is_told": longest >= CUT_SECONDS - 0.2,
         "incidents": [f"{one['kind']} {one['subject']}: {one['detail']}" for one in incidents],
         "password_is_nowhere": PASSWORD not in json.dumps(document) + text + scheduler_log,
         "real_addresses": sorted(found["by_host"]) == [ADDRESSES["a"], ADDRESSES["b"]],

@@ -85,7 +85,7 @@ def distributed() -> Any:
 
 def lines(dask: Any, topic: str, client: Any) -> tuple[Any, Any, Any]:
     """What leads one repetition: a queue of hosts that are ready, when to start, whether to stop."""
-    return tuple(kind(topic, client=client) for kind in (dask.Queue, dask.Variable, dask.Event))  # type: ignore[return-value]
+    return tuple(kind(topic, client=client) for kind in (dask.Queue, dask.Variable, dask.Event))
 
 
 def run_agent(order: AgentOrder) -> AgentReport:
