@@ -47,8 +47,8 @@ def network(addresses: dict[str, str]) -> Iterator[None]:
         for host, address in addresses.items():
             _ip("netns", "add", name(host))
             made.append(name(host))
-            _ip("-n", SWITCH, "link", "add", host, "type", "veth", "peer", "name", "eth0", "netns", name(host))
-            _ip("-n", SWITCH, "link", "set", host, "master", "switch", "up")
+            _ip("-n", SWITCH, "link", "add", "name", host, "type", "veth", "peer", "name", "eth0", "netns", name(host))
+            _ip("-n", SWITCH, "link", "set", "dev", host, "master", "switch", "up")
             _ip("-n", name(host), "addr", "add", f"{address}/24", "dev", "eth0")
             _ip("-n", name(host), "link", "set", "eth0", "up")
             _ip("-n", name(host), "link", "set", "lo", "up")
@@ -60,9 +60,9 @@ def network(addresses: dict[str, str]) -> Iterator[None]:
 
 def cut(host: str, seconds: float) -> None:
     """Nothing goes to a host or comes from it for so long."""
-    _ip("-n", SWITCH, "link", "set", host, "down")
+    _ip("-n", SWITCH, "link", "set", "dev", host, "down")
     time.sleep(seconds)
-    _ip("-n", SWITCH, "link", "set", host, "up")
+    _ip("-n", SWITCH, "link", "set", "dev", host, "up")
 
 
 def _ip(*words: str) -> None:

@@ -6,7 +6,7 @@
     rate      tasks/s through 2 agents ÷ the same workers of one plain run, in turns: median >= 0.97
     kill      an agent killed mid-run, its Dask worker killed mid-run: accounted, ends, nothing left
 
-`--tasks N` of local and network, `--pairs N` of rate.
+`--tasks N` of each but rate, `--pairs N` of rate.
 """
 
 from __future__ import annotations
@@ -139,9 +139,10 @@ def network(tasks: int) -> dict[str, Any]:
         scheduler_log = (folder / "dask.log").read_text(errors="replace")
     found = _exact(document, rows, tasks)
     incidents = document["repetitions"][0]["incidents"]
-    held_up = [one for one in incidents if one["kind"] == "host held up"]
+    held_up = [one for one in incidents if one["kind"] == "host held up" and one["subject"] == ADDRESSES["b"]]
+    longest = max((float(one["detail"].split()[-2]) for one in held_up), default=0.0)
     found |= {
-        "cut_is_told": any(one["subject"] == ADDRESSES["b"] for one in held_up),
+        "cut_is_told": longest >= CUT_SECONDS - 0.2,
         "incidents": [f"{one['kind']} {one['subject']}: {one['detail']}" for one in incidents],
         "password_is_nowhere": PASSWORD not in json.dumps(document) + text + scheduler_log,
         "real_addresses": sorted(found["by_host"]) == [ADDRESSES["a"], ADDRESSES["b"]],
@@ -223,14 +224,13 @@ def rate(pairs: int) -> dict[str, Any]:
     return {"proof": "rate", "median": median, "ci95": [low, high], "pairs": pairs, "held": median >= LEAST_RATIO}
 
 
-def kill(_tasks: int) -> dict[str, Any]:
+def kill(tasks: int) -> dict[str, Any]:
     """Kill an agent's process, then a Dask worker: each time one of two."""
-    found = {what: _killed(what) for what in ("agent", "Dask worker")}
+    found = {what: _killed(what, tasks) for what in ("agent", "Dask worker")}
     return {"proof": "kill", **found, "held": all(one["held"] for one in found.values())}
 
 
-def _killed(what: str) -> dict[str, Any]:
-    tasks = 60_000
+def _killed(what: str, tasks: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         said = Path(folder, "said")
         with said.open("wb") as stream:

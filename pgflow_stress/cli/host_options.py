@@ -30,7 +30,17 @@ _LOCAL = re.compile(r"local:(\d{1,4})")
 _DAY_SECONDS = 86_400
 _PATIENCE_SECONDS = 60.0  # beyond its own time-out, for the other hosts
 # What is of one host, is counted by one observer, or strikes the server that all hosts load.
-_ALONE = ("observer_cost", "telemetry_cost", "probe_client", "full", "history", "fault")
+_ALONE = (
+    "observer_cost",
+    "telemetry_cost",
+    "probe_client",
+    "full",
+    "history",
+    "fault",
+    "interference",
+    "soak",
+    "prometheus",
+)
 
 
 class StartTime(click.ParamType[Any]):

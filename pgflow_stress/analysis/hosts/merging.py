@@ -22,7 +22,9 @@ from pgflow_stress.core.units import NS_PER_SECOND
 PARTS_ADD_UP = "outcomes and phases of all hosts add up"
 ROWS_ARE_COUNTED = "merged histogram is that of all rows"
 _TOTALS = {"wal_bytes": "wal_bytes_per_task", "cpu_ns": "cpu_ns_per_task"}
-_SILENT_NS = NS_PER_SECOND
+_HELD_UP_NS = NS_PER_SECOND
+# Statements that a host waits for; not a read, which may wait in the server because it is told to.
+_SENT = ("create_flow", "add_step", "start_flow", "start_tasks", "complete", "fail")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +182,10 @@ def _incidents(parts: Sequence[Part], lost: Sequence[LostHost]) -> tuple[Inciden
         for one in part.repetition.incidents
     ]
     for part in parts:
-        longest_ns = int(part.repetition.client.get("longest_cycle_ns") or 0)
-        if longest_ns >= _SILENT_NS and not part.repetition.client.get("work_ns_per_task"):
-            detail = f"its longest cycle took {longest_ns / NS_PER_SECOND:.1f} s"
+        answers = [(histogram.max_ns, one) for one, histogram in part.histograms.items() if one in _SENT]
+        longest_ns, operation = max(answers, default=(0, ""))
+        if longest_ns >= _HELD_UP_NS:
+            detail = f"an answer to {operation} took {longest_ns / NS_PER_SECOND:.1f} s"
             found.append(Incident("host held up", 0, part.host, detail))
     for one in lost:
         known = "" if one.completed is None else f", of which the database has {one.completed} completed"

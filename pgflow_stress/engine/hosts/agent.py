@@ -72,15 +72,29 @@ def look(host: str, conninfo: str, allow_remote: bool) -> dict[str, Any]:
     return document
 
 
+def distributed() -> Any:
+    """Dask's package, an extra: imported where it is used.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    import distributed as dask  # noqa: PLC0415
+
+    return dask
+
+
+def lines(dask: Any, topic: str, client: Any) -> tuple[Any, Any, Any]:
+    """What leads one repetition: a queue of hosts that are ready, when to start, whether to stop."""
+    return tuple(kind(topic, client=client) for kind in (dask.Queue, dask.Variable, dask.Event))
+
+
 def run_agent(order: AgentOrder) -> AgentReport:
     """Run one repetition, led by the coordinator."""
-    from distributed import Event, Queue, Variable, get_client, get_worker  # noqa: PLC0415  only where they are used
-
-    client = get_client()
-    ready = Queue(order.topic, client=client)
-    start, stop = Variable(order.topic, client=client), Event(order.topic, client=client)
+    dask = distributed()
+    client = dask.get_client()
+    ready, start, stop = lines(dask, order.topic, client)
     # In the worker's own folder, which Dask removes when the worker itself could not.
-    with tempfile.TemporaryDirectory(prefix="agent-", dir=get_worker().local_directory) as folder:
+    with tempfile.TemporaryDirectory(prefix="agent-", dir=dask.get_worker().local_directory) as folder:
         arguments = [RUN, *order.arguments, "--start-at", "-", "--output", f"{folder}/result", "--quiet"]
         with _process(arguments, subprocess.PIPE) as (process, said):
             assert process.stdin is not None and process.stdout is not None

@@ -13,7 +13,16 @@ from typing import Any
 
 from pgflow_stress.core.errors import RunFailed, SetUpFault
 from pgflow_stress.core.result import Json
-from pgflow_stress.engine.hosts.agent import AgentOrder, AgentReport, about, be_deaf, look, run_agent
+from pgflow_stress.engine.hosts.agent import (
+    AgentOrder,
+    AgentReport,
+    about,
+    be_deaf,
+    distributed,
+    lines,
+    look,
+    run_agent,
+)
 
 _CONNECT_SECONDS = 10.0
 _LOOK_SECONDS = 120.0
@@ -53,7 +62,7 @@ class Cluster:
             SetUpFault: Dask is not installed, nobody answers, or there is no worker.
         """
         try:
-            import distributed  # noqa: PLC0415  an extra
+            package = distributed()
         except ImportError:
             raise SetUpFault(f"--hosts needs Dask, which is not installed; {_INSTALL}") from None
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
@@ -61,7 +70,7 @@ class Cluster:
             address = self._hosts if self._local is None else self._start(stack, self._local)
             try:
                 self._client = stack.enter_context(
-                    distributed.Client(address, timeout=_CONNECT_SECONDS, name="pgflow-stress")  # type: ignore[no-untyped-call]
+                    package.Client(address, timeout=_CONNECT_SECONDS, name="pgflow-stress")
                 )
             except (OSError, TimeoutError, ValueError) as error:
                 raise SetUpFault(
@@ -77,13 +86,12 @@ class Cluster:
         self._stack.close()
 
     def _start(self, stack: contextlib.ExitStack, agents: int) -> str:
-        import dask  # noqa: PLC0415
-        from distributed import LocalCluster  # noqa: PLC0415
+        import dask  # noqa: PLC0415  an extra
 
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pgflow-stress-dask-"))
         stack.enter_context(dask.config.set({"temporary-directory": folder}))
         cluster = stack.enter_context(
-            LocalCluster(  # type: ignore[no-untyped-call]
+            distributed().LocalCluster(
                 n_workers=agents, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None,
                 memory_limit=0, silence_logs=logging.CRITICAL,
             )
@@ -183,10 +191,7 @@ class Led:
         self, client: Any, topic: str, futures: dict[Agent, Any], workers: Callable[[], dict[str, Json]]
     ) -> None:
         """The agents have been asked to begin."""
-        from distributed import Event, Queue, Variable  # noqa: PLC0415
-
-        self._queue = Queue(topic, client=client)
-        self._start, self._stop = Variable(topic, client=client), Event(topic, client=client)
+        self._queue, self._start, self._stop = lines(distributed(), topic, client)
         self._futures = futures
         self._workers = workers
         self._seen_at = 0.0

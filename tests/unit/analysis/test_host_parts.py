@@ -11,6 +11,7 @@ from pgflow_stress.analysis.hosts.merging import LostHost, merge_repetition
 from pgflow_stress.analysis.hosts.part import NotTogether, check_together, part_of
 from pgflow_stress.analysis.hosts.telling import hosts_of, with_clocks
 from pgflow_stress.core.host_clock import ClockReading, HostClock, why_not_related
+from pgflow_stress.core.latency import histogram_of
 from pgflow_stress.core.result import Result
 from pgflow_stress.core.units import NS_PER_MS, NS_PER_SECOND
 from tests.fixtures.hosts import START_NS, build_clock, build_host, build_part, told
@@ -82,6 +83,16 @@ def test_a_hosts_tasks_are_indeterminate_when_it_died_and_the_repetition_does_no
     assert (merged.tasks.expected, merged.tasks.indeterminate, merged.tasks.completed) == (42, 40, 2)
     assert not merged.counted
     assert [one.subject for one in merged.incidents if one.kind == "host lost"] == ["b"]
+
+
+def test_an_answer_that_took_long_is_told_with_its_host() -> None:
+    a, b = build_part("a", [5]), build_part("b", [7])
+    slow = replace(b, histograms={**b.histograms, "complete": histogram_of([3 * NS_PER_SECOND])})
+
+    merged = merge_repetition([a, slow], 0)
+
+    told = [(one.subject, one.detail) for one in merged.incidents if one.kind == "host held up"]
+    assert told == [("b", "an answer to complete took 3.0 s")]
 
 
 def test_a_failed_check_of_one_host_fails_the_merged_audit_and_names_it() -> None:

@@ -56,7 +56,7 @@ class Stage:
         stage = self
 
         class FakeEngine:
-            def __init__(self, plans: Sequence[Plan]) -> None:
+            def __init__(self, plans: Sequence[Plan], _make_gate: object = None) -> None:
                 stage.seen.append(f"fork for {len(plans)}")
 
             def __enter__(self) -> Self:
