@@ -16,7 +16,11 @@ from libpq_build import build_libpq
 
 PACKAGE = "pgflow_stress_hot"
 DEBUG = bool(os.environ.get("PGFLOW_STRESS_DEBUG"))
-FLAGS = ["-O0", "-g"] if DEBUG else ["-O3", "-g"]
+# PGFLOW_STRESS_SANITIZE=address, undefined or (clang's) fuzzer-no-link, joined by commas: for scripts/prove alone, and
+# with --build-lib, so that what is installed stays as it is.
+SANITIZERS = os.environ.get("PGFLOW_STRESS_SANITIZE", "")
+SANITIZE = [f"-fsanitize={SANITIZERS}", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"] if SANITIZERS else []
+FLAGS = ["-O0", "-g"] if DEBUG else ["-O1", "-g", *SANITIZE] if SANITIZE else ["-O3", "-g"]
 # Cython's own output keeps parameters and functions that a module happens not to use.
 WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-unused-function", "-Wno-missing-field-initializers"]
 DIRECTIVES = {
@@ -40,6 +44,7 @@ class BuildModules(build_ext):
                 self.extensions,
                 include_path=["ext"],
                 annotate=DEBUG,
+                build_dir=str(Path(self.build_temp, "c")) if SANITIZE else None,
                 force=self.force,
                 nthreads=_translators(),
                 compiler_directives=DIRECTIVES,
@@ -72,6 +77,7 @@ def modules() -> list[Extension]:
             libraries=["pq"] if "libpq.PQ" in source.read_text(encoding="utf-8") else [],
             include_dirs=[folder.as_posix()],
             extra_compile_args=FLAGS + WARNINGS,
+            extra_link_args=SANITIZE,
             depends=[header.as_posix() for header in sorted(folder.glob("*.h"))],
         )
         for source in sorted(folder.glob("*.pyx"))

@@ -414,9 +414,11 @@ def main() -> int:
     parser.add_argument("--kind", action="append", choices=KINDS, help="only these kinds; may be repeated")
     parser.add_argument("--first", type=int, default=0, help="where to begin, of the cases that are chosen")
     parser.add_argument("--times", type=int, default=10**9, help="how many of them")
+    parser.add_argument("--seconds", type=float, default=1e9, help="no case is begun after that")
     asked = parser.parse_args()
     counts: dict[str, int] = {}
     faults: dict[str, int] = {}
+    deadline, following = time.monotonic() + asked.seconds, None
     app.list_commands(click.Context(app))
     with tempfile.TemporaryDirectory(prefix="pgflow-stress-hostile-") as name:
         folder = Path(name)
@@ -424,6 +426,9 @@ def main() -> int:
         inputs = Inputs(asked.seed, folder, a_result(folder) if not asked.kind or "results" in asked.kind else "{}")
         chosen = (case for case in inputs.all() if not asked.kind or case.kind in asked.kind)
         for index, case in enumerate(islice(chosen, asked.first, asked.first + asked.times), asked.first):
+            if time.monotonic() > deadline:
+                following = index
+                break
             counts[case.kind] = counts.get(case.kind, 0) + 1
             fitting = all("\x00" not in text and len(text) < 100_000 for text in case.arguments)
             for run in (forked, typed) if index % TYPED_EVERY == 0 and fitting else (forked,):
@@ -434,11 +439,8 @@ def main() -> int:
                     print(json.dumps({"case": short, "environment": case.environment, "wrong": wrong}), flush=True)
     for kind, count in counts.items():
         print(json.dumps({"proof": "hostile", "kind": kind, "cases": count, "wrong": faults.get(kind, 0)}))
-    print(
-        json.dumps(
-            {"proof": "hostile", "cases": sum(counts.values()), "wrong": sum(faults.values()), "seed": asked.seed}
-        )
-    )
+    line = {"proof": "hostile", "cases": sum(counts.values()), "wrong": sum(faults.values()), "seed": asked.seed}
+    print(json.dumps(line | ({} if following is None else {"goes_on_with": f"--first {following}"})))
     return 1 if faults else 0
 
 

@@ -348,7 +348,7 @@ cdef class EventBook:
         while end - row >= 10 and get_int2(row) == 2:
             topic_length = get_int4(row + 2)
             topic = row + 6
-            if topic_length < 0 or end - topic < topic_length + 4:
+            if topic_length < 0 or end - topic < <int64_t>topic_length + 4:
                 break
             name_length = get_int4(topic + topic_length)
             name = topic + topic_length + 4

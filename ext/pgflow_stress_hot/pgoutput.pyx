@@ -26,6 +26,9 @@ cdef enum:
 
 # Microseconds from 1970 to 2000, where PostgreSQL's timestamps begin.
 cdef int64_t EPOCH_US = 946684800000000
+cdef int64_t LAST_COMMIT_US = 8000000000000000  # in the year 2253: beyond it nanoseconds find no room
+cdef enum:
+    MOST_DIGITS = 18  # of a number that finds room
 
 
 cdef const char *skip_text(const char *at, const char *end) noexcept nogil:
@@ -147,6 +150,8 @@ cdef Heard take_logical_message(Decoder *d, const char *at, const char *end) noe
         return HEARD_BROKEN
     if length <= d.marker_length or memcmp(content, d.marker, d.marker_length) != 0:
         return HEARD_NOTHING
+    if length - d.marker_length > MOST_DIGITS:
+        return HEARD_NOTHING
     for i in range(d.marker_length, length):
         if not 48 <= content[i] <= 57:
             return HEARD_NOTHING
@@ -157,6 +162,7 @@ cdef Heard take_logical_message(Decoder *d, const char *at, const char *end) noe
 
 cdef Heard take_logical(Decoder *d, const char *at, const char *end, int64_t received_ns) noexcept nogil:
     cdef int64_t *words = d.events.books.recorder.words
+    cdef int64_t commit_us
     cdef char kind
     if at >= end:
         return HEARD_BROKEN
@@ -167,8 +173,11 @@ cdef Heard take_logical(Decoder *d, const char *at, const char *end, int64_t rec
     if kind == 66:  # 'B'egin: final LSN, commit time, transaction id
         if end - at < 20:
             return HEARD_BROKEN
+        commit_us = get_int8(at + 8)
+        if not -EPOCH_US <= commit_us <= LAST_COMMIT_US:
+            return HEARD_BROKEN
         d.commit_lsn = get_int8(at)
-        d.commit_ns = (get_int8(at + 8) + EPOCH_US) * NS_PER_US
+        d.commit_ns = (commit_us + EPOCH_US) * NS_PER_US
         d.position = 0
         return HEARD_NOTHING
     if kind == 67:  # 'C'ommit: flags, LSN, end LSN, time

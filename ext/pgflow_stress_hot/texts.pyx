@@ -3,6 +3,8 @@
 from libc.stdlib cimport free, malloc
 
 cdef const char *HEX = b"0123456789abcdef"
+cdef enum:
+    MOST_DIGITS = 18  # of a number that finds room in 64 bits, whatever its digits
 
 
 cdef void put_uuid_text(char *out, const uint8_t *value) noexcept nogil:
@@ -28,7 +30,9 @@ cdef bint get_uuid_text(uint8_t *out, const char *text, int length) noexcept nog
     if length != UUID_TEXT - 1:
         return False
     for i in range(16):
-        if text[at] == c'-':
+        if i == 4 or i == 6 or i == 8 or i == 10:
+            if text[at] != c'-':
+                return False
             at += 1
         high = nibble(text[at])
         low = nibble(text[at + 1])
@@ -60,11 +64,13 @@ cdef int64_t get_int_text(const char *text, int length) noexcept nogil:
     # Digits alone: ids and indexes, which are never below 0.
     cdef int i
     cdef int64_t value = 0
+    if not 0 < length <= MOST_DIGITS:
+        return -1
     for i in range(length):
         if not c'0' <= text[i] <= c'9':
             return -1
         value = 10 * value + text[i] - c'0'
-    return value if length > 0 else -1
+    return value
 
 
 cdef const char *composite_field(const char *text, int length, int number, int *field_length) noexcept nogil:
@@ -135,6 +141,11 @@ def int_text(int64_t value):
         raise ValueError("below 0")
     put_int_text(out, value)
     return <bytes>out
+
+
+def int_of(bytes text not None):
+    """The integer of a text of digits alone; -1 where it is none, or has more than 18 of them."""
+    return get_int_text(text, <int>len(text))
 
 
 def field_of(bytes composite not None, int number):

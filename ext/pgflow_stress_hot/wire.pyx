@@ -36,3 +36,16 @@ def encode_array(int oid, list elements not None):
         return b.bytes[:b.length]
     finally:
         buffer_free(&b)
+
+
+def decode_array(bytes array not None):
+    """The elements of an array up to its first NULL, as the hot path reads an answer: until none is left or whole."""
+    cdef ArrayReader reader = array_read(array, <int>len(array))
+    cdef const char *element
+    cdef int length
+    found = []
+    while True:
+        element = array_next(&reader, &length)
+        if element == NULL:
+            return found
+        found.append(element[:length])

@@ -29,29 +29,38 @@ def pieces(connection: psycopg.Connection[Any], query: Any, use: Callable[[bytes
         use: takes a piece and says how many of its bytes it used; the rest comes again, with more.
     """
     held = bytearray()
-    headed = False
+    for data in _received(connection, query):
+        held += data
+        if len(held) > _AT_ONCE_BYTES:
+            del held[: use(bytes(held))]
+    use(bytes(held))
+
+
+def _received(connection: psycopg.Connection[Any], query: Any) -> Iterator[bytes]:
+    """What the server sends, without its header."""
+    head = bytearray()
     with connection.cursor() as cursor, cursor.copy(query) as copy:
         for data in copy:
-            held += data
-            if not headed and len(held) >= HEADER_BYTES:
-                assert held[: len(_SIGNATURE)] == _SIGNATURE
-                del held[:HEADER_BYTES]
-                headed = True
-            if len(held) > _AT_ONCE_BYTES:
-                del held[: use(bytes(held))]
-    if headed:
-        use(bytes(held))
+            if len(head) >= HEADER_BYTES:
+                yield bytes(data)
+                continue
+            head += data
+            if len(head) >= HEADER_BYTES:
+                assert head[: len(_SIGNATURE)] == _SIGNATURE
+                yield bytes(head[HEADER_BYTES:])
 
 
 def triples(connection: psycopg.Connection[Any], query: Any) -> Iterator[npt.NDArray[np.void]]:
-    """Rows (int8, int4, int4) of a COPY: arrays with the fields first, second, third, in parts."""
-    parts: list[npt.NDArray[np.void]] = []
+    """Rows (int8, int4, int4) of a COPY: arrays with the fields first, second, third, in parts as they come.
 
-    def use(piece: bytes) -> int:
-        whole = len(piece) // _TRIPLE.itemsize
-        if whole:
-            parts.append(np.frombuffer(piece, dtype=_TRIPLE, count=whole))
-        return whole * _TRIPLE.itemsize
-
-    pieces(connection, query, use)
-    yield from parts
+    The connection is busy until the last part: however many rows there are, one part is held at a time.
+    """
+    held = bytearray()
+    for data in _received(connection, query):
+        held += data
+        if len(held) > _AT_ONCE_BYTES:
+            whole = len(held) // _TRIPLE.itemsize
+            yield np.frombuffer(bytes(held[: whole * _TRIPLE.itemsize]), dtype=_TRIPLE)
+            del held[: whole * _TRIPLE.itemsize]
+    if whole := len(held) // _TRIPLE.itemsize:
+        yield np.frombuffer(bytes(held), dtype=_TRIPLE, count=whole)

@@ -105,6 +105,11 @@ class Crew:
         """Whether every worker counted on stands at this state or beyond."""
         return not self._lost and all(int(self._arena.words[r, Word.STATE]) >= state for r in self.regions)
 
+    @property
+    def all_ended(self) -> bool:
+        """Whether every process that was forked was seen to end."""
+        return len(self._gone) >= self._next_region
+
     def backends(self) -> list[int]:
         """Backend pids of every worker that connected and was not seen to end."""
         return [pid for r in range(self._next_region) if r not in self._gone for pid in backends_of(self._arena, r)]
@@ -210,7 +215,7 @@ class Crew:
     def wait_for_end(self, seconds: float) -> bool:
         """Wait until every worker's process has ended; False where one has not."""
         deadline = time.monotonic() + seconds
-        while len(self._gone) < self._next_region:
+        while not self.all_ended:
             left = deadline - time.monotonic()
             if left <= 0:
                 return False

@@ -158,7 +158,9 @@ class Window:
             if now >= self._next_tick:
                 self._next_tick = now + _TICK_SECONDS
                 self._watch.tick(self._progress(name, now - began))
-            if self._arena.header[Header.STOP] >= Stop.NOW and self._since_stop() > ABORT_SECONDS:
+            if self._arena.header[Header.STOP] >= Stop.NOW and (
+                self._crew.all_ended or self._since_stop() > ABORT_SECONDS
+            ):
                 return
             sleep(littles_law.pause_seconds(self._random), self._arena.house[House.COORDINATOR])
         if state is State.PROCESSED:  # between the other phases nobody is to wait for it

@@ -196,6 +196,15 @@ def test_stored_rows_are_counted_from_any_piece_of_a_copy(books: EventBooks) -> 
         assert used + more == len(whole) - 2, "all but the end's mark"
 
 
+@pytest.mark.parametrize("length", [-1, 8, 2**31 - 5, 2**31 - 4, 2**31 - 1])
+def test_a_stored_row_that_says_to_be_longer_than_it_is_waits_for_more(books: EventBooks, length: int) -> None:
+    stored = np.zeros(books.received.size, dtype=np.uint8)
+
+    used = books.book.count_stored(struct.pack(">hi", 2, length) + b"12345678", stored)
+
+    assert used == (0, 0, [])
+
+
 def test_books_of_another_shape_are_refused(books: EventBooks) -> None:
     from pgflow_stress_hot.events import EventBook  # noqa: PLC0415
 

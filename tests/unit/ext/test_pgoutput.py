@@ -154,3 +154,17 @@ def test_what_is_not_of_the_protocol_is_said_to_be_broken(books: EventBooks) -> 
     stream = Stream(books.book, MARKER, 0, 0, 0)
 
     assert feed(stream, b"", b"z", b"w", relation(("no", "such"))) == [BROKEN] * 4
+
+
+@pytest.mark.parametrize("stamp_us", [-(2**63), -POSTGRES_EPOCH_US - 1, 8_000_000_000_000_001, 2**63 - 1])
+def test_a_commit_time_that_finds_no_room_in_nanoseconds_is_said_to_be_broken(books: EventBooks, stamp_us: int) -> None:
+    stream = Stream(books.book, MARKER, 0, 0, 0)
+
+    assert feed(stream, xlog(b"B" + struct.pack(">qqi", 1, stamp_us, 7))) == [BROKEN]
+
+
+def test_a_mark_whose_number_finds_no_room_is_none(books: EventBooks) -> None:
+    stream = Stream(books.book, MARKER, 0, 0, 0)
+
+    assert feed(stream, message(MARKER + b"9" * 18), message(MARKER + b"9" * 19)) == [MARKED, NOTHING]
+    assert books.words[Word.MARKER] == 10**18 - 1
