@@ -50,22 +50,29 @@ def command_of(part: Part, versions: Sequence[str], small: bool, repetitions: in
     return ["sweep", *map(str, part.job), *varied, "--repetitions", str(repetitions)]
 
 
+def is_done(folder: Path) -> bool:
+    """Whether a part's sweep is through; one that was interrupted has a sweep.json too."""
+    file = folder / SWEEP_FILE
+    return file.exists() and json.loads(file.read_text())["outcome"]["exit_code"] == 0
+
+
 def measure(part: Part, given: argparse.Namespace) -> None:
     """Measure a part, or what is missing of it."""
     folder = folder_of(given.output, part, given.small)
-    if (folder / SWEEP_FILE).exists() and json.loads((folder / SWEEP_FILE).read_text())["outcome"]["exit_code"] == 0:
+    if is_done(folder):
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
     typed = command_of(part, given.pgflow or [VERSION], given.small, given.repetitions or part.repetitions)
     resume = ["--resume"] if (folder / JOURNAL).exists() else []
     beside = folder.parent / f"{folder.name}.{ABOUT}"
     about = json.loads(beside.read_text()) if beside.exists() else {"seconds": 0.0, "beside": given.beside}
+    about["command"] = " ".join(word if ";" not in word else f"'{word}'" for word in typed)
+    about["beside"] = about["beside"] or given.beside
+    beside.write_text(json.dumps(about))
     began = time.monotonic()
     command = [sys.executable, "-m", "pgflow_stress.cli.main", *typed, *resume, "--quiet", "--output", str(folder)]
     code = subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
     about["seconds"] += time.monotonic() - began
-    about["command"] = " ".join(word if " " not in word else f"'{word}'" for word in typed)
-    about["beside"] = about["beside"] or given.beside
     beside.write_text(json.dumps(about))
     if code:
         raise SystemExit(f"{part.name} ended with {code}: call this again to go on with it")
@@ -147,7 +154,7 @@ def page_of(output: Path) -> str:
 def _page_parts(output: Path, small: bool) -> Iterator[str]:
     for part in PARTS:
         folder = folder_of(output, part, small)
-        if not (folder / SWEEP_FILE).exists() or (small and (folder_of(output, part, False) / SWEEP_FILE).exists()):
+        if not is_done(folder) or (small and is_done(folder_of(output, part, False))):
             continue
         document = json.loads((folder / SWEEP_FILE).read_text())
         about = json.loads((folder.parent / f"{folder.name}.{ABOUT}").read_text())
