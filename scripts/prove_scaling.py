@@ -182,7 +182,7 @@ def _section(part: Part, document: Any, about: Any, small: bool) -> str:
     ]
     for version, metric, expected, curve in curves_of(part, document):
         held = is_as_expected(expected, curve["growth"])
-        known = "" if held is None else (" As known." if held else f" Known: {expected and expected.shown}.")
+        known = "" if held is None else (" As known." if held else f" Known otherwise: {expected and expected.shown}.")
         step = step_at(part, costs[version, metric])
         bend = f" From {part.bend[0]} to {part.bend[1]}: × {_factor(step)}." if step and part.bend else ""
         said = curve_words({**curve, "at": {}}) if curve["growth"] else f"no fit: {curve['reason']}"
@@ -209,7 +209,7 @@ def _without_paths(command: str) -> str:
 
 
 def _shortened(word: str) -> str:
-    name, equals, values = word.partition("=")
+    name, equals, values = word.strip("'").partition("=")
     if name != "pgflow" or not equals:
         return word
     return f"'pgflow={';'.join(Path(value).name for value in values.split(';'))}'"
