@@ -115,11 +115,16 @@ def costs_of(part: Part, document: Any, version: str, metric: str) -> dict[int, 
     return dict(sorted(found.items()))
 
 
-def step_at(part: Part, costs: dict[int, list[float]]) -> tuple[float, float, float] | None:
+def is_each(part: Part, metric: str) -> bool:
+    """Whether a cost is shared by as many as the size says: a start is, a task is not."""
+    return bool(part.each) and metric.startswith("start.")
+
+
+def step_at(part: Part, metric: str, costs: dict[int, list[float]]) -> tuple[float, float, float] | None:
     """By which factor what one takes changes between the two sizes of a bend, and its 95 % interval; by rounds."""
     if part.bend is None or not all(size in costs for size in part.bend):
         return None
-    before, after = (np.log(costs[size]) - (math.log(size) if part.each else 0) for size in part.bend)
+    before, after = (np.log(costs[size]) - (math.log(size) if is_each(part, metric) else 0) for size in part.bend)
     rounds = min(len(before), len(after))
     if rounds < 2:
         return None
@@ -135,7 +140,7 @@ def report(part: Part, document: Any) -> bool:
     for version, metric, expected, curve in curves_of(part, document):
         held = is_as_expected(expected, curve["growth"])
         good = good and held is not False
-        step = step_at(part, costs_of(part, document, version, metric))
+        step = step_at(part, metric, costs_of(part, document, version, metric))
         tell(
             part=part.name, pgflow=version_of(version), metric=metric, sizes=curve["sizes"],
             found=curve_words(curve) if curve["growth"] else curve["reason"],
@@ -183,7 +188,7 @@ def _section(part: Part, document: Any, about: Any, small: bool) -> str:
     for version, metric, expected, curve in curves_of(part, document):
         held = is_as_expected(expected, curve["growth"])
         known = "" if held is None else (" As known." if held else f" Known otherwise: {expected and expected.shown}.")
-        step = step_at(part, costs[version, metric])
+        step = step_at(part, metric, costs[version, metric])
         bend = f" From {part.bend[0]} to {part.bend[1]}: × {_factor(step)}." if step and part.bend else ""
         said = curve_words({**curve, "at": {}}) if curve["growth"] else f"no fit: {curve['reason']}"
         lines.append(f"- {version_of(version)}: {said}.{known}{bend}")
@@ -221,7 +226,7 @@ def _figure(part: Part, costs: list[float], size: int, metric: str) -> str:
     mean = sum(costs) / len(costs)
     spread = float(np.std(costs, ddof=1)) if len(costs) > 1 else 0.0
     half = float(stdtrit(len(costs) - 1, 0.975)) * spread / math.sqrt(len(costs)) if len(costs) > 1 else 0.0
-    each = f" ({formats.duration_ns(mean / size)} {part.each})" if part.each and metric.startswith("start.") else ""
+    each = f" ({formats.duration_ns(mean / size)} {part.each})" if is_each(part, metric) else ""
     return f"{formats.duration_ns(mean)} ± {formats.share(half / mean)}{each}"
 
 
