@@ -50,22 +50,29 @@ def command_of(part: Part, versions: Sequence[str], small: bool, repetitions: in
     return ["sweep", *map(str, part.job), *varied, "--repetitions", str(repetitions)]
 
 
+def is_done(folder: Path) -> bool:
+    """Whether a part's sweep is through; one that was interrupted has a sweep.json too."""
+    file = folder / SWEEP_FILE
+    return file.exists() and json.loads(file.read_text())["outcome"]["exit_code"] == 0
+
+
 def measure(part: Part, given: argparse.Namespace) -> None:
     """Measure a part, or what is missing of it."""
     folder = folder_of(given.output, part, given.small)
-    if (folder / SWEEP_FILE).exists() and json.loads((folder / SWEEP_FILE).read_text())["outcome"]["exit_code"] == 0:
+    if is_done(folder):
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
     typed = command_of(part, given.pgflow or [VERSION], given.small, given.repetitions or part.repetitions)
     resume = ["--resume"] if (folder / JOURNAL).exists() else []
     beside = folder.parent / f"{folder.name}.{ABOUT}"
     about = json.loads(beside.read_text()) if beside.exists() else {"seconds": 0.0, "beside": given.beside}
+    about["command"] = " ".join(word if ";" not in word else f"'{word}'" for word in typed)
+    about["beside"] = about["beside"] or given.beside
+    beside.write_text(json.dumps(about))
     began = time.monotonic()
     command = [sys.executable, "-m", "pgflow_stress.cli.main", *typed, *resume, "--quiet", "--output", str(folder)]
     code = subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
     about["seconds"] += time.monotonic() - began
-    about["command"] = " ".join(word if " " not in word else f"'{word}'" for word in typed)
-    about["beside"] = about["beside"] or given.beside
     beside.write_text(json.dumps(about))
     if code:
         raise SystemExit(f"{part.name} ended with {code}: call this again to go on with it")
@@ -108,11 +115,16 @@ def costs_of(part: Part, document: Any, version: str, metric: str) -> dict[int, 
     return dict(sorted(found.items()))
 
 
-def step_at(part: Part, costs: dict[int, list[float]]) -> tuple[float, float, float] | None:
+def is_each(part: Part, metric: str) -> bool:
+    """Whether a cost is shared by as many as the size says: a start is, a task is not."""
+    return bool(part.each) and metric.startswith("start.")
+
+
+def step_at(part: Part, metric: str, costs: dict[int, list[float]]) -> tuple[float, float, float] | None:
     """By which factor what one takes changes between the two sizes of a bend, and its 95 % interval; by rounds."""
     if part.bend is None or not all(size in costs for size in part.bend):
         return None
-    before, after = (np.log(costs[size]) - (math.log(size) if part.each else 0) for size in part.bend)
+    before, after = (np.log(costs[size]) - (math.log(size) if is_each(part, metric) else 0) for size in part.bend)
     rounds = min(len(before), len(after))
     if rounds < 2:
         return None
@@ -128,7 +140,7 @@ def report(part: Part, document: Any) -> bool:
     for version, metric, expected, curve in curves_of(part, document):
         held = is_as_expected(expected, curve["growth"])
         good = good and held is not False
-        step = step_at(part, costs_of(part, document, version, metric))
+        step = step_at(part, metric, costs_of(part, document, version, metric))
         tell(
             part=part.name, pgflow=version_of(version), metric=metric, sizes=curve["sizes"],
             found=curve_words(curve) if curve["growth"] else curve["reason"],
@@ -147,7 +159,7 @@ def page_of(output: Path) -> str:
 def _page_parts(output: Path, small: bool) -> Iterator[str]:
     for part in PARTS:
         folder = folder_of(output, part, small)
-        if not (folder / SWEEP_FILE).exists() or (small and (folder_of(output, part, False) / SWEEP_FILE).exists()):
+        if not is_done(folder) or (small and is_done(folder_of(output, part, False))):
             continue
         document = json.loads((folder / SWEEP_FILE).read_text())
         about = json.loads((folder.parent / f"{folder.name}.{ABOUT}").read_text())
@@ -175,8 +187,8 @@ def _section(part: Part, document: Any, about: Any, small: bool) -> str:
     ]
     for version, metric, expected, curve in curves_of(part, document):
         held = is_as_expected(expected, curve["growth"])
-        known = "" if held is None else (" As known." if held else f" Known: {expected and expected.shown}.")
-        step = step_at(part, costs[version, metric])
+        known = "" if held is None else (" As known." if held else f" Known otherwise: {expected and expected.shown}.")
+        step = step_at(part, metric, costs[version, metric])
         bend = f" From {part.bend[0]} to {part.bend[1]}: × {_factor(step)}." if step and part.bend else ""
         said = curve_words({**curve, "at": {}}) if curve["growth"] else f"no fit: {curve['reason']}"
         lines.append(f"- {version_of(version)}: {said}.{known}{bend}")
@@ -202,7 +214,7 @@ def _without_paths(command: str) -> str:
 
 
 def _shortened(word: str) -> str:
-    name, equals, values = word.partition("=")
+    name, equals, values = word.strip("'").partition("=")
     if name != "pgflow" or not equals:
         return word
     return f"'pgflow={';'.join(Path(value).name for value in values.split(';'))}'"
@@ -214,7 +226,7 @@ def _figure(part: Part, costs: list[float], size: int, metric: str) -> str:
     mean = sum(costs) / len(costs)
     spread = float(np.std(costs, ddof=1)) if len(costs) > 1 else 0.0
     half = float(stdtrit(len(costs) - 1, 0.975)) * spread / math.sqrt(len(costs)) if len(costs) > 1 else 0.0
-    each = f" ({formats.duration_ns(mean / size)} {part.each})" if part.each and metric.startswith("start.") else ""
+    each = f" ({formats.duration_ns(mean / size)} {part.each})" if is_each(part, metric) else ""
     return f"{formats.duration_ns(mean)} ± {formats.share(half / mean)}{each}"
 
 
