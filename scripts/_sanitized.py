@@ -65,6 +65,7 @@ def _environment(kind: str, library: Path, logs: Path) -> dict[str, str]:
     common = f"log_path={logs / 'log'}:print_stacktrace=1:halt_on_error=1"
     settings = {
         **os.environ,
+        "CI": "1",  # hypothesis's profile without deadlines: a sanitized call takes its time
         "PYTHONPATH": str(library),
         "PYTHONMALLOC": "malloc",  # each object a block of its own, so that an access beside it is seen
         "UBSAN_OPTIONS": common,
