@@ -31,6 +31,7 @@ cdef struct Recorder:  # a view of one process's arena region: owns nothing
     int64_t *words  # ProcessWord
     EventRow *rows
     int64_t capacity  # rows
+    int64_t unasked  # rows up to here are taken whenever they are: the capacity, or 0 where seconds are passed by
     int64_t one_second_in  # of so many seconds one is recorded row by row; 1: all
     Histogram *histograms  # [OP_COUNT]
     ErrorSlot *errors  # [ERROR_SLOTS]
@@ -42,9 +43,10 @@ cdef inline void record_row(Recorder *r, int64_t sent_ns, int64_t done_ns, int64
                             int32_t flow) noexcept nogil:
     cdef int64_t cursor = r.words[W_ROWS]
     cdef EventRow *row = &r.rows[cursor]
-    # What was refused, adopted or lost is kept, whenever it was.
-    cdef bint passed_by = r.one_second_in > 1 and status <= ST_EMPTY and done_ns // NS_A_SECOND % r.one_second_in != 0
-    if passed_by or cursor >= r.capacity:
+    # One comparison where no second is passed by. What was refused, adopted or lost is kept, whenever it was.
+    if cursor >= r.unasked and (
+        cursor >= r.capacity or (status <= ST_EMPTY and done_ns // NS_A_SECOND % r.one_second_in != 0)
+    ):
         publish(&r.words[W_ROWS_LEFT_OUT], r.words[W_ROWS_LEFT_OUT] + 1)
         return
     row.intended_ns = 0

@@ -75,6 +75,7 @@ cdef class Region:
         self.recorder.words = &words[0]
         self.recorder.rows = <EventRow *>&rows[0]
         self.recorder.capacity = len(rows) // sizeof(EventRow)
+        self.recorder.unasked = self.recorder.capacity if one_second_in == 1 else 0
         self.recorder.one_second_in = one_second_in
         self.recorder.histograms = self.histograms
         self.recorder.errors = <ErrorSlot *>&errors[0]

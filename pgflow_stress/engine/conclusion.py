@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,9 +20,8 @@ from pgflow_stress.engine.backlog_series import backlog_of
 from pgflow_stress.engine.breakdown import breakdown
 from pgflow_stress.engine.carried import CARRIED
 from pgflow_stress.engine.completion_series import completion_series
-from pgflow_stress.engine.control import Control, ServerReading
+from pgflow_stress.engine.control import Control
 from pgflow_stress.engine.crew import Crew
-from pgflow_stress.engine.deltas import Counters, deltas, per_task
 from pgflow_stress.engine.event_accounts import CUT, DOUBLED, EventFindings, account_for_events
 from pgflow_stress.engine.event_rows import Cut, EventInput
 from pgflow_stress.engine.event_words import describe_events
@@ -30,10 +29,10 @@ from pgflow_stress.engine.faults.account import NO_AFTERMATH, Aftermath
 from pgflow_stress.engine.measurement import Ending
 from pgflow_stress.engine.observation import Observation
 from pgflow_stress.engine.realtime_answers import counted
+from pgflow_stress.engine.server_readings import Readings, server_account
 from pgflow_stress.engine.soak.pruned import audit_after_pruning
 from pgflow_stress.engine.telemetry_accounts import Sampled
 from pgflow_stress.engine.window import Stopped, Watched
-from pgflow_stress.engine.work import work_per_task
 from pgflow_stress.scenario.options import Orphans
 from pgflow_stress.scenario.plan import Plan
 
@@ -45,19 +44,6 @@ _WHY_DEADLOCK = (
     "a batch locks its runs in the order of its tasks"
 )
 _FIRST_IDS = 3  # of a failed check, in the message; the result has them all
-
-
-@dataclass(frozen=True, slots=True)
-class Readings:
-    """What server and host said around the window; None where the server could not be asked."""
-
-    before: ServerReading | None
-    after: ServerReading | None
-    statements: list[Json] | None
-    host: Json  # host_cpu.cpu_shares
-    plans: Json = field(default_factory=dict)  # of hot statements at both ends: as the result's `server` has them
-    counters: tuple[Counters | None, Counters | None] = (None, None)  # before, after
-    profile: Json = field(default_factory=dict)  # of `profile` alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +233,7 @@ def conclude(
             client,
         ),
         client=client,
-        server=_server(readings, taken) | (sampled.server if sampled else {}),
+        server=server_account(readings, taken) | (sampled.server if sampled else {}),
         lost_worker=crew.unplanned,
         failures=found.failures,
         telemetry=sampled.telemetry if sampled else _no_telemetry(subject),
@@ -342,47 +328,6 @@ def _no_telemetry(subject: Subject) -> Json:
     if not options.telemetry_cost:
         return {}
     return {"level": "off", "cost_baseline": subject.plan.is_baseline(subject.index)}
-
-
-def _server(readings: Readings, taken: Accounts) -> Json:
-    server: Json = {"cpu_ns_per_task": None, "wal_bytes_per_task": None}
-    before, after = readings.before, readings.after
-    if before is not None and after is not None and taken.tasks_completed:
-        if before.wal_bytes is not None and after.wal_bytes is not None:
-            server["wal_bytes_per_task"] = (after.wal_bytes - before.wal_bytes) / taken.tasks_completed
-            server["wal_positions"] = [before.wal_bytes, after.wal_bytes]
-        if before.cpu_ns is not None and after.cpu_ns is not None:
-            server["cpu_ns_per_task"] = (after.cpu_ns - before.cpu_ns) / taken.tasks_completed
-        server |= work_per_task(before.work, after.work, taken.tasks_completed)
-    if before is not None and after is not None:
-        server |= _upkeep(before, after)
-    server |= readings.plans
-    if readings.statements is not None:
-        server["statements"] = readings.statements
-    if changed := deltas(*readings.counters):
-        server["deltas"] = changed
-        server["deltas_per_task"] = per_task(changed, taken.tasks_completed)
-    if readings.profile:
-        server["profile"] = readings.profile
-    return server
-
-
-def _upkeep(before: ServerReading, after: ServerReading) -> Json:
-    """What the server did by itself between two readings."""
-    begun = None
-    if before.checkpoints is not None and after.checkpoints is not None:
-        begun = max(0, after.checkpoints - before.checkpoints)  # a server that crashed counts from 0 again
-    return {
-        "checkpoints": begun,
-        "autovacuums": _more(before.autovacuums, after.autovacuums),
-        "autoanalyzes": _more(before.autoanalyzes, after.autoanalyzes),
-    }
-
-
-def _more(before: Mapping[str, int] | None, after: Mapping[str, int] | None) -> dict[str, int]:
-    """By how much each count rose; those that did not are left out."""
-    was = before or {}
-    return {name: count - was.get(name, 0) for name, count in (after or {}).items() if count > was.get(name, 0)}
 
 
 def endings(subject: Subject, repetition: Repetition, watched: Watched) -> tuple[Ending, ...]:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import psycopg
 
@@ -21,10 +21,9 @@ from pgflow_stress.core.units import NS_PER_SECOND
 from pgflow_stress.engine.accounts import rows_of, take_accounts
 from pgflow_stress.engine.alongside import Alongside
 from pgflow_stress.engine.chosen import chosen_of
-from pgflow_stress.engine.conclusion import Grounds, Readings, Subject, conclude, endings, examine, grounds
-from pgflow_stress.engine.control import Control, ServerReading
+from pgflow_stress.engine.conclusion import Grounds, Subject, conclude, endings, examine, grounds
+from pgflow_stress.engine.control import Control
 from pgflow_stress.engine.crew import Crew, new_worker_id
-from pgflow_stress.engine.deltas import Counters, read_counters
 from pgflow_stress.engine.faults.disturbance import Disturbance
 from pgflow_stress.engine.host_cpu import cpu_shares, cpus_in_use, read_cpu
 from pgflow_stress.engine.hosts.among import OpenGate, among_hosts
@@ -37,6 +36,7 @@ from pgflow_stress.engine.plans import Plans, PlanWatch, compared
 from pgflow_stress.engine.process import rss_peak_bytes
 from pgflow_stress.engine.profiling.profiler import Profiler
 from pgflow_stress.engine.sampler_handle import SamplerHandle
+from pgflow_stress.engine.server_readings import read_after, read_before, still_true
 from pgflow_stress.engine.sizing import arena_size, one_second_in, starter_regions
 from pgflow_stress.engine.starting import Starters
 from pgflow_stress.engine.telemetry_accounts import take_sampled
@@ -48,8 +48,6 @@ from pgflow_stress_hot.clock import monotonic_ns
 
 if TYPE_CHECKING:
     from pgflow_stress.engine.hosts.gate import Gate
-
-Read = TypeVar("Read")
 
 LEAST_VT_SECONDS = 15
 _VT_CYCLES = 20  # the visibility outlasts this many cycles as long as the primed tasks said
@@ -154,7 +152,7 @@ def _measure(
         notes, vt_seconds = _settle(around, control)
         alongside.begin(arena)
         begin_window(arena.house[House.COORDINATOR])
-        before = _read_before(control, sampler, profiler, alongside)
+        before = read_before(control, sampler, profiler, alongside)
         cpus = cpus_in_use(dict(plan.options.pin))
         cpu_before = read_cpu(cpus)
         around.gate.go(around.interrupts.check)
@@ -182,7 +180,7 @@ def _measure(
     shares = cpu_shares(cpu_before, read_cpu(cpus))
     # Before the server is read: its counters are of all hosts, so they are read when all have ended.
     clock = around.gate.ended(control, watched.origin_ns, lambda: hurried.count > 0)
-    readings = _read_after(control, sampler, profiler, _still_true(before, control, disturbance), shares, alongside)
+    readings = read_after(control, sampler, profiler, still_true(before, control, disturbance), shares, alongside)
     alongside.end(hurried=watched.stopped is not None or watched.failure is not None)
     _end_children(arena, crew, control, starters, observation, sampler, at_once=watched.failure is not None)
     orderly = watched.stopped is None and watched.failure is None
@@ -333,71 +331,6 @@ def _choose_vt(plan: Plan, arena: Arena) -> int:
     chosen = options.vt_seconds or max(LEAST_VT_SECONDS, round(_VT_CYCLES * cycle_seconds)) + work_seconds
     arena.header[Header.VT_SECONDS] = chosen
     return chosen
-
-
-@dataclass(frozen=True, slots=True)
-class _Before:
-    """What was read before the window."""
-
-    server: ServerReading | None
-    counters: Counters | None
-
-
-def _read_before(
-    control: Control, sampler: SamplerHandle | None, profiler: Profiler | None, alongside: Alongside
-) -> _Before:
-    if sampler is not None:
-        sampler.begin()
-    counters = _counters(control, sampler)
-    server = _or_none(lambda: control.read_server(_ours(sampler, alongside)))
-    if profiler is not None:
-        profiler.begin()
-    return _Before(server, counters)
-
-
-def _still_true(before: _Before, control: Control, disturbance: Disturbance) -> _Before:
-    """What of it a server goes on with that was started again: its log. Its processes and counters are others."""
-    if disturbance.blows:
-        control.reachable()  # by another connection, where a fault took this one
-    if before.server is None or not disturbance.restarted:
-        return before
-    return _Before(ServerReading(before.server.wal_bytes, None), None)
-
-
-def _read_after(
-    control: Control,
-    sampler: SamplerHandle | None,
-    profiler: Profiler | None,
-    before: _Before,
-    host: Json,
-    alongside: Alongside,
-) -> Readings:
-    if profiler is not None:
-        profiler.end()
-    after = _or_none(lambda: control.read_server(_ours(sampler, alongside)))
-    statements = _or_none(lambda: control.statements() if control.has_statements() else None)
-    counters = _counters(control, sampler)
-    if sampler is not None:
-        sampler.finish()
-    return Readings(before.server, after, statements, host, counters=(before.counters, counters))
-
-
-def _counters(control: Control, sampler: SamplerHandle | None) -> Counters | None:
-    """Of the statistics views; None where backends are shared, as those cannot be made to hand theirs over in time."""
-    return None if sampler is None or control.shared else _or_none(lambda: read_counters(control.connection))
-
-
-def _ours(sampler: SamplerHandle | None, alongside: Alongside) -> tuple[int, ...]:
-    """Backends whose cost is not the job's."""
-    return (*(() if sampler is None else (sampler.backend,)), *alongside.backends)
-
-
-def _or_none(read: Callable[[], Read | None]) -> Read | None:
-    """What it reads; None from a server that does not answer."""
-    try:
-        return read()
-    except psycopg.Error:
-        return None
 
 
 def _plans(plan_watch: PlanWatch, before: Plans) -> Json:

@@ -378,9 +378,8 @@ def _workload(built: Built, flows: int, runs: int, options: RunOptions) -> Workl
     while sum(counts) < flows:
         counts[max(range(len(counts)), key=lambda index: shares[index] / counts[index])] += 1
     while sum(counts) > flows:
-        counts[
-            min((i for i in range(len(counts)) if counts[i] > 1), key=lambda index: shares[index] / counts[index])
-        ] -= 1
+        several = [index for index, count in enumerate(counts) if count > 1]
+        counts[min(several, key=lambda index: shares[index] / counts[index])] -= 1
     shape_of_flow = tuple(index for index, count in enumerate(counts) for _ in range(count))
     weights: tuple[float, ...] = ()
     skewed = options.deal.weights(flows)
