@@ -48,7 +48,7 @@ class Function:
 FUNCTIONS = {
     "add_step": Function(
         ("definition", "--flows", 2, "--dependencies", 0, "--creation", "single"),
-        "create.latency_ns.p50", 1.0, 0.5, "new.step_index", "INSERT ON pgflow.steps",
+        "create.latency_ns.p50", 2.0, 0.5, "new.step_index", "INSERT ON pgflow.steps",
     ),
     "complete_task": Function(
         ("single-flow", "--completion", "single", "--poll-size", 1),
