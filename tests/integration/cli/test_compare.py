@@ -169,7 +169,7 @@ def test_each_candidate_and_each_scenario_has_its_own_section(results: Path) -> 
         ("base older-schema.json", "not a pgflow-stress/result/1 document"),
         ("base no-schema.json", "not a pgflow-stress/result/1 document"),
         ("base nan.json", "is not JSON: NaN is not JSON"),
-        ("base infinite.json", "cannot be read"),
+        ("base infinite.json", "finds no room"),
         ("base text.json", "cannot be read"),
         ("base cut.json", "is not JSON"),
         ("base nameless.json", "lacks the scenario's name"),
