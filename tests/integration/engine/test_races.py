@@ -63,7 +63,7 @@ def test_a_worker_whose_backend_is_gone_completes_again_what_was_adopted_meanwhi
     ],
 )
 def test_deadlocks_of_pgflows_own_are_named_and_got_over(struck: Struck, fault: str, load: tuple[object, ...]) -> None:
-    """Whether a strike meets a worker in the right moment is chance: `scripts/prove races` tries until it does."""
+    """Whether a strike meets a worker in the right moment is chance; `scripts/prove races` asks for it."""
     repetition = struck(*load, "--client-delay", 2000, "--fault", f"{fault}@200ms", scenario=False)
 
     (strike,) = repetition["faults"]
