@@ -19,7 +19,7 @@ from pgflow_stress.cli.host_shares import arguments, delays_ns, shares
 from pgflow_stress.cli.output import Destination
 from pgflow_stress.cli.progress import QuietWatch, make_watch
 from pgflow_stress.cli.request import RunRequest
-from pgflow_stress.cli.running import Session, place_of
+from pgflow_stress.cli.running import Session, carried_out, place_of
 from pgflow_stress.core.errors import Interrupted, RunFailed, SetUpFault, StressError
 from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.core.host_clock import ClockReading
@@ -46,15 +46,7 @@ def execute_over_hosts(request: RunRequest) -> ExitCode:
         UsageFault: results could not be written to where they are to go; nothing was touched.
     """
     destination = Destination(request.output, request.json, [plan.scenario for plan in request.plans])
-    session = HostsSession(request, destination)
-    try:
-        try:
-            session.measure()
-        finally:
-            session.deliver()
-    finally:
-        destination.discard_if_empty()
-    return session.code()
+    return carried_out(HostsSession(request, destination), destination)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from pgflow_stress.cli.comparing import Asked, compare_pair, endings_of, show, w
 from pgflow_stress.cli.exposing import exposed, listening
 from pgflow_stress.cli.output import COMPARISON_FILE, COMPARISON_PAGE, STANDARD_OUTPUT, ComparisonDestination
 from pgflow_stress.cli.progress import QuietWatch, make_watch
-from pgflow_stress.cli.running import Session, keep_nothing, surroundings
+from pgflow_stress.cli.running import Session, carried_out, keep_nothing, surroundings
 from pgflow_stress.cli.streams import complain, say
 from pgflow_stress.cli.varying import Sides
 from pgflow_stress.core.errors import StressError, UsageFault
@@ -44,15 +44,7 @@ def execute(asked: Asked, sides: Sides) -> ExitCode:
     scenario = sides.base.plans[0].scenario
     with listening(sides.base.prometheus) as endpoint:
         destination = ComparisonDestination(sides.base.output, asked.json, [scenario, scenario])
-        session = _Interleaved(sides, question, asked, destination, endpoint)
-        try:
-            try:
-                session.measure()
-            finally:
-                session.deliver()
-        finally:
-            destination.discard_if_empty()
-    return session.code()
+        return carried_out(_Interleaved(sides, question, asked, destination, endpoint), destination)
 
 
 class _Interleaved(Session):

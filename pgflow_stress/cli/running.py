@@ -43,14 +43,18 @@ def execute(request: RunRequest) -> ExitCode:
     """
     with listening(request.prometheus) as endpoint:
         destination = Destination(request.output, request.json, [plan.scenario for plan in request.plans])
-        session = Session(request, destination, endpoint)
+        return carried_out(Session(request, destination, endpoint), destination)
+
+
+def carried_out(session: Session, destination: Destination) -> ExitCode:
+    """Measure and deliver; the worst code of all of it."""
+    try:
         try:
-            try:
-                session.measure()
-            finally:  # a bug of ours in the second scenario does not cost the first one's result
-                session.deliver()
-        finally:
-            destination.discard_if_empty()
+            session.measure()
+        finally:  # a bug of ours in the second scenario does not cost the first one's result
+            session.deliver()
+    finally:
+        destination.discard_if_empty()
     return session.code()
 
 
