@@ -73,6 +73,7 @@ PARTS = (
         "add-step", "add_step: a call of its own, over the steps of the flow",
         ("definition", "--flows", 2, "--dependencies", 0, "--creation", "single", *_CELL),
         "steps", (100, 300, 1_000, 2_000, 5_000), (50, 150, 500), {_ADD_STEP: Expected(FLAT)}, 0.45, many=2,
+        repetitions=12,
     ),
     Part(
         "start-width", "start_flow: a run, over its independent steps",
