@@ -6,6 +6,9 @@ N backends sleep together, then pass through the exclusive section one by one, a
 the last is through: a cycle takes Z + N x hold, where Z is all of a task's cycle but its hold. The throughput is
 N / (Z + N hold), which is the scalability law with sigma = hold / (Z + hold), kappa = 0. A hold that follows another
 begins where that one ended, so that the hand-over is part of it; Z is measured, by one backend alone.
+
+All backends begin at once, and their first polls want the host's cores at once: 32 of them lose about 35 ms that are
+in no cycle. So there are cycles enough that this is 1.5 %. What a worker primes on sleeps nowhere.
 """
 
 from __future__ import annotations
@@ -53,7 +56,8 @@ BEGIN
   RETURN NULL;
 END $$;
 CREATE TRIGGER planted AFTER UPDATE ON pgflow.step_tasks FOR EACH ROW
-  WHEN (new.status = 'completed' AND old.status <> 'completed') EXECUTE FUNCTION pgflow.planted();
+  WHEN (new.status = 'completed' AND old.status <> 'completed' AND new.flow_slug !~ 'p[0-9]+_[0-9]+$')
+  EXECUTE FUNCTION pgflow.planted();
 """
 
 
@@ -148,7 +152,7 @@ def prove_real(times: int, seed: int, given: Any) -> bool:
     )
     with migrations_with(planted) as migrations:
         for number in range(seed, seed + times):
-            alone = _seconds_alone(migrations, given.tasks // 2)
+            alone = _seconds_alone(migrations, given.tasks // 6)
             sigma = hold / alone
             code, document = tool(
                 "sweep", *JOB, "--runs", given.tasks, "--pgflow", migrations, "--metric", RATE, "--confirm", 0,

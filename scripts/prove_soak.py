@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from _planted import VERSION, migrations_with, tell, tool
@@ -53,20 +54,22 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=50.0, help="runs started a second [50]")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=sorted(RIGHT), help="one of the sides")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="keep the directory of each side's result there")
     asked = parser.parse_args()
     right = 0
     sides = [asked.only] if asked.only else list(RIGHT)
     for side in sides:
         with migrations_with(_LEAK if side == "leak" else "SELECT 1;") as folder:
-            found = soaked(folder, asked.minutes * 60.0, asked.rate, asked.seed)
+            keep = ("--output", asked.output / side) if asked.output else ()
+            found = soaked(folder, asked.minutes * 60.0, asked.rate, asked.seed, *keep)
         right += found["state"] == RIGHT[side]
         tell(proof="soak", planted=side, right=found["state"] == RIGHT[side], minutes=asked.minutes, **found)
     tell(proof="soak", right=right, of=len(sides), minutes=asked.minutes, held=right == len(sides), pgflow=VERSION)
     return 0 if right == len(sides) else 1
 
 
-def soaked(migrations: object, seconds: float, rate: float, seed: int) -> dict[str, Any]:
-    """One soak: what it is called, and why."""
+def soaked(migrations: object, seconds: float, rate: float, seed: int, *more: object) -> dict[str, Any]:
+    """One soak, with more options of the run: what it is called, and why."""
     every = max(2.0, seconds / 60)
     age = 2 * every
     prunes = [f"{_PRUNE.format(age=age)}@{every:g}s", f"{_ARCHIVES.format(age=2 * age)}@{every:g}s"]
@@ -75,7 +78,7 @@ def soaked(migrations: object, seconds: float, rate: float, seed: int) -> dict[s
     code, document = tool(
         "run", "concurrent-flows", "--flows", 2, "--steps", 3, "--workers", 2, "--pgflow", migrations, "--soak",
         "--rate", rate, "--duration", f"{seconds:g}s", "--seed", seed,
-        *(part for prune in prunes for part in ("--prune", prune)),
+        *(part for prune in prunes for part in ("--prune", prune)), *more,
     )  # fmt: skip
     if document is None or code:
         raise SystemExit(f"a soak ended with {code}: nothing is proven")

@@ -108,7 +108,7 @@ def parse_work(text: str) -> SimulatedWork:
     otherwise: Duration | None = None
     for part in _PARTS.split(text):
         slug, equals, value = part.rpartition("=")
-        duration = _parse_duration(value.strip())
+        duration = _parse_duration(value.strip(), part.strip())
         if equals and (not slug.strip() or slug.strip() in named):
             raise UsageFault(f"--work {part.strip()!r}: {'no step is named' if not slug.strip() else 'given twice'}")
         if equals:
@@ -120,7 +120,7 @@ def parse_work(text: str) -> SimulatedWork:
     return SimulatedWork(tuple(named.items()), otherwise or NOTHING)
 
 
-def _parse_duration(text: str) -> Duration:
+def _parse_duration(text: str, part: str) -> Duration:
     if (time_ns := _time_ns(text)) is not None:
         return Duration("constant", time_ns)
     found = _DRAWN.fullmatch(text)
@@ -130,7 +130,7 @@ def _parse_duration(text: str) -> Duration:
         return Duration(kind, scale_ns)
     if kind == "lognormal" and len(given) == 2 and scale_ns is not None and (sigma := _sigma(given[1])) is not None:
         return Duration(kind, scale_ns, sigma)
-    raise UsageFault(f"--work {text!r}: {_HOW}, with a unit of us, ms, s or m, at most 24 hours")
+    raise UsageFault(f"--work {part!r}: {_HOW}, with a unit of us, ms, s or m, at most 24 hours")
 
 
 def _time_ns(text: str) -> int | None:

@@ -13,7 +13,7 @@ from pgflow_stress.scenario.durations import NO_WORK
 from pgflow_stress.scenario.faults import Strike, check_times, timeline
 from pgflow_stress.scenario.flow import FlowShape
 from pgflow_stress.scenario.interference import check_interference
-from pgflow_stress.scenario.options import EmptyPoll, Mode, RunOptions
+from pgflow_stress.scenario.options import EmptyPoll, Mode, RunOptions, default_workers
 from pgflow_stress.scenario.presets import names, shape_of
 from pgflow_stress.scenario.probing import probe_at, repetitions_of_each
 from pgflow_stress.scenario.schedule import Stage, offsets_ns, scheduled_runs
@@ -193,12 +193,12 @@ class Plan:
         else:
             work = replace(work, shape_of=work.shape_of[: work.runs])
         options = replace(
-            self.options, purpose="compare", history=0, repetitions=1, warmup=0, in_flight=None, stages=(),
-            duration_seconds=None, starters=None, events="none", observer_cost=False, probe_client=False,
-            telemetry="off", telemetry_cost=False, client_delay_ns=0, creation=Mode.BATCH, completion=Mode.BATCH,
-            worker_model="ceiling", work=NO_WORK, concurrency=None, empty_poll=EmptyPoll(), vt_seconds=None,
-            timeout_seconds=HISTORY_TIMEOUT_SECONDS, faults=(), reconnect_seconds=0.0,
-            interference=(), soak=False, prunes=(),
+            self.options, workers=max(self.options.workers, default_workers()), purpose="compare", history=0,
+            repetitions=1, warmup=0, in_flight=None, stages=(), duration_seconds=None, starters=None, events="none",
+            observer_cost=False, probe_client=False, telemetry="off", telemetry_cost=False, client_delay_ns=0,
+            creation=Mode.BATCH, completion=Mode.BATCH, worker_model="ceiling", work=NO_WORK, concurrency=None,
+            empty_poll=EmptyPoll(), vt_seconds=None, timeout_seconds=HISTORY_TIMEOUT_SECONDS, faults=(),
+            reconnect_seconds=0.0, interference=(), soak=False, prunes=(),
         )  # fmt: skip
         return replace(self, work=work, load_model="backlog-drain", options=options)
 

@@ -4,6 +4,7 @@ import pytest
 
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.core.probes import Probe
+from pgflow_stress.scenario.options import default_workers
 from pgflow_stress.target.base import TargetOptions
 from pgflow_stress.target.given import choose_isolation
 from tests.unit.cli.helpers import parse_run
@@ -58,6 +59,14 @@ def test_a_history_is_of_whole_runs_of_the_same_shape_and_drained() -> None:
     assert (past.runs, past.flows, past.expected_tasks, past.load_model) == (8, 8, 80, "backlog-drain")
     assert past.history == 0
     assert past.shape == plan.shape
+
+
+@pytest.mark.parametrize("workers", [1, 64])
+def test_a_history_is_made_by_all_cores_whatever_is_measured_with(workers: int) -> None:
+    plan = parse_run("concurrent-flows", "--history", "75", "--workers", str(workers)).plans[0]
+
+    assert plan.of_history().options.workers == max(workers, default_workers())
+    assert plan.options.workers == workers
 
 
 def test_a_given_database_is_as_old_as_it_is() -> None:

@@ -46,6 +46,11 @@ def test_what_is_no_work_is_refused_in_one_line(text: str) -> None:
     assert "\n" not in str(fault.value)
 
 
+def test_the_part_that_is_none_is_named_whole() -> None:
+    with pytest.raises(UsageFault, match="--work 's1=5': give a time"):
+        parse_work("s0=5ms, s1=5,s2=5ms")
+
+
 def test_a_step_that_is_none_is_refused_by_name() -> None:
     with pytest.raises(UsageFault, match="no step 's9'; there are: s0, s1"):
         parse_work("s0=1ms,s9=1ms").check(["s0", "s1"])
