@@ -38,7 +38,9 @@ def plans_fit(evidence: Evidence) -> Iterator[Finding]:
 
     Reads server["plans"]: {statement: {"outgrown"}}, true where a session that began after the window has another.
     """
-    outgrown = [{(name, None, None) for name, one in _plans(r).items() if one.get("outgrown")} for r in evidence.counted]
+    outgrown = [
+        {(name, None, None) for name, one in _plans(r).items() if one.get("outgrown")} for r in evidence.counted
+    ]
     if evidence.parameters.get("history") or not any(outgrown):
         return
     yield Finding(

@@ -31,6 +31,7 @@ Plans = dict[str, str]  # of a statement, named by its function and its first wo
 
 _PRIMING_RUNS = 7  # a statement is planned anew five times, then its generic plan is weighed against those
 _TEXT_CHARACTERS = 60
+_OWN_QUEUE = "QUEUE"  # of the session itself, planned at each call: nothing is kept
 _HASH_CHARACTERS = 12
 _SHAPE = ("Node Type", "Operation", "Strategy", "Join Type", "Relation Name", "Index Name", "Scan Direction",
           "Parent Relationship", "Subplan Name")  # fmt: skip
@@ -166,7 +167,7 @@ def plans_of(notices: list[tuple[str, str]], flow: str) -> Plans:
             continue
         told = json.loads(text[text.index("{") :])
         function = _FUNCTION.search(context)
-        words = " ".join(str(told.get("Query Text", "")).replace(flow, "QUEUE").split())[:_TEXT_CHARACTERS]
+        words = " ".join(str(told.get("Query Text", "")).replace(flow, _OWN_QUEUE).split())[:_TEXT_CHARACTERS]
         shapes[f"{function[1] if function else 'statement'}: {words}"].add(json.dumps(_shape(told["Plan"])))
     return {
         name: hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()[:_HASH_CHARACTERS]
@@ -190,7 +191,7 @@ def compared(before: Plans, after: Plans, anew: Plans) -> Json:
             "before": was,
             "after": after[name],
             "changed": was != after[name],
-            "outgrown": None if name not in anew else anew[name] != after[name],
+            "outgrown": None if name not in anew or _OWN_QUEUE in name else anew[name] != after[name],
         }
         for name, was in before.items()
         if name in after

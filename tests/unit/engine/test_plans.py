@@ -34,6 +34,8 @@ def test_a_plan_is_outgrown_where_a_session_that_begins_later_has_another() -> N
     assert compared(kept, kept, {name: "2"})[name]["outgrown"] is True
     assert compared(kept, kept, kept)[name]["outgrown"] is False
     assert compared(kept, kept, {})[name]["outgrown"] is None
+    own = "pgmq.read: select from pgmq.q_QUEUE"
+    assert compared({own: "1"}, {own: "1"}, {own: "2"})[own]["outgrown"] is None
 
 
 def test_other_notices_say_nothing_and_what_ran_at_one_end_only_is_not_compared() -> None:
