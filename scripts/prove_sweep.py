@@ -2,7 +2,7 @@
 
     killed     4 x 3 x 2 cells, killed five times with -9 at moments of the seed and gone on with: the cells of an
                undisturbed sweep, none twice, nothing left behind; another grid is refused
-    planted    a cost of O(n) in add_step or complete_task is found, and without it both are flat
+    planted    a cost of O(n) in add_step or complete_task is found, and complete_task without it is flat
     fits       synthetic curves and laws with known parameters; a target with a sleep and a lock of known time, up to
                32 backends, against the closed form (--synthetic, --real: one of the two)
     ties       the best of 24 equal cells is a tie: simulated, then --real sweeps of --cells equal cells

@@ -1,4 +1,4 @@
-"""The rule of the verdict that hot statements kept their plans."""
+"""The rules of the verdict about plans: hot statements kept them, and they are those that the server would make."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from pgflow_stress.analysis.disturbance_rules import touched_by_the_server
 from pgflow_stress.analysis.evidence import Evidence, Finding, in_repetitions
-from pgflow_stress.core.result import Repetition
+from pgflow_stress.core.result import Json, Repetition
 
 _Change = tuple[str, str | None, str | None]  # statement, plan before, plan after
 _HOTTEST = ("complete_task", "start_tasks", "read")
@@ -33,6 +33,22 @@ def plans_stayed(evidence: Evidence) -> Iterator[Finding]:
         yield Finding(f"plans of hot statements were not looked at: {min(unseen)}")
 
 
+def plans_fit(evidence: Evidence) -> Iterator[Finding]:
+    """Plans that were kept from a nearly empty database: what they cost is not what a used one costs. A note.
+
+    Reads server["plans"]: {statement: {"outgrown"}}, true where a session that began after the window has another.
+    """
+    outgrown = [
+        {(name, None, None) for name, one in _plans(r).items() if one.get("outgrown")} for r in evidence.counted
+    ]
+    if evidence.parameters.get("history") or not any(outgrown):
+        return
+    yield Finding(
+        f"plans were kept from when tables were nearly empty, and the server would by now choose others: "
+        f"{_named(outgrown)}; --history 2000 measures with planner statistics"
+    )
+
+
 def _named(changes: Iterable[Collection[_Change]]) -> str:
     first, *more = sorted({name for one in changes for name, _, _ in one}, key=_hottest_first)
     return f"{first}{f' and {len(more)} more' if more else ''}"
@@ -45,7 +61,10 @@ def _hottest_first(name: str) -> tuple[int, str]:
 
 
 def _changed(repetition: Repetition) -> set[_Change]:
-    plans = repetition.server.get("plans")
-    if not isinstance(plans, dict):
-        return set()
+    plans = _plans(repetition)
     return {(name, one.get("before"), one.get("after")) for name, one in plans.items() if one.get("changed")}
+
+
+def _plans(repetition: Repetition) -> Json:
+    plans = repetition.server.get("plans")
+    return plans if isinstance(plans, dict) else {}

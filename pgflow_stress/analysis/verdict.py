@@ -30,7 +30,7 @@ from pgflow_stress.analysis.observer_rules import (
     observer_was_there,
     observing_changed_nothing,
 )
-from pgflow_stress.analysis.plan_rules import plans_stayed
+from pgflow_stress.analysis.plan_rules import plans_fit, plans_stayed
 from pgflow_stress.analysis.precision import precision_is_told
 from pgflow_stress.analysis.schedule_rules import every_run_was_started, schedule_was_kept
 from pgflow_stress.analysis.summary import summarise
@@ -166,6 +166,7 @@ RULES: tuple[Rule, ...] = (  # in the order in which a reader should meet their 
     no_autovacuum_inside,
     no_autoanalyze_inside,
     plans_stayed,
+    plans_fit,
     no_cpu_was_stolen,
     client_is_not_the_limit,
     priming_was_enough,

@@ -14,7 +14,7 @@ import click
 from pgflow_stress.cli.redact import redact
 from pgflow_stress.cli.sources import source_of
 from pgflow_stress.cli.streams import OutputClosed, complain, say
-from pgflow_stress.core.errors import StressError
+from pgflow_stress.core.errors import ResultFault, StressError
 from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.core.paths import cache_dir
 
@@ -32,6 +32,9 @@ _NO_ROOM = ("annot allocate memory", "failed to map segment", "Too many open fil
 def tell(error: BaseException) -> ExitCode:  # noqa: PLR0911  a table, a line a kind
     """Say in one line what went wrong; the code to end with."""
     match error:
+        case ResultFault():
+            complain(f"{error} If not, it is a bug of ours, please report it; {_traceback_of(error)}")
+            return error.exit_code
         case StressError():
             complain(str(error))
             return error.exit_code
@@ -75,17 +78,20 @@ def _usage(error: click.ClickException) -> str:
 
 
 def _own_bug(error: BaseException) -> None:
-    text = redact("".join(traceback.format_exception(error)))
     what = f"{type(error).__name__}: {error}".strip(": ")
+    complain(f"a bug of ours, please report it: {what}; {_traceback_of(error)}")
+
+
+def _traceback_of(error: BaseException) -> str:
+    """Keep it, or show it where that is asked for; says where it is."""
+    text = redact("".join(traceback.format_exception(error)))
     if os.environ.get(SHOW_TRACEBACK):
         say(text)
-        complain(f"a bug of ours: {what}")
-        return
+        return "its traceback is above"
     try:
-        where = f"its traceback is in {_keep(text)}"
+        return f"its traceback is in {_keep(text)}"
     except OSError:
-        where = f"{SHOW_TRACEBACK}=1 shows its traceback"
-    complain(f"a bug of ours, please report it: {what}; {where}")
+        return f"{SHOW_TRACEBACK}=1 shows its traceback"
 
 
 def _keep(text: str) -> Path:

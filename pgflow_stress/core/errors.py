@@ -23,6 +23,10 @@ class UsageFault(StressError):
     exit_code = ExitCode.USAGE
 
 
+class ResultFault(UsageFault):
+    """A saved result that fits the schema and was stumbled over: changed by hand, or a bug of ours, its cause."""
+
+
 class SetUpFault(StressError):
     """Cannot connect, missing privilege, pgflow absent or unsupported, consent missing."""
 

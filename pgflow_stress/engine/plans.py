@@ -4,6 +4,9 @@ Its functions plan each inner statement in each session and keep the plan until 
 altered or vacuumed. A twin of the workers' sessions, primed as they are on a flow of its own, idle in the window, keeps
 and loses its plans as theirs do; auto_explain, loaded into it alone, tells them. What it cannot see: a plan that
 changed and changed back, and those of statements on the measured flows' own queues, which pgmq plans at each call.
+
+Plans that are kept can be outgrown: made while tables were nearly empty, they stay as these fill. A session that begins
+after the window has those that the server would make by then.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ Plans = dict[str, str]  # of a statement, named by its function and its first wo
 
 _PRIMING_RUNS = 7  # a statement is planned anew five times, then its generic plan is weighed against those
 _TEXT_CHARACTERS = 60
+_OWN_QUEUE = "QUEUE"  # of the session itself, planned at each call: nothing is kept
 _HASH_CHARACTERS = 12
 _SHAPE = ("Node Type", "Operation", "Strategy", "Join Type", "Relation Name", "Index Name", "Scan Direction",
           "Parent Relationship", "Subplan Name")  # fmt: skip
@@ -45,11 +49,12 @@ _ANALYZE = ("set auto_explain.log_analyze = on", "set auto_explain.log_triggers 
 class PlanWatch:
     """One session; `look` before and after."""
 
-    def __init__(self, conninfo: str, slug_prefix: str, first_run_id: bytes) -> None:
-        """Nothing is sent before the first look."""
+    def __init__(self, conninfo: str, slug_prefix: str, first_run_id: bytes, name: str = "plans") -> None:
+        """Nothing is sent before the first look; `name` is of its flow."""
         self.why = ""  # nothing can be seen
         self._conninfo = conninfo
-        self._flow = f"{slug_prefix}plans"
+        self._slug_prefix, self._first_run_id = slug_prefix, first_run_id
+        self._flow = f"{slug_prefix}{name}"
         self._worker = uuid.uuid4()
         self._nonce = nonce_before(first_run_id)
         self._runs = 0
@@ -121,6 +126,13 @@ class PlanWatch:
             return {}
         return plans_of(self._heard, self._flow)
 
+    def look_anew(self) -> Plans:
+        """The plans of a session that begins now; none where they cannot be seen."""
+        if self.why:
+            return {}
+        with contextlib.closing(PlanWatch(self._conninfo, self._slug_prefix, self._first_run_id, "anew")) as begun:
+            return begun.look()
+
     def explain(self) -> list[tuple[str, str]]:
         """One more run with what each node of each plan did and took: (text, context) of each statement's.
 
@@ -155,7 +167,7 @@ def plans_of(notices: list[tuple[str, str]], flow: str) -> Plans:
             continue
         told = json.loads(text[text.index("{") :])
         function = _FUNCTION.search(context)
-        words = " ".join(str(told.get("Query Text", "")).replace(flow, "QUEUE").split())[:_TEXT_CHARACTERS]
+        words = " ".join(str(told.get("Query Text", "")).replace(flow, _OWN_QUEUE).split())[:_TEXT_CHARACTERS]
         shapes[f"{function[1] if function else 'statement'}: {words}"].add(json.dumps(_shape(told["Plan"])))
     return {
         name: hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()[:_HASH_CHARACTERS]
@@ -168,10 +180,19 @@ def _shape(plan: Json) -> list[Any]:
     return [[plan.get(key) for key in _SHAPE], [_shape(part) for part in plan.get("Plans", ())]]
 
 
-def compared(before: Plans, after: Plans) -> Json:
-    """As `server["plans"]` in the result: those that were seen at both ends."""
+def compared(before: Plans, after: Plans, anew: Plans) -> Json:
+    """As `server["plans"]` in the result: those that were seen at both ends.
+
+    Args:
+        anew: of a session that began after the window.
+    """
     return {
-        name: {"before": was, "after": after[name], "changed": was != after[name]}
+        name: {
+            "before": was,
+            "after": after[name],
+            "changed": was != after[name],
+            "outgrown": None if name not in anew or _OWN_QUEUE in name else anew[name] != after[name],
+        }
         for name, was in before.items()
         if name in after
     }

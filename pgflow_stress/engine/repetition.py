@@ -335,7 +335,8 @@ def _choose_vt(plan: Plan, arena: Arena) -> int:
 
 def _plans(plan_watch: PlanWatch, before: Plans) -> Json:
     after = plan_watch.look()
-    return {"plans_not_seen": plan_watch.why} if plan_watch.why else {"plans": compared(before, after)}
+    anew = plan_watch.look_anew()
+    return {"plans_not_seen": plan_watch.why} if plan_watch.why else {"plans": compared(before, after, anew)}
 
 
 def _end_children(

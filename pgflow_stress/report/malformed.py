@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
 
-from pgflow_stress.core.errors import UsageFault
+from pgflow_stress.core.errors import ResultFault, UsageFault
 from pgflow_stress.core.result import to_json
 from pgflow_stress.report.saved import Saved
 
@@ -19,7 +19,8 @@ def told_if_malformed(saved: Sequence[Saved]) -> Iterator[None]:
     """Make something out of results; where that stumbles over what one of them has, say so.
 
     Raises:
-        UsageFault: the line names the place that does not fit the schema; where all do, what it came to.
+        UsageFault: the line names the place that does not fit the schema.
+        ResultFault: all fit; the line says what it came to.
     """
     try:
         yield
@@ -28,7 +29,7 @@ def told_if_malformed(saved: Sequence[Saved]) -> Iterator[None]:
             _require_fitting(one)
         where = " and ".join(dict.fromkeys(str(one.folder) for one in saved))
         what = " ".join(f"{type(error).__name__}: {error}".split())[:_MOST_WORDS]
-        raise UsageFault(f"{where}: not a result that can be used, was it changed by hand? ({what})") from error
+        raise ResultFault(f"{where}: not a result that can be used, was it changed by hand? ({what})") from error
 
 
 def _require_fitting(saved: Saved) -> None:

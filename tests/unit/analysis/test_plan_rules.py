@@ -44,6 +44,20 @@ def test_a_change_that_every_repetition_shares_is_the_jobs_own_and_a_note() -> N
     assert not judge(PARAMETERS, alike[:1], ENVIRONMENT).valid
 
 
+def test_plans_that_are_outgrown_are_a_note_where_the_database_has_no_history() -> None:
+    plans = {"pgflow.start_ready_steps: with": {**STAYED, "outgrown": True}, "x: y": {**STAYED, "outgrown": False}}
+    unseen = {"pgflow.start_ready_steps: with": {**STAYED, "outgrown": None}}
+    window = build_window(1, server={"plans": plans})
+
+    fresh = verdict_on({"plans": plans})
+    aged = judge({**PARAMETERS, "history": 2000}, [window], ENVIRONMENT)
+
+    assert fresh.valid
+    (told,) = (note for note in fresh.notes if "nearly empty" in note)
+    assert "would by now choose others: pgflow.start_ready_steps: with; --history 2000" in told
+    assert not any("nearly empty" in note for note in (*aged.notes, *verdict_on({"plans": unseen}).notes))
+
+
 def test_plans_that_stayed_are_not_told_and_unseen_ones_are_noted() -> None:
     assert verdict_on({"plans": {"x: y": STAYED}}).valid
     unseen = verdict_on({"plans_not_seen": "permission denied"})

@@ -24,10 +24,20 @@ def test_a_plan_is_what_it_does_and_not_what_it_costs() -> None:
     )
 
     assert list(seq) == ["pgflow.complete_task: select 1 from QUEUE"]
-    assert not compared(seq, cheap)["pgflow.complete_task: select 1 from QUEUE"]["changed"]
-    assert compared(seq, index)["pgflow.complete_task: select 1 from QUEUE"]["changed"]
+    assert not compared(seq, cheap, {})["pgflow.complete_task: select 1 from QUEUE"]["changed"]
+    assert compared(seq, index, {})["pgflow.complete_task: select 1 from QUEUE"]["changed"]
+
+
+def test_a_plan_is_outgrown_where_a_session_that_begins_later_has_another() -> None:
+    name, kept = "pgflow.complete_task: select", {"pgflow.complete_task: select": "1"}
+
+    assert compared(kept, kept, {name: "2"})[name]["outgrown"] is True
+    assert compared(kept, kept, kept)[name]["outgrown"] is False
+    assert compared(kept, kept, {})[name]["outgrown"] is None
+    own = "pgmq.read: select from pgmq.q_QUEUE"
+    assert compared({own: "1"}, {own: "1"}, {own: "2"})[own]["outgrown"] is None
 
 
 def test_other_notices_say_nothing_and_what_ran_at_one_end_only_is_not_compared() -> None:
     assert plans_of([("extension exists, skipping", "")], "f") == {}
-    assert compared({"a: b": "1"}, {"c: d": "2"}) == {}
+    assert compared({"a: b": "1"}, {"c: d": "2"}, {"c: d": "2"}) == {}
