@@ -16,7 +16,8 @@ _MOST_CEILING_RATIO = 2.0
 # Of the moment, or compared by a rule of their own.
 _LEFT_OUT = frozenset({"host.load_1m_before", "calibration", "session"})
 _ABSENT = "absent"
-_FIRST = ("parameters.interference", "parameters.faults", "parameters.soak", "parameters.prune")  # never left for last
+# Never left for last: what was done to either, and plans that only one of them was slowed by.
+_FIRST = ("parameters.interference", "parameters.faults", "parameters.soak", "parameters.prune", "plans.outgrown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,9 @@ def _facts(result: Result) -> Iterator[tuple[str, Any]]:
     yield from _leaves("", environment)
     yield from _leaves("parameters", mapping(result.scenario.get("parameters")))
     yield from _leaves("tool", mapping(result.tool))
+    plans = [mapping(one) for r in result.repetitions if r.counted for one in mapping(r.server.get("plans")).values()]
+    if plans:
+        yield "plans.outgrown", any(one.get("outgrown") for one in plans)
 
 
 def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:

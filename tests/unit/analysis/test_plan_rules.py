@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pgflow_stress.analysis.evidence import Limits
+from pgflow_stress.analysis.fingerprints import differences
 from pgflow_stress.analysis.verdict import judge
 from pgflow_stress.core.result import Verdict
-from tests.fixtures.results import ENVIRONMENT, PARAMETERS
+from tests.fixtures.results import ENVIRONMENT, PARAMETERS, build_result
 from tests.fixtures.windows import build_window
 
 STAYED = {"before": "a", "after": "a", "changed": False}
@@ -75,3 +76,15 @@ def test_capacity_says_how_many_checkpoints_it_had() -> None:
     assert notes(1, "capacity") == ["1 checkpoint in window: capacity takes 2"]
     assert notes(2, "capacity") == []
     assert notes(0, "compare") == []
+
+
+def test_two_results_of_which_one_was_slowed_by_outgrown_plans_differ_in_that_first() -> None:
+    kept, outgrown = (
+        build_result([build_window(1, server={"plans": {"x: y": {**STAYED, "outgrown": is_so}}})])
+        for is_so in (False, True)
+    )
+
+    assert [(one.name, one.base, one.candidate) for one in differences(kept, outgrown)] == [
+        ("plans.outgrown", False, True)
+    ]
+    assert not differences(outgrown, outgrown)
