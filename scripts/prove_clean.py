@@ -38,18 +38,25 @@ SCENARIOS = (
     ("dag", "--dag", "a b:a c:a d:b,c e*3:d", "--runs", "40"),
     ("own-flow", "--flow", f"{FLOWS / 'fulfil_order.sql'}", "--runs", "20"),
     ("own-flow", "--flow", f"{FLOWS / 'crawl_site.sql'}", "--runs", "20"),
-    ("own-flow", "--flow", f"{FLOWS / 'route_ticket.sql'}", "--runs", "20"),
 )
+WITH_CONDITIONS = ("own-flow", "--flow", f"{FLOWS / 'route_ticket.sql'}", "--runs", "20")  # a later pgflow's
 NOT_OPEN = ("single-flow", "definition")  # scenarios of one run, or of none
+SHARE_OF_LATER = 0.5
+MOST_FLOWS = 10  # of a scenario
 HANG_SECONDS = 180
 # What the result lists though nothing was planted: pgflow's deadlocks, that are retried and counted.
 EXPECTED_INCIDENTS = ("refused",)
 
 
-def arguments_of(seed: int) -> tuple[list[str], str]:
-    """The options of a seed's run, and where it is to run; scenarios come round, the rest is drawn."""
+def arguments_of(seed: int, later: str | None) -> tuple[list[str], str]:
+    """The options of a seed's run, and where it is to run; scenarios come round, the rest is drawn.
+
+    Args:
+        later: another pgflow, that half of the runs are on.
+    """
     drawn = random.Random(seed)
-    scenario = SCENARIOS[seed % len(SCENARIOS)]
+    scenarios = (*SCENARIOS, WITH_CONDITIONS) if later else SCENARIOS
+    scenario = scenarios[seed % len(scenarios)]
     edge = drawn.random() < 0.15
     options = {
         "--workers": drawn.choice((1, 2, 2, 3)),
@@ -66,17 +73,22 @@ def arguments_of(seed: int) -> tuple[list[str], str]:
     if edge:
         options["--worker-model"] = "edge-worker"
         del options["--empty-poll"]
+        options["--workers"] = MOST_FLOWS  # a worker serves one flow
     else:
         options["--completion"] = drawn.choice(("single", "pipeline", "batch"))
         options["--completion-batch-size"] = drawn.choice((1, 7, 20))
     if drawn.random() < 0.2:
         options["--work"] = drawn.choice(("2ms", "exponential(3ms)"))
+        if str(options.get("--empty-poll", "")).startswith("read"):  # it would hold up completions: refused
+            options["--empty-poll"] = "sleep:1"
     if scenario[0] not in NOT_OPEN:
         options |= drawn.choice(({}, {}, {"--rate": 40}, {"--in-flight": 5}))
+    isolations: tuple[str, ...] = ("clone", "clone", "prefix", "fresh")
+    if later and (scenario is WITH_CONDITIONS or drawn.random() < SHARE_OF_LATER):
+        options["--pgflow"] = later
+        isolations = ("clone", "fresh")  # a given database has its own
     more = [str(part) for pair in options.items() for part in pair]
-    return [*scenario, *more, "--repetitions", "1", "--warmup", "0"], drawn.choice(
-        ("clone", "clone", "prefix", "fresh")
-    )
+    return [*scenario, *more, "--repetitions", "1", "--warmup", "0"], drawn.choice(isolations)
 
 
 def alarms(document: dict[str, Any]) -> list[str]:
@@ -97,9 +109,9 @@ def alarms(document: dict[str, Any]) -> list[str]:
     return found
 
 
-def run(seed: int, folder: Path, given: Server) -> tuple[list[str], list[str]]:
+def run(seed: int, folder: Path, given: Server, later: str | None) -> tuple[list[str], list[str]]:
     """(alarms, arguments) of one run."""
-    arguments, target = arguments_of(seed)
+    arguments, target = arguments_of(seed, later)
     if target != "clone":
         arguments += ["--dsn", given.conninfo("given"), "--isolation", target]
         if "--realtime-send" in arguments and target == "prefix":  # the database has what it was given
@@ -126,6 +138,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=100)
     parser.add_argument("--first-seed", type=int, default=1)
+    parser.add_argument("--pgflow", metavar="DIR", help="half of the runs are on the pgflow of these migrations")
     asked = parser.parse_args()
     end_in_order()
     folder = Path(tempfile.mkdtemp(prefix="pgs-clean-", dir="/tmp"))
@@ -135,7 +148,7 @@ def main() -> int:
     try:
         given = Server(folder / "given")
         for seed in range(asked.first_seed, asked.first_seed + asked.times):
-            found, arguments = run(seed, folder, given)
+            found, arguments = run(seed, folder, given, asked.pgflow)
             scenarios[arguments[0]] += 1
             if found:
                 alarmed += 1
