@@ -36,12 +36,15 @@ def plans_stayed(evidence: Evidence) -> Iterator[Finding]:
 def plans_fit(evidence: Evidence) -> Iterator[Finding]:
     """Plans that were kept from a nearly empty database: what they cost is not what a used one costs. A note.
 
+    Only of databases that were made for the repetition and have no history.
+
     Reads server["plans"]: {statement: {"outgrown"}}, true where a session that began after the window has another.
     """
     outgrown = [
         {(name, None, None) for name, one in _plans(r).items() if one.get("outgrown")} for r in evidence.counted
     ]
-    if evidence.parameters.get("history") or not any(outgrown):
+    is_fresh = evidence.parameters.get("isolation") in ("clone", "fresh") and not evidence.parameters.get("history")
+    if not is_fresh or not any(outgrown):
         return
     yield Finding(
         f"plans were kept from when tables were nearly empty, and the server would by now choose others: "
