@@ -26,9 +26,13 @@ def plans_stayed(evidence: Evidence) -> Iterator[Finding]:
     over = {index: own for index, all_ in changes.items() if len(own := all_ - shared) > most}
     if over:
         touched = touched_by_the_server(evidence)
-        yield Finding(f"plan changed inside the window: {_named(over.values())} ({in_repetitions(over)})", touched)
+        yield Finding(
+            f"plan changed inside the window: {_named(_statements(over.values()))} ({in_repetitions(over)})", touched
+        )
     if len(shared) > most:
-        yield Finding(f"plan changed inside the window of every repetition alike, as tables fill: {_named([shared])}")
+        yield Finding(
+            f"plan changed inside the window of every repetition alike, as tables fill: {_named(_statements([shared]))}"
+        )
     if unseen := {str(why) for r in evidence.counted if (why := r.server.get("plans_not_seen"))}:
         yield Finding(f"plans of hot statements were not looked at: {min(unseen)}")
 
@@ -40,11 +44,9 @@ def plans_fit(evidence: Evidence) -> Iterator[Finding]:
 
     Reads server["plans"]: {statement: {"outgrown"}}, true where a session that began after the window has another.
     """
-    outgrown = [
-        {(name, None, None) for name, one in _plans(r).items() if one.get("outgrown")} for r in evidence.counted
-    ]
+    outgrown = {name for r in evidence.counted for name, one in _plans(r).items() if one.get("outgrown")}
     is_fresh = evidence.parameters.get("isolation") in ("clone", "fresh") and not evidence.parameters.get("history")
-    if not is_fresh or not any(outgrown):
+    if not is_fresh or not outgrown:
         return
     yield Finding(
         f"plans were kept from when tables were nearly empty, and the server would by now choose others: "
@@ -52,8 +54,12 @@ def plans_fit(evidence: Evidence) -> Iterator[Finding]:
     )
 
 
-def _named(changes: Iterable[Collection[_Change]]) -> str:
-    first, *more = sorted({name for one in changes for name, _, _ in one}, key=_hottest_first)
+def _statements(changes: Iterable[Collection[_Change]]) -> set[str]:
+    return {name for one in changes for name, _, _ in one}
+
+
+def _named(statements: Collection[str]) -> str:
+    first, *more = sorted(statements, key=_hottest_first)
     return f"{first}{f' and {len(more)} more' if more else ''}"
 
 

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import click
 import pytest
 
 from pgflow_stress.cli.commands.find_max import find_max
-from pgflow_stress.core.errors import UsageFault
-from tests.unit.cli.helpers import parse_run
+from tests.unit.cli.helpers import parse_run, refused_run
 
 LASTING = ("concurrent-flows", "-R", "10", "-T", "60s")
 
 
-def _refused(*arguments: str) -> str:
-    with pytest.raises((UsageFault, click.UsageError)) as told:
-        parse_run(*arguments)
-    text = str(told.value)
-    assert "\n" not in text
-    return text
-
-
 def test_an_unknown_kind_is_refused_with_those_there_are() -> None:
-    told = _refused("--interference", "held-xmim")
+    told = refused_run("--interference", "held-xmim")
 
     assert "there are held-xmin, bloat, checkpoints, cpu:N, history:N, idle-connections:N, bystander" in told
 
 
 @pytest.mark.parametrize("text", ["cpu:", "cpu:x", "held-xmin@3s", "held-xmin@x:3s", "held-xmin@3s:0s", "@1s:2s"])
 def test_what_is_no_interference_is_refused_with_how_it_is_typed(text: str) -> None:
-    assert "NAME" in _refused(*LASTING, "--interference", text)
+    assert "NAME" in refused_run(*LASTING, "--interference", text)
 
 
 @pytest.mark.parametrize(
@@ -43,20 +33,20 @@ def test_what_is_no_interference_is_refused_with_how_it_is_typed(text: str) -> N
         ("held-xmin@50s:20s", "beyond --duration 60 s"),
     ],
 )
-def test_a_number_or_a_time_that_cannot_be_is_refused(text: str, why: str) -> None:
-    assert why in _refused(*LASTING, "--interference", text)
+def test_a_number_or_a_time_that_cannot_be_isrefused_run(text: str, why: str) -> None:
+    assert why in refused_run(*LASTING, "--interference", text)
 
 
 def test_a_time_within_the_window_is_for_a_load_that_lasts() -> None:
-    assert "give --rate and --duration" in _refused("concurrent-flows", "--interference", "held-xmin@1s:2s")
+    assert "give --rate and --duration" in refused_run("concurrent-flows", "--interference", "held-xmin@1s:2s")
 
 
 def test_a_kind_is_given_once() -> None:
-    assert "there twice" in _refused(*LASTING, "--interference", "cpu:1", "--interference", "cpu:2")
+    assert "there twice" in refused_run(*LASTING, "--interference", "cpu:1", "--interference", "cpu:2")
 
 
 def test_a_scenario_that_starts_no_run_has_nothing_to_interfere_with() -> None:
-    assert "starts no run" in _refused("definition", "--interference", "bystander")
+    assert "starts no run" in refused_run("definition", "--interference", "bystander")
 
 
 def test_a_history_ages_the_database_by_as_much_as_the_more_of_both_says() -> None:

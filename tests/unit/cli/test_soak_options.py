@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import click
 import pytest
 
-from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.engine.sizing import arena_size, one_second_in
 from pgflow_stress.scenario.soak import MOST_ROWS, parse_prune, window_seconds
-from tests.unit.cli.helpers import parse_run
+from tests.unit.cli.helpers import parse_run, refused_run
 
 SOAK = ("concurrent-flows", "--soak", "-R", "50", "-T", "5m")
-
-
-def _refused(*arguments: str) -> str:
-    with pytest.raises((UsageFault, click.UsageError)) as told:
-        parse_run(*arguments)
-    text = str(told.value)
-    assert "\n" not in text
-    return text
 
 
 def test_a_soak_is_one_repetition_for_capacity_on_a_fresh_database() -> None:
@@ -55,8 +45,8 @@ def test_what_is_typed_goes_before_the_defaults_of_a_soak() -> None:
         (("--soak", "-R", "5", "-T", "60s", "--events", "wal", "--prune", "select 1@10s"), "leave one of them out"),
     ],
 )
-def test_what_does_not_go_with_a_soak_is_refused(arguments: tuple[str, ...], why: str) -> None:
-    assert why in _refused("concurrent-flows", *arguments)
+def test_what_does_not_go_with_a_soak_isrefused_run(arguments: tuple[str, ...], why: str) -> None:
+    assert why in refused_run("concurrent-flows", *arguments)
 
 
 def test_a_job_of_retention_is_what_stands_before_the_last_at() -> None:
