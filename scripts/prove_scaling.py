@@ -3,7 +3,8 @@
 Each part is one sweep, all versions of --pgflow in the same rounds, in a directory of its own below --output: a part
 that was killed or interrupted goes on where it was, one that is done is not measured again. The forecast of each
 part's time is printed first; short parts come first. Prints a line of JSON a part and version; ends with 1 where
-something that is known of pgflow was not found. --write only writes what is there.
+something that is known of pgflow was not found. --write only writes what is there. A part that is not there keeps what
+the page says of it.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ BEGIN, END = "<!-- measured: written by scripts/prove scaling -->", "<!-- end of
 ABOUT = "about.json"  # beside a part's directory: how long it took, and whether something else ran beside it
 JOURNAL = "sweep.journal"
 VERSION = "0.8.1"
+_TITLE = "### "
 
 
 def folder_of(output: Path, part: Part, small: bool) -> Path:
@@ -150,20 +152,22 @@ def report(part: Part, document: Any) -> bool:
     return good
 
 
-def page_of(output: Path) -> str:
-    """What was measured, part by part."""
-    parts = [part for small in (False, True) for part in _page_parts(output, small)]
-    return "\n".join(parts) if parts else "Nothing was measured yet.\n"
+def page_of(output: Path, before: str) -> str:
+    """What was measured, part by part; of a part whose sweep is not below `output`, what the page said `before`."""
+    kept = {text.partition("\n")[0]: f"{_TITLE}{text.strip()}\n" for text in before.split(_TITLE)[1:]}
+    parts = (_measured(output, part) or kept.get(part.title) for part in PARTS)
+    return "\n".join(filter(None, parts)) or "Nothing was measured yet.\n"
 
 
-def _page_parts(output: Path, small: bool) -> Iterator[str]:
-    for part in PARTS:
+def _measured(output: Path, part: Part) -> str | None:
+    """A part's section; None where it was not swept, not even at small sizes."""
+    for small in (False, True):
         folder = folder_of(output, part, small)
-        if not is_done(folder) or (small and is_done(folder_of(output, part, False))):
-            continue
-        document = json.loads((folder / SWEEP_FILE).read_text())
-        about = json.loads((folder.parent / f"{folder.name}.{ABOUT}").read_text())
-        yield _section(part, document, about, small)
+        if is_done(folder):
+            document = json.loads((folder / SWEEP_FILE).read_text())
+            about = json.loads((folder.parent / f"{folder.name}.{ABOUT}").read_text())
+            return _section(part, document, about, small)
+    return None
 
 
 def _section(part: Part, document: Any, about: Any, small: bool) -> str:
@@ -173,7 +177,7 @@ def _section(part: Part, document: Any, about: Any, small: bool) -> str:
     sizes = sorted({size for one in costs.values() for size in one})
     words = [f"{version_of(version)}: {_cost_name(metric)}" for version, metric in columns]
     lines = [
-        f"### {part.title}",
+        f"{_TITLE}{part.title}",
         "",
         f"{'Tried at small sizes. ' if small else ''}{document['repetitions']} repetitions a cell, "
         f"{about['seconds'] / 60:.1f} min{', beside other work: no figures to go by' if about['beside'] else ''}.",
@@ -234,8 +238,8 @@ def write(output: Path) -> None:
     """Put what was measured into the page, between its marks."""
     text = PAGE.read_text()
     before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n\n{page_of(output)}\n{END}{after}")
+    measured, _, after = rest.partition(END)
+    PAGE.write_text(f"{before}{BEGIN}\n\n{page_of(output, measured)}\n{END}{after}")
 
 
 def main() -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from pgflow_stress.cli.progress import make_watch
 from pgflow_stress.cli.request import RunRequest, run_request
 from pgflow_stress.cli.running import surroundings
 from pgflow_stress.cli.sources import given
-from pgflow_stress.cli.streams import complain
+from pgflow_stress.cli.streams import complain, show
 from pgflow_stress.core.errors import StressError, UsageFault
 from pgflow_stress.core.exit_codes import ExitCode, worst
 from pgflow_stress.core.result import Json
@@ -167,11 +167,5 @@ def _deliver(request: AgainstRequest, told: Told) -> None:
 
     if request.json:
         write_json(against_json(told), request.json)
-    if request.run.quiet or sys.stderr is None:
-        return
-    from rich.console import Console  # noqa: PLC0415
-
-    try:
-        render_against(told, Console(stderr=True, highlight=False))
-    except OSError:
-        return  # nobody can read it; what was asked for in a file is written
+    if not request.run.quiet:
+        show(partial(render_against, told))

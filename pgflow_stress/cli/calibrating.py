@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from pgflow_stress.cli.assemble import tool
 from pgflow_stress.cli.noise import told
 from pgflow_stress.cli.output import check_json, write_json
-from pgflow_stress.cli.streams import complain, say
+from pgflow_stress.cli.streams import complain, say, show
 from pgflow_stress.core.calibration import Calibration
 from pgflow_stress.core.exit_codes import ExitCode, worst
 from pgflow_stress.core.result import Json
@@ -66,13 +66,6 @@ def execute(request: CalibrateRequest) -> ExitCode:
 
 
 def _show(calibration: Calibration) -> None:
-    if sys.stderr is None:
-        return
-    from rich.console import Console  # noqa: PLC0415
-
     from pgflow_stress.report.calibration import render_calibration  # noqa: PLC0415
 
-    try:
-        render_calibration(calibration, Console(stderr=True, highlight=False))
-    except OSError:
-        return  # nobody can read it; what was measured is written
+    show(partial(render_calibration, calibration))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 from pgflow_stress.cli.assemble import tool
 from pgflow_stress.cli.output import check_json, write_json
 from pgflow_stress.cli.redact import redact
+from pgflow_stress.cli.streams import show
 from pgflow_stress.core.checkup import Checkup, Level, bad
 from pgflow_stress.core.errors import SetUpFault
 from pgflow_stress.core.exit_codes import ExitCode
@@ -52,13 +54,6 @@ def _psycopg_half() -> str | None:
 
 
 def _show(checkup: Checkup) -> None:
-    if sys.stderr is None:
-        return
-    from rich.console import Console  # noqa: PLC0415
-
     from pgflow_stress.report.checkup import render_checkup  # noqa: PLC0415
 
-    try:
-        render_checkup(checkup, Console(stderr=True, highlight=False))
-    except OSError:
-        return  # nobody can read it
+    show(partial(render_checkup, checkup))

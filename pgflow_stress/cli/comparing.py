@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from pgflow_stress.analysis.comparison import Comparison, Question
 from pgflow_stress.analysis.regression import parse, require_metric
 from pgflow_stress.cli.assemble import outcome, tool
 from pgflow_stress.cli.output import STANDARD_OUTPUT, check_json, write_json
-from pgflow_stress.cli.streams import complain, say, write_data
+from pgflow_stress.cli.streams import complain, say, show, write_data
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.core.exit_codes import ExitCode, worst
 from pgflow_stress.core.result import Result
@@ -85,7 +85,7 @@ def _tell(asked: Asked, found: Sequence[_Pair]) -> ExitCode:
     if asked.page:
         write_page(asked.page, [(one, pair.base, pair.candidate) for one, pair in zip(comparisons, found, strict=True)])
         say(f"written: {asked.page}")
-    show(comparisons, asked.markdown)
+    show_comparisons(comparisons, asked.markdown)
     for ending in endings:
         complain(ending.reason)
     return worst(ending.code for ending in endings)
@@ -168,20 +168,13 @@ def _undecided(one: Comparison, what: str, name: str) -> Ending:
     return Ending(ExitCode.INVALID, f"{one.scenario}: {what} could not be decided: {why}")
 
 
-def show(comparisons: Sequence[Comparison], markdown: bool) -> None:
+def show_comparisons(comparisons: Sequence[Comparison], markdown: bool) -> None:
     """Markdown to standard output, or text to standard error."""
     if markdown:
         from pgflow_stress.report.comparison import render_markdown  # noqa: PLC0415
 
         write_data(render_markdown(comparisons))
         return
-    if sys.stderr is None:
-        return
-    from rich.console import Console  # noqa: PLC0415
-
     from pgflow_stress.report.comparison_terminal import render_comparisons  # noqa: PLC0415
 
-    try:
-        render_comparisons(comparisons, Console(stderr=True, highlight=False))
-    except OSError:
-        return  # nobody can read it; what was asked for in a file is written
+    show(partial(render_comparisons, comparisons))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import random
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pgflow_stress.analysis.found import SCHEMA, Found, Window, told
@@ -21,7 +21,7 @@ from pgflow_stress.cli.output import SEARCH_FILE, SearchDestination
 from pgflow_stress.cli.progress import QuietWatch, make_watch
 from pgflow_stress.cli.running import keep_nothing, surroundings
 from pgflow_stress.cli.signals import Patience
-from pgflow_stress.cli.streams import complain, say
+from pgflow_stress.cli.streams import complain, say, show
 from pgflow_stress.core.errors import StressError
 from pgflow_stress.core.exit_codes import ExitCode, worst
 from pgflow_stress.core.result import Json, Repetition
@@ -252,15 +252,10 @@ class _Course:
 
     def _show(self, found: Found) -> None:
         request = self._request
-        if not request.run.quiet and found.windows and sys.stderr is not None:
-            from rich.console import Console  # noqa: PLC0415
-
+        if not request.run.quiet and found.windows:
             from pgflow_stress.report.search_terminal import render_search  # noqa: PLC0415
 
-            try:
-                render_search(request.scenario, request.limits, found, Console(stderr=True, highlight=False))
-            except OSError:
-                return  # nobody can read it; what was found is written
+            show(partial(render_search, request.scenario, request.limits, found))
             if self._destination.path is not None:
                 say(f"every window's result and {SEARCH_FILE} are in {self._destination.path}")
         for ending in self._endings:

@@ -13,7 +13,7 @@ from pgflow_stress.analysis.comparison import Comparison, Question
 from pgflow_stress.analysis.regression import parse, require_metric
 from pgflow_stress.cli.assemble import outcome, tool
 from pgflow_stress.cli.auto import AutoPairs
-from pgflow_stress.cli.comparing import Asked, compare_pair, endings_of, show, write_page
+from pgflow_stress.cli.comparing import Asked, compare_pair, endings_of, show_comparisons, write_page
 from pgflow_stress.cli.exposing import exposed, listening
 from pgflow_stress.cli.output import COMPARISON_FILE, COMPARISON_PAGE, STANDARD_OUTPUT, ComparisonDestination
 from pgflow_stress.cli.progress import QuietWatch, make_watch
@@ -135,7 +135,7 @@ class _Interleaved(Session):
             self._untold.append(Ending(fault.exit_code, str(fault)))
         finally:
             if found is not None and (self._asked.markdown or not self._request.quiet):
-                show([found], self._asked.markdown)
+                show_comparisons([found], self._asked.markdown)
                 if self._pairs is not None and not self._request.quiet:
                     say(self._pairs.told(found))
             for ending in (*self._told, *self._untold):

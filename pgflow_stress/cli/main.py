@@ -26,10 +26,12 @@ def main() -> NoReturn:
 def run_command_line(arguments: list[str]) -> int:
     """Run one command line; every exception becomes a line on standard error and a code."""
     from pgflow_stress.cli.failing import tell  # noqa: PLC0415  after the signals are answered
+    from pgflow_stress.cli.room import check_room  # noqa: PLC0415
     from pgflow_stress.cli.streams import PROGRAM, hold_standard_descriptors  # noqa: PLC0415
 
     try:
         hold_standard_descriptors()
+        check_room()
         from pgflow_stress.cli.app import app  # noqa: PLC0415
 
         code = app.main(arguments, prog_name=PROGRAM, standalone_mode=False)

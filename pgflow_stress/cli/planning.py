@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pgflow_stress.cli.assemble import outcome, tool
 from pgflow_stress.cli.output import check_json, write_json
 from pgflow_stress.cli.plan_request import PlanRequest
 from pgflow_stress.cli.running import Session
-from pgflow_stress.cli.streams import complain, say
+from pgflow_stress.cli.streams import complain, say, show
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.core.exit_codes import ExitCode, worst
 from pgflow_stress.core.result import Json, Result
@@ -171,13 +171,6 @@ def _about(name: str, result: Result) -> Json:
 
 
 def _show(planned: Planned) -> None:
-    if sys.stderr is None:
-        return
-    from rich.console import Console  # noqa: PLC0415
-
     from pgflow_stress.report.plan import render_plan  # noqa: PLC0415
 
-    try:
-        render_plan(planned, Console(stderr=True, highlight=False))
-    except OSError:
-        return  # nobody can read it; what was asked for in a file is written
+    show(partial(render_plan, planned))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -16,7 +15,7 @@ from pgflow_stress.cli.output import STANDARD_OUTPUT, Destination
 from pgflow_stress.cli.progress import QuietWatch, make_watch
 from pgflow_stress.cli.request import RunRequest
 from pgflow_stress.cli.signals import Patience
-from pgflow_stress.cli.streams import complain, say
+from pgflow_stress.cli.streams import complain, say, show
 from pgflow_stress.core.errors import RunFailed, StressError
 from pgflow_stress.core.exit_codes import ExitCode, worst
 from pgflow_stress.core.recording import Recording
@@ -25,6 +24,8 @@ from pgflow_stress.engine.measurement import Ending, Measurement
 from pgflow_stress.scenario.plan import Plan
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from pgflow_stress.cli.exposing.endpoint import Endpoint
     from pgflow_stress.engine.engine import Engine
     from pgflow_stress.engine.hosts.gate import Gate
@@ -183,20 +184,15 @@ class Session:
                 say(f"\nexit code {int(self.code())} over all: {', '.join(codes)}")
 
     def _show(self) -> None:
-        if not self._results or sys.stderr is None:
-            return
-        from rich.console import Console  # noqa: PLC0415
+        show(self._render)
 
+    def _render(self, console: Console) -> None:
         from pgflow_stress.report.profile_terminal import render_profile  # noqa: PLC0415
         from pgflow_stress.report.terminal import render_summary  # noqa: PLC0415
 
-        console = Console(stderr=True, highlight=False)
         for result, directory in zip(self._results, self._directories, strict=True):
             where = str(directory.path) if directory else _file_of(self._request.json)
-            try:
-                (render_profile if result.profile else render_summary)(result, console, where)
-            except OSError:
-                return  # nobody can read it; what was measured is written
+            (render_profile if result.profile else render_summary)(result, console, where)
 
     def _codes(self) -> list[ExitCode]:
         return [ending.code for ending in (*self._told, *self._untold)]

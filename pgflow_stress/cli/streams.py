@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TextIO
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TextIO
 
 from pgflow_stress.cli.redact import redact
 from pgflow_stress.core.errors import RunFailed, UsageFault
 from pgflow_stress.report.printable import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PROGRAM = "pgflow-stress"
 
@@ -31,6 +35,18 @@ def say(line: str) -> None:
 def complain(message: str) -> None:
     """The tool's own one line about what went wrong, without a password."""
     say(f"{PROGRAM}: {' '.join(redact(message).split())}")
+
+
+def show(render: Callable[[Console], object]) -> None:
+    """Let `render` write tables to standard error, where there is one. What they tell is kept elsewhere."""
+    if sys.stderr is None:
+        return
+    from rich.console import Console  # noqa: PLC0415
+
+    try:
+        render(Console(stderr=True, highlight=False))
+    except OSError:
+        _give_up(sys.stderr)
 
 
 def write_data(text: str) -> None:

@@ -17,7 +17,7 @@ from pgflow_stress.cli.output import SweepDestination, write_json
 from pgflow_stress.cli.progress import make_watch
 from pgflow_stress.cli.redact import redact
 from pgflow_stress.cli.running import keep_nothing, surroundings
-from pgflow_stress.cli.streams import complain
+from pgflow_stress.cli.streams import complain, show
 from pgflow_stress.core.errors import SetUpFault, StressError, UsageFault
 from pgflow_stress.core.exit_codes import ExitCode, worst
 from pgflow_stress.core.result import Json, Result, repetition_from_json, repetition_to_json
@@ -364,11 +364,6 @@ def _number(axis: Axis, value: str) -> float | None:
 
 
 def _show(document: Json, where: str | None) -> None:
-    from rich.console import Console  # noqa: PLC0415
-
     from pgflow_stress.report.sweep_terminal import render_sweep  # noqa: PLC0415
 
-    try:
-        render_sweep(document, Console(stderr=True, highlight=False), where)
-    except OSError:
-        return  # nobody can read it; what was measured is written
+    show(lambda console: render_sweep(document, console, where))
