@@ -10,7 +10,8 @@ take passes within the sleep, which ends when it was to end.
 
 A hold that follows another begins where that one ended, so that the hand-over is part of it. The first task that is
 started begins the first sleep, for all: their first polls want the host's cores at once, and pass within it as well,
-but for about 10 ms. So there are cycles enough that this is 0.3 %.
+but for about 10 ms. So there are cycles enough that this is 0.3 %. Whoever came too late for the first exclusive
+sections would sleep when the others do not, ever after: so before its first sleep a backend waits for all others.
 What a worker primes on sleeps nowhere, nor what plans are looked at by.
 """
 
@@ -38,8 +39,11 @@ JOB = ("concurrent-flows", "--flows", 1, "--steps", 1, "--poll-size", 1, "--comp
 _LOCK = 6207
 _UNMEASURED = "(p[0-9]+_[0-9]+|_plans)$"  # flows that a worker primes on, and by which plans are looked at
 _STALE_SECONDS = 1.0  # no hold ended for so long: the first task of a repetition
+_TOGETHER_SECONDS = 0.02  # that the first sleep goes on once all backends have met
+_WORKERS = "^pgflow-stress: worker"
 _MIGRATION = f"""
 CREATE SEQUENCE pgflow.planted_end;
+CREATE SEQUENCE pgflow.planted_arrivals;
 CREATE FUNCTION pgflow.planted_now() RETURNS bigint LANGUAGE sql AS $$
   SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
 $$;
@@ -54,14 +58,32 @@ BEGIN
     FROM pgflow.planted_end WHERE last_value < pgflow.planted_now() - {{stale_us}};
   RETURN NULL;
 END $$;
+CREATE FUNCTION pgflow.planted_meeting() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  backends bigint;
+  latest bigint := pgflow.planted_now() + {{stale_us}};
+BEGIN
+  PERFORM nextval('pgflow.planted_arrivals');
+  SELECT count(*) INTO backends FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name ~ '{_WORKERS}';
+  WHILE (SELECT last_value FROM pgflow.planted_arrivals) < backends AND pgflow.planted_now() < latest LOOP
+    PERFORM pg_sleep(0.001);
+  END LOOP;
+END $$;
 CREATE FUNCTION pgflow.planted() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
+  together bigint := 0;
   slept bigint;
-  began bigint := pgflow.planted_now();
+  began bigint;
   before bigint;
 BEGIN
+  IF current_setting('planted.met', true) IS NULL THEN
+    PERFORM set_config('planted.met', 'yes', false);
+    PERFORM pgflow.planted_meeting();
+    together := pgflow.planted_now() + {{together_us}};
+  END IF;
   PERFORM pg_advisory_lock_shared({_LOCK});
-  SELECT last_value + {{share_us}} INTO slept FROM pgflow.planted_end;
+  SELECT greatest(together, last_value + {{share_us}}) INTO slept FROM pgflow.planted_end;
   PERFORM pgflow.planted_until(slept, 0);
   PERFORM pg_advisory_unlock_shared({_LOCK});
   PERFORM pg_advisory_lock({_LOCK});
@@ -162,6 +184,7 @@ def prove_real(times: int, seed: int, given: Any) -> bool:
     planted = _MIGRATION.format(
         share_us=round(1e6 * share), hold_us=round(1e6 * hold), spun_us=round(1e6 * hold / 4),
         most_hand_over_us=round(1e6 * hold), stale_us=round(1e6 * _STALE_SECONDS),
+        together_us=round(1e6 * _TOGETHER_SECONDS),
     )  # fmt: skip
     with migrations_with(planted) as migrations:
         for number in range(seed, seed + times):
