@@ -40,6 +40,7 @@ SECONDS = 20
 MEMORY_BYTES = 4 << 30
 TYPED_EVERY = 25  # so manieth case runs as typed as well
 REFUSED = frozenset({2, 3})
+NOTE = "metrics at http"  # of --prometheus, before anything is reached
 JUDGED = frozenset({0, 2, 4, 5, 6})  # of a file that is read: it may still be a result
 TEXTS = (
     "", " ", "\n", "\t\r\n", "-", "--", "=", "a" * 100_000, "9" * 400, "-1", "-0", "0", "1e309", "-inf", "nan", "0x10", "1_000",
@@ -339,8 +340,9 @@ class Judge:
             wrong.append("a traceback")
         if SECRET in out + err:
             wrong.append("the password is shown")
-        if code in REFUSED and case.one_line and err.count("\n") != 1:
-            wrong.append(f"{err.count(chr(10))} lines")
+        lines = [line for line in err.splitlines() if not line.startswith(NOTE)]
+        if code in REFUSED and case.one_line and len(lines) != 1:
+            wrong.append(f"{len(lines)} lines")
         if code in REFUSED and case.one_line and out:
             wrong.append("something on standard output")
         left = [str(path.relative_to(here)) for path in here.rglob("*") if path.name not in ("cwd", "out", "err")]

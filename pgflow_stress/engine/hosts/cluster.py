@@ -260,7 +260,7 @@ class Led:
         try:
             there = self._workers()
         except Exception as error:  # as below
-            raise RunFailed(f"the Dask scheduler is gone: {_one_line(error)}") from None
+            raise _without_scheduler(error) from None
         for agent in self.left:
             if agent.address not in there:
                 self.lost[agent.host] = "its Dask worker is gone"
@@ -269,11 +269,17 @@ class Led:
         try:
             self.reports[agent.host] = future.result()
         except (Exception, asyncio.CancelledError) as error:  # of any kind that Dask has for a worker that is gone
+            if str(getattr(error, "reason", "")).startswith("scheduler"):  # then nobody knows what the agents do
+                raise _without_scheduler(error) from None
             self.lost[agent.host] = _one_line(error)
 
 
 def _about(_host: str) -> dict[str, str]:
     return about()
+
+
+def _without_scheduler(error: BaseException) -> RunFailed:
+    return RunFailed(f"the Dask scheduler is gone, and the agents end by themselves: {_one_line(error)}")
 
 
 def _named(host: str) -> str:
