@@ -95,6 +95,7 @@ class Case:
     environment: dict[str, str] = field(default_factory=dict)
     codes: frozenset[int] = REFUSED
     one_line: bool = True
+    writes: str = ""  # a file that it was told to write, and may, as it tells what it found
 
 
 def leaves(name: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -152,7 +153,8 @@ class Inputs:
         """A case whose command gets no further than its target."""
         quiet = words[0] not in ("doctor", "db")
         codes = REFUSED if words[0] in ("run", "calibrate") else REFUSED | {0}
-        return Case(kind, (*words, *more), environment, codes, one_line=quiet and codes == REFUSED)
+        writes = more[0].removeprefix("--json=") if more and words[0] in ("doctor", "scenarios") else ""
+        return Case(kind, (*words, *more), environment, codes, quiet and codes == REFUSED, writes)
 
     def environment(self) -> Iterator[Case]:
         """Every variable of `run`, the old script's and libpq's."""
@@ -345,7 +347,8 @@ class Judge:
             wrong.append(f"{len(lines)} lines")
         if code in REFUSED and case.one_line and out:
             wrong.append("something on standard output")
-        left = [str(path.relative_to(here)) for path in here.rglob("*") if path.name not in ("cwd", "out", "err")]
+        may = {here / name for name in ("cwd", "out", "err")} | {here / "cwd" / case.writes}
+        left = [str(path.relative_to(here)) for path in here.rglob("*") if path not in may]
         wrong += [f"left {', '.join(left[:3])}"] if left else []
         if wrong:
             wrong.append(f"said {err[-300:]!r}")

@@ -41,10 +41,10 @@ def show(render: Callable[[Console], object]) -> None:
     """Let `render` write tables to standard error, where there is one. What they tell is kept elsewhere."""
     if sys.stderr is None:
         return
-    from rich.console import Console  # noqa: PLC0415
+    from pgflow_stress.cli.console import TellingConsole  # noqa: PLC0415  --help is to be quick
 
     try:
-        render(Console(stderr=True, highlight=False))
+        render(TellingConsole(stderr=True, highlight=False))
     except OSError:
         _give_up(sys.stderr)
 

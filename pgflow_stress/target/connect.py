@@ -34,6 +34,8 @@ def parse(conninfo: str, origin: str) -> dict[str, str]:
         return {name: str(value) for name, value in conninfo_to_dict(conninfo).items() if value is not None}
     except psycopg.Error as error:
         raise SetUpFault(f"{origin} is no connection string that libpq can read{_hint(first_line(error))}") from None
+    except UnicodeEncodeError:
+        raise SetUpFault(f"{origin} is no connection string that libpq can read: it is not UTF-8") from None
 
 
 def _hint(reason: str) -> str:

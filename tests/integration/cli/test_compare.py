@@ -65,6 +65,19 @@ def test_json_is_data_and_nothing_but(results: Path) -> None:
     assert [one["candidate"]["label"] for one in document["comparisons"]] == ["slower", "like"]
 
 
+def test_a_reader_of_the_text_that_has_gone_changes_neither_the_code_nor_the_data(results: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(
+        [*PROGRAM, "compare", "base", "slower", "--json", "-", "--fail-on", "process.per_second<-5%"],
+        stdout=subprocess.PIPE, stderr=writing, text=True, cwd=results, env=BARE, timeout=60, check=False,
+    )  # fmt: skip
+    os.close(writing)
+
+    assert ended.returncode == 6
+    assert json.loads(ended.stdout)["outcome"]["exit_code"] == 6
+
+
 def test_markdown_goes_to_standard_output_and_json_beside_it_to_a_file(results: Path, tmp_path: Path) -> None:
     ended = typed(results, "base", "slower", "--format", "md", "--json", str(tmp_path / "c.json"))
 

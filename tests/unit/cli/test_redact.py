@@ -16,6 +16,7 @@ from pgflow_stress.cli.redact import redact
         "postgresql://h/x?password=hunter2&sslmode=disable",
         "PGPASSWORD=hunter2 was set",
         "sslpassword=hunter2",
+        "/tmp/postgresql:/u:hunter2@h:1/x: not writable",
         "HOST=h PASSWORD=hunter2",
     ],
 )

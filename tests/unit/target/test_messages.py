@@ -28,6 +28,7 @@ def test_no_password_is_shown(text: str) -> None:
         ("host=h password=my hunter2=x", "a parameter that there is none of"),
         ("postgresql://u@h/d?hunter2=x", "a parameter that there is none of"),
         ("host=h sslmod=require password=hunter2", "did you mean sslmode?"),
+        ("host=h password=hunter2 \udcff", "is not UTF-8"),
         ("host=h password='hunter2", "is no connection string that libpq can read"),
     ],
 )
