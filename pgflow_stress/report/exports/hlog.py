@@ -12,7 +12,7 @@ def render(saved: Sequence[Saved]) -> str:
     """The logs as they were written, one after another: readers take a new start time as it comes.
 
     Raises:
-        UsageFault: a result came without its histograms.
+        UsageFault: a result came without its histograms, or with a file that is no text.
     """
     texts = []
     for one in saved:
@@ -20,4 +20,6 @@ def render(saved: Sequence[Saved]) -> str:
             texts.append(one.log.read_text(encoding="utf-8"))
         except OSError as error:
             raise UsageFault(f"{one.name}: no histograms at {one.log}: {error.strerror or error}") from None
+        except UnicodeDecodeError:
+            raise UsageFault(f"{one.name}: {one.log} is no HdrHistogram log") from None
     return "".join(texts)

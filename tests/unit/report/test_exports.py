@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from importlib import import_module
 from pathlib import Path
 
@@ -159,6 +160,15 @@ def test_hdr_files_are_those_of_the_directory(saved: Path, several: Path, tmp_pa
     assert [line.split()[1:] for line in made[:-3]] == [line.split()[1:] for line in kept[:-3]]
     assert (tmp_path / "two" / "02-concurrent-flows" / "execute.hgrm").is_file()
     assert call(saved, "--format", "hlog").stdout == (saved / "histograms" / "latencies.hlog").read_text()
+
+
+@pytest.mark.parametrize("format_", ["hgrm", "hlog"])
+def test_histograms_that_are_noise_are_told_by_their_file(format_: str, saved: Path, tmp_path: Path) -> None:
+    shutil.copytree(saved, tmp_path / "noise")
+    (tmp_path / "noise" / "histograms" / "latencies.hlog").write_bytes(b"\xac" * 100)
+
+    with pytest.raises(UsageFault, match=r"latencies\.hlog"):
+        call(tmp_path / "noise", "--format", format_, "--output", tmp_path / "out.x")
 
 
 @pytest.mark.parametrize("format_", ["hgrm", "hlog", "parquet"])
