@@ -40,9 +40,10 @@ copy (select {index}, p.step_index::int4, k.task_index::int4
       from pgflow.step_tasks k join pgflow.steps p using (flow_slug, step_slug)
       where {of_k} and k.status = {status}) to stdout (format binary)
 """
-# Likewise, with the attempts in the last four bits of the second.
+# Likewise, with the attempts in the last four bits of the second: but for those that were taken for stalled, and that
+# pgflow counts as well.
 _COMPLETED_ATTEMPTS = """
-copy (select {index}, (p.step_index * 16 + least(k.attempts_count, 15))::int4, k.task_index::int4
+copy (select {index}, (p.step_index * 16 + least(k.attempts_count - {requeued}, 15))::int4, k.task_index::int4
       from pgflow.step_tasks k join pgflow.steps p using (flow_slug, step_slug)
       where {of_k} and k.status = 'completed') to stdout (format binary)
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.engine.striking import Struck, exact, proofs
-from tests.integration.target.helpers import plain_server
+from tests.integration.target.helpers import LATER_PGFLOW, plain_server
 
 
 @pytest.mark.parametrize(
@@ -91,3 +91,17 @@ def test_connections_by_tcp_to_a_given_server_are_cut_and_stalled_too(struck: St
     assert found["cut"]["proof"]["bytes_kept"] > 0
     assert found["cut"]["proof"]["backends_new"]
     assert found["stall"]["proof"]["bytes_kept"] > 0
+
+
+@pytest.mark.skipif(not LATER_PGFLOW.is_dir(), reason="migrations of pgflow 0.14.1 are not beside this checkout")
+def test_an_attempt_that_pgflow_took_for_stalled_is_none_that_the_seed_decides(struck: Struck) -> None:
+    repetition = struck(
+        "retries", "--runs", 60, "--failure-probability", 0.1, "--attempts", 3, "--failing-runs", 0.05, "--vt", 1,
+        "--in-flight", 4, "--completion", "single", "--poll-size", 5, "--client-delay", 3000,
+        "--fault", "requeue-stalled@300ms", "--pgflow", LATER_PGFLOW, scenario=False,
+    )  # fmt: skip
+
+    proof = proofs(repetition)["requeue-stalled"]["proof"]
+    assert proof["requeued"] == repetition["work"]["requeued_by_pgflow"] > 0
+    (attempts,) = [one for one in repetition["audit"]["checks"] if "the attempt that the seed decides" in one["name"]]
+    assert attempts["ok"]
