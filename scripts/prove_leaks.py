@@ -89,13 +89,17 @@ def _backend(process: psutil.Process) -> str:
     return f"backend of {found[1].removeprefix('pgflow-stress: ')}" if found else title.split(" [")[0][:40]
 
 
-def slope(readings: list[tuple[float, float]]) -> tuple[float, float, float]:
-    """(slope a second, its lower and upper 95 % bound) by the means of blocks after the warm-up."""
+def blocks_of(readings: list[tuple[float, float]]) -> Any:
+    """The means of blocks after the warm-up: float[blocks, 2], seconds and values."""
     at, values = np.array(readings).T
     kept = at >= at[0] + WARM_UP * (at[-1] - at[0])
-    blocks = [(a.mean(), v.mean()) for a, v in zip(
-        np.array_split(at[kept], BLOCKS), np.array_split(values[kept], BLOCKS), strict=True) if len(a)]  # fmt: skip
-    x, y = np.array(blocks).T
+    pairs = zip(np.array_split(at[kept], BLOCKS), np.array_split(values[kept], BLOCKS), strict=True)
+    return np.array([(a.mean(), v.mean()) for a, v in pairs if len(a)])
+
+
+def slope(blocks: Any) -> tuple[float, float, float]:
+    """(slope a second, its lower and upper 95 % bound) by blocks' means."""
+    x, y = blocks.T
     x = x - x.mean()
     rise = float((x * y).sum() / (x * x).sum())
     residuals = y - y.mean() - rise * x
@@ -111,13 +115,15 @@ def judge(readings: Readings, seconds: float, tolerance_bytes: float) -> list[di
         lasted = series[-1][0] - series[0][0]
         if lasted < 0.6 * seconds or len(series) < 3 * BLOCKS:
             continue  # of a process that came or went: each repetition's own
-        rise, low, high = slope(series)
+        blocks = blocks_of(series)
+        rise, low, high = slope(blocks)
         total = rise * lasted
         least = tolerance_bytes if quantity.endswith("bytes") else 0.5
         row = {"process": process, "quantity": quantity, "a_second": round(rise, 3),
                "ci95": [round(low, 3), round(high, 3)], "over_all": round(total), "last": series[-1][1]}  # fmt: skip
         # What is shared only fills what was mapped before: bounded by its size, and told.
-        rows.append({**row, "flat": low <= 0 <= high or total < least or quantity == "RssShmem_bytes"})
+        flat = low <= 0 <= high or total < least or quantity == "RssShmem_bytes"
+        rows.append({**row, "flat": flat} | ({} if flat else {"blocks": blocks[:, 1].round().tolist()}))
     return rows
 
 
