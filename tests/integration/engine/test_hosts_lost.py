@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -86,10 +87,14 @@ def dask(tmp_path: Path) -> Iterator[Callable[..., Dask]]:
                          "--memory-limit", "0", "--local-directory", str(tmp_path / host)]  # fmt: skip
                 log = tmp_path / f"{host}.log"
                 workers.append(begin([*WORKER, *words], log, **(variables if host == ADDRESSES[1] else {})))
-                until(lambda log=log: b"Registered to:" in log.read_bytes())
+                until(partial(registered, log))
             return Dask(address, scheduler, tuple(workers))
 
         yield make
+
+
+def registered(log: Path) -> bool:
+    return b"Registered to:" in log.read_bytes()
 
 
 def until(true: Callable[[], bool]) -> None:
