@@ -7,12 +7,12 @@ from functools import partial
 
 from pgflow_stress.cli.assemble import tool
 from pgflow_stress.cli.output import check_json, write_json
-from pgflow_stress.cli.redact import redact
 from pgflow_stress.cli.streams import show
 from pgflow_stress.core.checkup import Checkup, Level, bad
 from pgflow_stress.core.errors import SetUpFault
 from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.core.libpq import LibpqChoice
+from pgflow_stress.core.redact import redact
 from pgflow_stress.target.base import TargetOptions
 
 

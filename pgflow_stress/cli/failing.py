@@ -11,12 +11,12 @@ from pathlib import Path
 
 import click
 
-from pgflow_stress.cli.redact import redact
 from pgflow_stress.cli.sources import source_of
 from pgflow_stress.cli.streams import OutputClosed, complain, say
 from pgflow_stress.core.errors import ResultFault, StressError
 from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.core.paths import cache_dir
+from pgflow_stress.core.redact import redact
 
 SHOW_TRACEBACK = "PGFLOW_STRESS_TRACEBACK"
 _SHOWN_CHARACTERS = 60  # of a name that is too long

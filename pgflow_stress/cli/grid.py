@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import click
 
-from pgflow_stress.cli.redact import redact
 from pgflow_stress.cli.request import RunRequest
 from pgflow_stress.cli.varying import FIXED, Variation, arguments_of, as_typed, check_variation, parse_vary, request_of
 from pgflow_stress.core.errors import UsageFault
+from pgflow_stress.core.redact import redact
 from pgflow_stress.scenario.plan import Plan
 from pgflow_stress.target.base import TargetOptions
 

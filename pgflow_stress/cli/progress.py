@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-from pgflow_stress.cli.redact import redact
 from pgflow_stress.cli.streams import say
 from pgflow_stress.core.progress import Progress
+from pgflow_stress.core.redact import redact
 from pgflow_stress.core.result import Repetition
 
 Clock = Callable[[], float]  # seconds, monotonic

@@ -174,17 +174,14 @@ class Session:
         except StressError as fault:
             self._untold.append(Ending(fault.exit_code, str(fault)))
         finally:
-            if not self._request.quiet:
-                self._show()
+            if self._results and not self._request.quiet:
+                show(self._render)
             for ending in (*(self._told if self._request.quiet else ()), *self._untold):
                 complain(ending.reason)
             told_by_summary = [one.outcome["exit_code"] for one in self._results]
             if self._results and told_by_summary != [self.code()] and not self._request.quiet:
                 codes = (f"{one.scenario['name']} {one.outcome['exit_code']}" for one in self._results)
                 say(f"\nexit code {int(self.code())} over all: {', '.join(codes)}")
-
-    def _show(self) -> None:
-        show(self._render)
 
     def _render(self, console: Console) -> None:
         from pgflow_stress.report.profile_terminal import render_profile  # noqa: PLC0415

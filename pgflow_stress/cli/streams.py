@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
-from pgflow_stress.cli.redact import redact
 from pgflow_stress.core.errors import RunFailed, UsageFault
+from pgflow_stress.core.redact import redact
 from pgflow_stress.report.printable import printable
 
 if TYPE_CHECKING:

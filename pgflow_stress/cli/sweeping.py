@@ -15,11 +15,11 @@ from pgflow_stress.cli.exposing import exposed, listening
 from pgflow_stress.cli.grid import Axis, Cell, Grid
 from pgflow_stress.cli.output import SweepDestination, write_json
 from pgflow_stress.cli.progress import make_watch
-from pgflow_stress.cli.redact import redact
 from pgflow_stress.cli.running import keep_nothing, surroundings
 from pgflow_stress.cli.streams import complain, show
 from pgflow_stress.core.errors import SetUpFault, StressError, UsageFault
 from pgflow_stress.core.exit_codes import ExitCode, worst
+from pgflow_stress.core.redact import redact
 from pgflow_stress.core.result import Json, Result, repetition_from_json, repetition_to_json
 from pgflow_stress.engine.measurement import Ending, Gathering, Measured, on_target
 from pgflow_stress.engine.rounds import order

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, LiteralString
 
 from pgflow_stress.core.ids import flow_slug_prefix, run_id, run_id_bounds
+from pgflow_stress.core.redact import redact
 from pgflow_stress.target import connect, deployed, observer_objects
 from pgflow_stress.target.databases import drop_databases_of
 from pgflow_stress.target.naming import (
@@ -72,7 +73,7 @@ def _try_to_clean(connection: Connection, nonce: int, prefix: str) -> list[str]:
         _drop_queues(connection, prefix)
         connection.execute("DELETE FROM pgflow.flows WHERE starts_with(flow_slug, %s)", (prefix,))
     except psycopg.Error as error:
-        problems.append(connect.clean(connect.first_line(error)))
+        problems.append(redact(connect.first_line(error)))
     problems += observer_objects.drop_named(connection, nonce)
     return list(dict.fromkeys([*leftovers(connection, nonce), *problems]))
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, LiteralString
 
 from pgflow_stress.core.errors import SetUpFault
+from pgflow_stress.core.redact import redact
 from pgflow_stress.target.naming import CONTROL_APPLICATION_NAME
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_SECONDS = 10
 _UNKNOWN_PARAMETER = re.compile(r'invalid (?:URI query parameter|connection option):? "(.*)"')
 _ALIKE = 0.7  # difflib's ratio
-_PASSWORD_IN_TEXT = re.compile(r"(?i)(password\s*=\s*)('[^']*'|\S+)|(://[^/@\s:]*:)[^/@\s]*(@)")
 
 
 def parse(conninfo: str, origin: str) -> dict[str, str]:
@@ -98,7 +98,7 @@ def open_connection(conninfo: str, what: str, **overrides: str) -> Connection:
         # Without prepared statements a pooler in transaction mode does too.
         return psycopg.connect(complete, autocommit=True, prepare_threshold=None)
     except psycopg.Error as error:
-        raise SetUpFault(f"cannot connect to {what}: {clean(first_line(error))}") from None
+        raise SetUpFault(f"cannot connect to {what}: {redact(first_line(error))}") from None
 
 
 @contextlib.contextmanager
@@ -113,7 +113,7 @@ def told(what: str) -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        raise SetUpFault(f"{what}: {clean(first_line(error))}") from error
+        raise SetUpFault(f"{what}: {redact(first_line(error))}") from error
 
 
 def run_script(connection: Connection, text: str) -> None:
@@ -140,8 +140,3 @@ def first_line(error: BaseException) -> str:
         return f"{diag.message_primary}{hint}"
     lines = [line.strip().removeprefix("connection failed: ") for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
-
-
-def clean(text: str) -> str:
-    """A message without passwords."""
-    return _PASSWORD_IN_TEXT.sub(lambda m: f"{m[1]}***" if m[1] else f"{m[3]}***{m[4]}", text)

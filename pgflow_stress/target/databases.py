@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pgflow_stress.core.redact import redact
 from pgflow_stress.target import connect
 from pgflow_stress.target.naming import lease_of_database
 
@@ -32,7 +33,7 @@ def drop_database(maintenance: Connection, name: str) -> list[str]:
     except psycopg.errors.InvalidCatalogName:
         return []  # somebody else was faster
     except psycopg.Error as error:
-        return [f"database {name}: {connect.clean(connect.first_line(error))}"]
+        return [f"database {name}: {redact(connect.first_line(error))}"]
     if connect.value(maintenance, "SELECT 1 FROM pg_database WHERE datname = %s", name):
         return [f"database {name}", *leftover_slots]
     return []

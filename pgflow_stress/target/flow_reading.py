@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, LiteralString
 
 from pgflow_stress.core.errors import StressError, UsageFault
 from pgflow_stress.core.ids import new_nonce
+from pgflow_stress.core.redact import redact
 from pgflow_stress.scenario.flow import FlowOptions, StepOptions
 from pgflow_stress.scenario.own import OwnFlow, OwnStep, nearest
 from pgflow_stress.target import connect
@@ -162,7 +163,7 @@ def _said(error: psycopg.Error) -> str:
         return f"a step of a flow that is not created before it ({detail.rstrip('.')})"
     if isinstance(error, psycopg.errors.UndefinedFunction):
         return f"{error.diag.message_primary}: the pgflow that it is read with has none such (--pgflow names another)"
-    return connect.clean(f"{connect.first_line(error)}{f' ({detail})' if detail else ''}").rstrip(".")
+    return redact(f"{connect.first_line(error)}{f' ({detail})' if detail else ''}").rstrip(".")
 
 
 def read_deployed(options: TargetOptions, slug: str) -> list[OwnFlow]:

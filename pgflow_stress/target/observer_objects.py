@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, LiteralString
 
+from pgflow_stress.core.redact import redact
 from pgflow_stress.target import connect
 from pgflow_stress.target.databases import drop_slot
 from pgflow_stress.target.naming import OBJECT_PREFIX, lease_of_database
@@ -86,7 +87,7 @@ def drop_named(connection: Connection, nonce: int) -> list[str]:
     try:
         return [problem for found in named(connection, nonce) for problem in _drop(connection, found)]
     except psycopg.Error as error:
-        return [f"{object_name(nonce)}: {connect.clean(connect.first_line(error))}"]
+        return [f"{object_name(nonce)}: {redact(connect.first_line(error))}"]
 
 
 def drop_dead(connection: Connection, is_dead: Callable[[int], bool]) -> tuple[list[str], list[str]]:
@@ -136,7 +137,7 @@ def _drop(connection: Connection, found: ObserverObject) -> list[str]:
             return drop_slot(connection, found.name)
         _run(connection, _DROP[found.kind].format(name=found.name))
     except psycopg.Error as error:
-        return [f"{found.kind} {found.name}: {connect.clean(connect.first_line(error))}"]
+        return [f"{found.kind} {found.name}: {redact(connect.first_line(error))}"]
     return []
 
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pgflow_stress.core.errors import SetUpFault
+from pgflow_stress.core.redact import redact
 from pgflow_stress.target import connect
 from pgflow_stress.target.base import Isolation, Pooler, PoolMode, TargetOptions
 from pgflow_stress.target.fingerprint import transport_of
@@ -205,7 +206,7 @@ def _no_replication(conninfo: str) -> str:
         with psycopg.connect(conninfo, autocommit=True, replication="database", connect_timeout=5) as connection:
             connection.pgconn.exec_(b"IDENTIFY_SYSTEM")
     except psycopg.Error as error:
-        return connect.clean(connect.first_line(error))
+        return redact(connect.first_line(error))
     return ""
 
 

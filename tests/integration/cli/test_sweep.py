@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,13 +12,10 @@ from typing import Any
 
 import pytest
 
+from tests.fixtures.typed import environment
+
 PROGRAM = [sys.executable, "-m", "pgflow_stress.cli.main", "sweep"]
 SMALL = ["concurrent-flows", "--flows", "2", "--runs", "4", "--steps", "3", "--workers", "1", "--warmup", "0"]
-
-
-def environment() -> dict[str, str]:
-    kept = ("PGFLOW_STRESS_STATE", "PGFLOW_STRESS_CACHE")
-    return {k: v for k, v in os.environ.items() if k in kept or not k.startswith("PGFLOW_STRESS_")}
 
 
 def sweep(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
-from pgflow_stress.target.base import Target
+from pgflow_stress.core.ids import new_nonce
+from pgflow_stress.target.base import Database, Target
+from tests.fixtures.typed import environment
 from tests.integration.engine.striking import Struck, striking
 from tests.integration.target.helpers import opened, state_directory
 
@@ -33,20 +35,28 @@ def target(state: Path) -> Iterator[Target]:
         yield target
 
 
+@pytest.fixture
+def database(target: Target) -> Iterator[Database]:
+    """A prepared database; nothing is left in it."""
+    made = target.acquire(new_nonce())
+    yield made
+    with psycopg.connect(made.conninfo) as connection:
+        for table in ("flows", "steps", "runs", "step_tasks"):
+            assert connection.execute(f"select count(*) from pgflow.{table}".encode()).fetchone() == (0,), table
+        assert connection.execute("select count(*) from pgmq.meta").fetchone() == (0,)
+    target.release(made)
+
+
 @pytest.fixture(scope="module")
 def run(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """`run ARGS --json …`: (exit code, the document or None, standard error)."""
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if name == "PGFLOW_STRESS_STATE" or not name.startswith("PGFLOW_STRESS_")
-    }
+    variables = environment()
 
     def call(*arguments: object) -> tuple[int, Any, str]:
         path = tmp_path_factory.mktemp("run") / "r.json"
         done = subprocess.run(
             [sys.executable, "-m", "pgflow_stress.cli.main", "run", *map(str, arguments), "--json", str(path)],
-            capture_output=True, text=True, env=environment, timeout=150, check=False, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, env=variables, timeout=150, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         document = json.loads(path.read_text()) if path.exists() else None
         return done.returncode, document, done.stderr

@@ -15,16 +15,12 @@ import pytest
 
 from pgflow_stress.engine.rivals import RIVALS
 from pgflow_stress.target.base import Target
+from tests.fixtures.typed import environment
 from tests.integration.target.helpers import databases
 
 PROGRAM = [sys.executable, "-m", "pgflow_stress.cli.main", "compare"]
 SMALL = ["--steps", "40", "--warmup", "0", "--repetitions", "2"]
 Against = Callable[..., tuple[int, Any, str]]
-
-
-def environment(**more: str) -> dict[str, str]:
-    kept = ("PGFLOW_STRESS_STATE", "PGFLOW_STRESS_CACHE")
-    return {k: v for k, v in os.environ.items() if k in kept or not k.startswith("PGFLOW_STRESS_")} | more
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -11,14 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from pgflow_stress.target.base import Target
+from tests.fixtures.typed import environment
 
 PROGRAM = [sys.executable, "-m", "pgflow_stress.cli.main", "find-max", "concurrent-flows"]
 SMALL = ["--flows", "2", "--steps", "1", "--workers", "1", "--start-rate", "20", "--duration", "1s"]
-
-
-def environment() -> dict[str, str]:
-    kept = ("PGFLOW_STRESS_STATE", "PGFLOW_STRESS_CACHE")
-    return {k: v for k, v in os.environ.items() if k in kept or not k.startswith("PGFLOW_STRESS_")}
 
 
 def find_max(out: Path, *arguments: str) -> tuple[int, Any, str]:

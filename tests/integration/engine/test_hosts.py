@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,39 +17,16 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import pytest
 
-from pgflow_stress.core.ids import new_nonce
 from pgflow_stress.core.latency import histogram_of, latency_of
-from pgflow_stress.target.base import Database, Target
+from pgflow_stress.target.base import Database
 from tests.fixtures.schemas import PUBLISHED, faults
 from tests.fixtures.slow_proxy import slow_proxy
+from tests.fixtures.typed import environment
 from tests.integration.engine.conftest import Run
 
 PROGRAM = [sys.executable, "-m", "pgflow_stress.cli.main"]
-BARE = {
-    name: value
-    for name, value in os.environ.items()
-    if name == "PGFLOW_STRESS_STATE" or not name.startswith("PGFLOW_STRESS_")
-}
 LOAD = ("concurrent-flows", "--runs", "60", "-w", "1", "-r", "1", "--warmup", "0", "--telemetry", "off")
-
-
-def environment() -> dict[str, str]:
-    """With the state folder that the module's fixture has set."""
-    return {**BARE, "PGFLOW_STRESS_STATE": os.environ["PGFLOW_STRESS_STATE"]}
-
-
-@pytest.fixture
-def database(target: Target) -> Iterator[Database]:
-    """A prepared database that hosts share; nothing is left in it."""
-    made = target.acquire(new_nonce())
-    yield made
-    with psycopg.connect(made.conninfo) as connection:
-        for table in ("flows", "steps", "runs", "step_tasks"):
-            assert connection.execute(f"select count(*) from pgflow.{table}".encode()).fetchone() == (0,)
-        assert connection.execute("select count(*) from pgmq.meta").fetchone() == (0,)
-    target.release(made)
 
 
 def start(database: Database, host: str, *more: object) -> subprocess.Popen[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,11 +14,10 @@ from functools import partial
 from pathlib import Path
 
 import psutil
-import psycopg
 import pytest
 
-from pgflow_stress.core.ids import new_nonce
-from pgflow_stress.target.base import Database, Target
+from pgflow_stress.target.base import Database
+from tests.fixtures.typed import environment
 
 PROGRAM = [sys.executable, "-m", "pgflow_stress.cli.main"]
 SCHEDULER = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
@@ -28,28 +26,6 @@ ADDRESSES = ("127.0.0.1", "127.0.0.2")
 LOAD = ("concurrent-flows", "--steps", "2", "-w", "2", "--rate", "40", "-T", "60s", "-r", "1", "--warmup", "0",
         "--telemetry", "off")  # fmt: skip
 SECONDS = 60
-
-
-def environment(**more: str) -> dict[str, str]:
-    """As typed, with the state folder that the module's fixture has set."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name == "PGFLOW_STRESS_STATE" or not name.startswith("PGFLOW_STRESS_")
-    }
-    return {**kept, **more}
-
-
-@pytest.fixture
-def database(target: Target) -> Iterator[Database]:
-    """A prepared database; nothing is left in it."""
-    made = target.acquire(new_nonce())
-    yield made
-    with psycopg.connect(made.conninfo) as connection:
-        for table in ("flows", "steps", "runs", "step_tasks"):
-            assert connection.execute(f"select count(*) from pgflow.{table}".encode()).fetchone() == (0,), table
-        assert connection.execute("select count(*) from pgmq.meta").fetchone() == (0,)
-    target.release(made)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from pgflow_stress.target.base import Target
+from tests.fixtures.typed import environment
 from tests.integration.target.helpers import LATER_PGFLOW
 
 PROGRAM = [sys.executable, "-m", "pgflow_stress.cli.main", "compare", "--interleave"]
@@ -33,11 +33,6 @@ class Ended:
 
 
 Compare = Callable[..., Ended]
-
-
-def environment() -> dict[str, str]:
-    kept = ("PGFLOW_STRESS_STATE", "PGFLOW_STRESS_CACHE")
-    return {k: v for k, v in os.environ.items() if k in kept or not k.startswith("PGFLOW_STRESS_")}
 
 
 def left_in(folder: Path) -> list[Any]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pgflow_stress.cli.redact import redact
+from pgflow_stress.core.redact import redact
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,7 @@ from pgflow_stress.cli.redact import redact
         "postgresql://h/x?password=hunter2&sslmode=disable",
         "PGPASSWORD=hunter2 was set",
         "sslpassword=hunter2",
+        "password = 'hunter2 with space' host=h",
         "/tmp/postgresql:/u:hunter2@h:1/x: not writable",
         "HOST=h PASSWORD=hunter2",
     ],
