@@ -15,7 +15,7 @@ import pytest
 
 from pgflow_stress.target.base import Target
 from tests.fixtures.typed import environment
-from tests.integration.target.helpers import LATER_PGFLOW
+from tests.integration.target.helpers import LATER_PGFLOW, needs_later_pgflow
 
 PROGRAM = [sys.executable, "-m", "pgflow_stress.cli.main", "compare", "--interleave"]
 SMALL = ["concurrent-flows", "--flows", "2", "--runs", "6", "--steps", "5", "--workers", "1"]
@@ -104,7 +104,7 @@ def test_an_option_is_varied_and_told_as_a_difference(compare: Compare) -> None:
     )
 
 
-@pytest.mark.skipif(not LATER_PGFLOW.is_dir(), reason=f"no later pgflow: {LATER_PGFLOW} is absent")
+@needs_later_pgflow
 def test_two_versions_are_both_audited_and_their_events_exact(compare: Compare) -> None:
     ended = compare(
         "--vary", f"pgflow=0.8.1,{LATER_PGFLOW}", *SMALL, "--repetitions", 1, "--warmup", 0, "--events", "wal"

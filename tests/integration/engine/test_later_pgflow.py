@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pgflow_stress.target.assets import pgflow_migrations
-from tests.integration.target.helpers import LATER_PGFLOW, quiet
+from tests.integration.target.helpers import LATER_PGFLOW, needs_later_pgflow, quiet
 
 Run = Callable[..., tuple[int, Any, str]]
 
@@ -110,7 +110,7 @@ def test_a_pgflow_that_is_too_old_is_refused_with_what_to_do(run: Run, tmp_path:
     assert "pgflow 0.8 with pgmq 1.5 is the oldest: give a later --pgflow" in said
 
 
-@pytest.mark.skipif(not LATER_PGFLOW.is_dir(), reason="migrations of pgflow 0.14.1 are not beside this checkout")
+@needs_later_pgflow
 def test_what_each_version_can_do_is_found_by_looking(run: Run) -> None:
     found = {}
     for pgflow in ("0.8.1", LATER_PGFLOW):

@@ -16,7 +16,7 @@ from pgflow_stress.target.base import Target, TargetOptions
 from pgflow_stress.target.flow_reading import read_files
 from tests.integration.engine.conftest import Run
 from tests.integration.engine.test_scenarios import ONCE, _exact
-from tests.integration.target.helpers import LATER_PGFLOW, rows
+from tests.integration.target.helpers import LATER_PGFLOW, needs_later_pgflow, rows
 
 FLOWS = Path(__file__).resolve().parents[2] / "data/flows"
 FILES = ("fulfil_order.sql", "crawl_site.sql", "sync_accounts.sql")
@@ -39,7 +39,7 @@ def test_compiled_flows_are_run_unedited_with_their_own_options_and_exactly_acco
     assert "flows: steps and dependencies are the plan's" in names
 
 
-@pytest.mark.skipif(not LATER_PGFLOW.is_dir(), reason="migrations of pgflow 0.14.1 are not beside this checkout")
+@needs_later_pgflow
 def test_conditions_are_met_where_they_can_be_and_what_is_skipped_is_accounted_for(run: Run) -> None:
     code, document, said = run(
         "--flow", FLOWS / "route_ticket.sql", "--runs", 5, "--payload", 200, "--pgflow", LATER_PGFLOW, *ONCE

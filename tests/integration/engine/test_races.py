@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.engine.striking import Struck, exact, proofs
-from tests.integration.target.helpers import LATER_PGFLOW, plain_server
+from tests.integration.target.helpers import LATER_PGFLOW, needs_later_pgflow, plain_server
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_connections_by_tcp_to_a_given_server_are_cut_and_stalled_too(struck: St
     assert found["stall"]["proof"]["bytes_kept"] > 0
 
 
-@pytest.mark.skipif(not LATER_PGFLOW.is_dir(), reason="migrations of pgflow 0.14.1 are not beside this checkout")
+@needs_later_pgflow
 def test_an_attempt_that_pgflow_took_for_stalled_is_none_that_the_seed_decides(struck: Struck) -> None:
     repetition = struck(
         "retries", "--runs", 60, "--failure-probability", 0.1, "--attempts", 3, "--failing-runs", 0.05, "--vt", 1,

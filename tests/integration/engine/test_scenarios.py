@@ -14,7 +14,7 @@ from pgflow_stress.scenario.options import RunOptions
 from pgflow_stress.target.base import Target
 from tests.integration.engine.conftest import Run
 from tests.integration.engine.driving import bench
-from tests.integration.target.helpers import LATER_PGFLOW
+from tests.integration.target.helpers import LATER_PGFLOW, needs_later_pgflow
 
 ONCE = ("--workers", 2, "--repetitions", 1, "--warmup", 0, "--events", "wal")
 
@@ -76,7 +76,7 @@ def test_flows_are_created_where_no_run_is_started(run: Run) -> None:
     assert repetition["phases"]["process"]["count"] == 0
 
 
-@pytest.mark.skipif(not LATER_PGFLOW.is_dir(), reason="migrations of pgflow 0.14.1 are not beside this checkout")
+@needs_later_pgflow
 def test_a_later_pgflow_runs_what_the_pinned_one_does(run: Run) -> None:
     code, document, said = run(
         "dag", "--dag", "a b:a m*3:b n*3:m c:n,a; x y*2 z:y,x", "--flows", 2, "--runs", 8, "--base-delay", 0,

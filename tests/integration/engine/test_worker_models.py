@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.integration.engine.conftest import Run
-from tests.integration.target.helpers import LATER_PGFLOW
+from tests.integration.target.helpers import LATER_PGFLOW, needs_later_pgflow
 
 ONCE = ("--workers", 2, "--repetitions", 1, "--warmup", 0)
 EDGE = ("--worker-model", "edge-worker")
@@ -87,6 +87,7 @@ def test_an_edge_worker_completes_tasks_one_by_one_and_fails_those_that_fail(run
     assert "--worker-model ceiling" in words
 
 
+@needs_later_pgflow
 def test_an_edge_worker_serves_a_later_pgflow_too(run: Run) -> None:
     code, document, said = run("chain", "--depth", 3, "--runs", 6, "--flows", 2, *EDGE, "--pgflow", LATER_PGFLOW, *ONCE)
 

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import pgflow_stress
 from pgflow_stress.core.libpq import choose
 from pgflow_stress.target import postmaster
@@ -28,6 +30,9 @@ from tests.fixtures.leftovers import session_folder
 
 ROOT = Path(pgflow_stress.__file__).parents[1]
 LATER_PGFLOW = ROOT.parent / "shared" / "pgflow-0.14.1"
+needs_later_pgflow = pytest.mark.skipif(
+    not LATER_PGFLOW.is_dir(), reason="needs pgflow 0.14.1's migrations beside this checkout, ../shared/pgflow-0.14.1"
+)
 
 _TOOL = """
 import signal, sys

@@ -17,6 +17,7 @@ from tests.integration.target.helpers import (
     Tool,
     databases,
     given,
+    needs_later_pgflow,
     opened,
     rows,
     state_directory,
@@ -204,7 +205,7 @@ def test_statements_are_seen_where_the_library_is_loaded(state: Path) -> None:
         assert value(database.conninfo, "SELECT count(*) >= 0 FROM public.pg_stat_statements")
 
 
-@pytest.mark.skipif(not LATER_PGFLOW.is_dir(), reason="migrations of pgflow 0.14.1 are not beside this checkout")
+@needs_later_pgflow
 def test_a_later_pgflow_installs_on_stand_ins(running: Path) -> None:
     nonce = new_nonce()
     with opened(pgflow=str(LATER_PGFLOW)) as target:

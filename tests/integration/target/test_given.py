@@ -14,7 +14,16 @@ from pgflow_stress.target.choice import choose_target
 from pgflow_stress.target.installing import Installed, install_into
 from pgflow_stress.target.opening import open_target
 from pgflow_stress.target.sweeping import clean_given
-from tests.integration.target.helpers import LATER_PGFLOW, Tool, databases, given, quiet, rows, value
+from tests.integration.target.helpers import (
+    LATER_PGFLOW,
+    Tool,
+    databases,
+    given,
+    needs_later_pgflow,
+    quiet,
+    rows,
+    value,
+)
 
 
 @pytest.fixture
@@ -301,7 +310,7 @@ def test_installing_twice_does_nothing_the_second_time(empty: str) -> None:
     assert first.facts["schema_sha256"] == second.facts["schema_sha256"]
 
 
-@pytest.mark.skipif(not LATER_PGFLOW.is_dir(), reason="migrations of pgflow 0.14.1 are not beside this checkout")
+@needs_later_pgflow
 def test_another_version_is_not_installed_over_one(shop: str) -> None:
     with pytest.raises(SetUpFault, match=r"has another pgflow \(0\.8\.1\)"):
         _install(shop, pgflow=str(LATER_PGFLOW))
