@@ -239,6 +239,10 @@ class Control:
             # A commit waits for the log only where its transaction has written to it before.
             self.connection.execute("select pg_logical_emit_message(true, 'pgflow_stress: durable', '')")
 
+    def analyze(self) -> None:
+        """Have the planner learn what the tables hold by now; plans that are kept are made anew."""
+        self.connection.execute("analyze")
+
     def alive(self, backend: int, name: str = "") -> bool:
         """Whether a backend is still in pg_stat_activity; of a pooler's, whether it still works for this client."""
         return bool(self._rows(_ALIVE, pid=backend, name=name))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 from pgflow_stress.core.errors import Interrupted, RunFailed
 from pgflow_stress.core.exit_codes import ExitCode
-from pgflow_stress.core.progress import Progress
+from pgflow_stress.core.progress import Progress, Watch
 from pgflow_stress.core.recording import Recording
 from pgflow_stress.core.result import Repetition
 from pgflow_stress.engine.repetition import Surroundings, run_repetition
@@ -14,8 +15,16 @@ from pgflow_stress.scenario.plan import Plan
 from pgflow_stress.target.base import Database
 
 
-class _Silent:
-    """A watch that shows nothing: what is not measured is no phase of a repetition."""
+_SAY_EVERY_SECONDS = 30.0
+
+
+class _Aging:
+    """Of what is not measured only how far it is, now and then: millions of tasks take long."""
+
+    def __init__(self, watch: Watch) -> None:
+        """Nothing is said in the first seconds."""
+        self._watch = watch
+        self._next_at = time.monotonic() + _SAY_EVERY_SECONDS
 
     def place(self, label: str, done: int, of: int | None) -> None:
         """Not shown."""
@@ -24,7 +33,14 @@ class _Silent:
         """Not shown."""
 
     def tick(self, progress: Progress) -> None:
-        """Not shown."""
+        """What is done of the phase."""
+        now = time.monotonic()
+        if now >= self._next_at:
+            self._next_at = now + _SAY_EVERY_SECONDS
+            self._watch.note(
+                f"aging the database of {progress.scenario}: phase {progress.phase}, "
+                f"{progress.done:,} of {progress.total:,} in {progress.elapsed_seconds:,.0f} s"
+            )
 
     def ended(self, repetition: Repetition) -> None:
         """Not shown."""
@@ -37,7 +53,7 @@ def make_history(around: Surroundings, plan: Plan, database: Database, nonce: in
     """Finish the plan's history in a database, audited as a repetition is, and leave it.
 
     Args:
-        around: of the engine; its plan, watch and record are not used.
+        around: of the engine; its watch is told how far it is; its plan and record are not used.
     Raises:
         RunFailed: not all of it was finished.
         Interrupted: a signal came.
@@ -45,7 +61,7 @@ def make_history(around: Surroundings, plan: Plan, database: Database, nonce: in
     """
     past = plan.of_history()
     done = run_repetition(
-        replace(around, plan=past, watch=_Silent(), record=_keep_nothing), database, nonce, 0, warmup=True
+        replace(around, plan=past, watch=_Aging(around.watch), record=_keep_nothing), database, nonce, 0, warmup=True
     )
     for ending in done.endings:
         if ending.code is ExitCode.INTERRUPTED:

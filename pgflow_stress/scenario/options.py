@@ -193,6 +193,7 @@ class RunOptions:
     reconnect_seconds: float = 0.0  # how long a lost connection is tried to be had again; 0: its worker is replaced
     pin: tuple[tuple[str, tuple[int, ...]], ...] = ()  # role -> CPUs; roles: coordinator, worker, postgres
     purpose: str = "compare"
+    analyzed: bool = False  # whether the planner learns what was started before it is processed: of a history
     host_id: str | None = None  # of a host among several that load one database
 
     @property

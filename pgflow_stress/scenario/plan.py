@@ -198,7 +198,7 @@ class Plan:
             observer_cost=False, probe_client=False, telemetry="off", telemetry_cost=False, client_delay_ns=0,
             creation=Mode.BATCH, completion=Mode.BATCH, worker_model="ceiling", work=NO_WORK, concurrency=None,
             empty_poll=EmptyPoll(), vt_seconds=None, timeout_seconds=HISTORY_TIMEOUT_SECONDS, faults=(),
-            reconnect_seconds=0.0, interference=(), soak=False, prunes=(),
+            reconnect_seconds=0.0, interference=(), soak=False, prunes=(), analyzed=True,
         )  # fmt: skip
         return replace(self, work=work, load_model="backlog-drain", options=options)
 
