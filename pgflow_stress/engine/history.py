@@ -14,7 +14,6 @@ from pgflow_stress.engine.repetition import Surroundings, run_repetition
 from pgflow_stress.scenario.plan import Plan
 from pgflow_stress.target.base import Database
 
-
 _SAY_EVERY_SECONDS = 30.0
 
 
