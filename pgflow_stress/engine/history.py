@@ -17,7 +17,7 @@ from pgflow_stress.target.base import Database
 _SAY_EVERY_SECONDS = 30.0
 
 
-class _Aging:
+class AgingWatch:
     """Of what is not measured only how far it is, now and then: millions of tasks take long."""
 
     def __init__(self, watch: Watch) -> None:
@@ -59,9 +59,8 @@ def make_history(around: Surroundings, plan: Plan, database: Database, nonce: in
         SetUpFault: it could not be begun.
     """
     past = plan.of_history()
-    done = run_repetition(
-        replace(around, plan=past, watch=_Aging(around.watch), record=_keep_nothing), database, nonce, 0, warmup=True
-    )
+    aging = replace(around, plan=past, watch=AgingWatch(around.watch), record=_keep_nothing)
+    done = run_repetition(aging, database, nonce, 0, warmup=True)
     for ending in done.endings:
         if ending.code is ExitCode.INTERRUPTED:
             raise Interrupted("interrupted while the database was aged")
