@@ -43,6 +43,7 @@ _WHY_DEADLOCK = (
     "pgflow 0.8's fail_task locks a step before its run, complete_task the run before the step; "
     "a batch locks its runs in the order of its tasks"
 )
+_MANY_TASKS = 1_000  # from which on a join that the planner knows nothing of is felt: of fewer any plan is quick
 _FIRST_IDS = 3  # of a failed check, in the message; the result has them all
 
 
@@ -55,6 +56,7 @@ class Subject:
     warmup: bool
     nonce: int
     slug_prefix: str
+    own_database: bool  # whether nothing else is in it
     vt_seconds: int
     cut_short: bool  # by a second signal: nothing more is asked of the database
     notes: tuple[str, ...] = ()  # what could not be settled before the window
@@ -145,6 +147,8 @@ def examine(
     else:
         held = grounds(subject, arena, watched, observation, replaced=replaced)
         try:
+            if subject.own_database and subject.plan.expected_tasks >= _MANY_TASKS:
+                control.analyze()
             with snapshot(control.connection) as connection:
                 pruned = arena.runs[:, RunWord.FAILED_NS] if subject.plan.options.prunes else None
                 found, findings = look(connection, held, pruned)

@@ -58,6 +58,7 @@ _HAS_STATEMENTS = """
 select from pg_extension, pg_settings where extname = 'pg_stat_statements' and name = 'shared_preload_libraries'
 and 'pg_stat_statements' = any(string_to_array(replace(setting, ' ', ''), ','))
 """
+_ANALYZE = "analyze pgflow.flows, pgflow.steps, pgflow.deps, pgflow.runs, pgflow.step_states, pgflow.step_tasks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +241,8 @@ class Control:
             self.connection.execute("select pg_logical_emit_message(true, 'pgflow_stress: durable', '')")
 
     def analyze(self) -> None:
-        """Have the planner learn what the tables hold by now; plans that are kept are made anew."""
-        self.connection.execute("analyze")
+        """Have the planner learn what pgflow's tables hold by now, as autovacuum would; kept plans are made anew."""
+        self.connection.execute(_ANALYZE)
 
     def alive(self, backend: int, name: str = "") -> bool:
         """Whether a backend is still in pg_stat_activity; of a pooler's, whether it still works for this client."""

@@ -43,7 +43,7 @@ from pgflow_stress.engine.telemetry_accounts import take_sampled
 from pgflow_stress.engine.vitals import begin_window, collections_counted
 from pgflow_stress.engine.window import ABORT_SECONDS, Window, terminate
 from pgflow_stress.scenario.plan import Plan
-from pgflow_stress.target.base import Database, Restart
+from pgflow_stress.target.base import Database, Isolation, Restart
 from pgflow_stress_hot.clock import monotonic_ns
 
 if TYPE_CHECKING:
@@ -198,6 +198,7 @@ def _measure(
         warmup,
         nonce,
         database.slug_prefix,
+        database.isolation is not Isolation.PREFIX,
         vt_seconds,
         around.interrupts.count > 1,
         notes,
