@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,8 @@ def test_how_far_a_history_is_is_told_now_and_then(monkeypatch: pytest.MonkeyPat
     progress = Progress("chain", 0, 1, False, "process", 1_200, 3_000, 31.2, 1_800, 0)
 
     aging.tick(progress)
-    monkeypatch.setattr(history.time, "monotonic", lambda: float("inf"))
-    aging.tick(progress)
+    with monkeypatch.context() as later:
+        later.setattr(time, "monotonic", lambda: float("inf"))
+        aging.tick(progress)
 
     assert said == ["aging the database of chain: phase process, 1,200 of 3,000 in 31 s"]
