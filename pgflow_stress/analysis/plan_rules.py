@@ -40,17 +40,19 @@ def plans_stayed(evidence: Evidence) -> Iterator[Finding]:
 def plans_fit(evidence: Evidence) -> Iterator[Finding]:
     """Plans that were kept from a nearly empty database: what they cost is not what a used one costs. A note.
 
-    Only of databases that were made for the repetition and have no history.
+    Only of databases that were made for the repetition, without a history or statistics of the backlog.
 
     Reads server["plans"]: {statement: {"outgrown"}}, true where a session that began after the window has another.
     """
     outgrown = {name for r in evidence.counted for name, one in _plans(r).items() if one.get("outgrown")}
-    is_fresh = evidence.parameters.get("isolation") in ("clone", "fresh") and not evidence.parameters.get("history")
-    if not is_fresh or not outgrown:
+    is_ours = evidence.parameters.get("isolation") in ("clone", "fresh")
+    is_told = evidence.parameters.get("history") or evidence.parameters.get("planner_statistics") == "backlog"
+    if not is_ours or is_told or not outgrown:
         return
     yield Finding(
         f"plans were kept from when tables were nearly empty, and the server would by now choose others: "
-        f"{_named(outgrown)}; --history 2000 measures with planner statistics"
+        f"{_named(outgrown)}; --history 2000, and of a drained backlog --planner-statistics backlog, "
+        "measure with planner statistics"
     )
 
 

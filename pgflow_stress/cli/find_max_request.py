@@ -112,7 +112,7 @@ def find_max_request(ctx: click.Context) -> FindMaxRequest:
     limits = tuple(parse_limit(text) for text in values["latency_limit"])
     ctx.params.update(scenario=(values["scenario"],), rate=1.0, stages=None, in_flight=None, late="keep", runs=None)
     ctx.params.update(duration=None, repetitions=1, warmup=0, full=False, threshold=())
-    ctx.params.update(observer_cost=False, telemetry_cost=False, probe_client=False)
+    ctx.params.update(observer_cost=False, telemetry_cost=False, probe_client=False, planner_statistics="none")
     ctx.params["timeout"] = values["timeout"] or RunOptions(workers=1).timeout_seconds
     run = run_request(ctx)
     plan = run.plans[0]

@@ -36,6 +36,7 @@ _ALONE = (
     "probe_client",
     "full",
     "history",
+    "planner_statistics",
     "fault",
     "interference",
     "soak",
@@ -156,7 +157,7 @@ def checked_hosts(values: Mapping[str, Any], target: TargetOptions, scenarios: i
     if values["events"] != "none":
         raise UsageFault(f"{which}: an observer is of one host; leave --events out, or observe from another run")
     for name in _ALONE:
-        if values[name]:
+        if values[name] and values[name] != "none":
             raise UsageFault(f"{which} does not go with --{name.replace('_', '-')}: leave it out")
     if values["repetitions"] == AUTO:
         raise UsageFault(f"{which}: give --repetitions a number")

@@ -19,7 +19,7 @@ _NOTHING = {
     "runs": None, "duration": None, "full": False, "threshold": (), "strict": False, "observer_cost": False,
     "telemetry_cost": False, "telemetry": "light", "probe_client": False, "precision": None, "fault": (),
     "reconnect_budget": None, "scale": 1.0, "events": "none", "observer_delay": 0.0, "output": None, "history": None,
-    "limit": (),
+    "limit": (), "planner_statistics": "none",
 }  # fmt: skip
 
 

@@ -143,6 +143,10 @@ _HOW_LONG = (
     option("--history", type=Whole(0, MOST_HISTORY), metavar="N",
            help="Ages the database by N tasks finished through pgflow before anything is measured.  [default: 0; for "
            f"capacity twice those of a repetition, at most {MOST_USUAL_HISTORY:,}]"),
+    option("--planner-statistics", type=Choice(["none", "backlog"]), default=_DEFAULT.planner_statistics,
+           show_default=True,
+           help="What the server's planner knows: as after a migration, or as autovacuum would tell it of the drained "
+           "backlog, taken once all runs are started."),
 )  # fmt: skip
 
 _OPEN_LOOP = (

@@ -140,7 +140,7 @@ class Window:
             self._watch.phase(name, self._plan.scenario, self._index)
         if state is State.PROCESSED:
             self._say_whether_all_is_started()
-            if self._options.analyzed and self._stopped is None:
+            if self._options.planner_statistics == "backlog" and self._stopped is None:
                 with contextlib.suppress(psycopg.Error):
                     self._control.analyze()
         strikes = state is State.PROCESSED and self._injector is not None and self._stopped is None

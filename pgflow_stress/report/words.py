@@ -143,6 +143,8 @@ def labels(result: Result) -> list[str]:
         said.append(f"aged database: {aged:,} finished tasks, then {parameters.get('after_history')}")
     elif parameters.get("isolation") in ("clone", "fresh"):
         said.append("fresh database: expect less in production")
+    if parameters.get("planner_statistics") == "backlog":
+        said.append("planner statistics were taken of the standing backlog, as autovacuum would")
     return said + worker_words.model_labels(parameters) + list(result.verdict.notes)
 
 

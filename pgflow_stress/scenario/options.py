@@ -175,6 +175,7 @@ class RunOptions:
     client_delay_ns: int = 0  # of CPU time a task, for testing and for --probe-client
     probe_client: bool = False  # repetitions with one more worker, and with more client cost a task, interleaved
     history: int | None = None  # finished tasks that a database is aged by; None: what the purpose asks for
+    planner_statistics: str = "none"  # or "backlog": taken of what was started, before it is processed
     telemetry: str = "light"  # off, light or full
     telemetry_interval_seconds: float = 1.0
     telemetry_cost: bool = False  # repetitions with and without telemetry, interleaved
@@ -193,7 +194,6 @@ class RunOptions:
     reconnect_seconds: float = 0.0  # how long a lost connection is tried to be had again; 0: its worker is replaced
     pin: tuple[tuple[str, tuple[int, ...]], ...] = ()  # role -> CPUs; roles: coordinator, worker, postgres
     purpose: str = "compare"
-    analyzed: bool = False  # whether the planner learns what was started before it is processed: of a history
     host_id: str | None = None  # of a host among several that load one database
 
     @property

@@ -198,7 +198,8 @@ class Plan:
             observer_cost=False, probe_client=False, telemetry="off", telemetry_cost=False, client_delay_ns=0,
             creation=Mode.BATCH, completion=Mode.BATCH, worker_model="ceiling", work=NO_WORK, concurrency=None,
             empty_poll=EmptyPoll(), vt_seconds=None, timeout_seconds=HISTORY_TIMEOUT_SECONDS, faults=(),
-            reconnect_seconds=0.0, interference=(), soak=False, prunes=(), analyzed=True,
+            reconnect_seconds=0.0, interference=(), soak=False, prunes=(),
+            planner_statistics="backlog",
         )  # fmt: skip
         return replace(self, work=work, load_model="backlog-drain", options=options)
 
@@ -248,6 +249,7 @@ class Plan:
             "client_delay_us": options.client_delay_ns / NS_PER_US,
             "probe_client": options.probe_client,
             "history": self.history,
+            **({"planner_statistics": options.planner_statistics} if options.planner_statistics != "none" else {}),
             "telemetry": options.telemetry,
             "telemetry_interval": options.telemetry_interval_seconds,
             "telemetry_cost": options.telemetry_cost,
@@ -291,6 +293,8 @@ def make_plan(scenario: str, options: RunOptions) -> Plan:
         raise UsageFault(f"{scenario}: {fault}") from None
     flows = _flows(shape, built, options)
     load_model = load_model_of(options)
+    if options.planner_statistics == "backlog" and load_model != "backlog-drain":
+        raise UsageFault(f"--planner-statistics backlog is of a drained backlog, and this load is {load_model}")
     check_times(options.faults, options.duration_seconds, options.timeout_seconds)
     check_interference(options.interference, options.duration_seconds)
     runs, options = _runs(shape, options, load_model, flows)

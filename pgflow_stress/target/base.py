@@ -32,6 +32,7 @@ class TargetOptions:
     purpose: str = "compare"
     events: str = "none"  # none, notify, wal or realtime: how realtime.messages will be observed
     aged: bool = False  # whether a history was asked for
+    analyzed: bool = False  # whether statistics for the planner were asked for
     deployed: str | None = None  # a flow of the given database that is driven where it is, under its own slug
     profiled: bool = False  # whether the embedded server is to have what `profile` sees by
     interference: tuple[str, ...] = ()  # kinds that it must be able to bear

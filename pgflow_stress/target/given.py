@@ -32,6 +32,9 @@ AGES_NOTHING = (
     "--history needs --isolation clone or fresh: a given database is as old as it is, and finished tasks of ours would "
     "stay in it"
 )
+ANALYZES_NOTHING = (
+    "--planner-statistics needs --isolation clone or fresh: what the planner knows of a given database is its owner's"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,8 @@ def choose_isolation(options: TargetOptions, reached: Reached) -> Isolation:
     if isolation is Isolation.PREFIX:
         if options.aged:
             raise UsageFault(AGES_NOTHING)
+        if options.analyzed:
+            raise UsageFault(ANALYZES_NOTHING)
         require_pgflow(reached.found, reached.what)
         if options.realtime_send != _DEFAULTS.realtime_send:
             raise UsageFault("--realtime-send needs --isolation clone or fresh: a given database's own is not changed")

@@ -14,7 +14,7 @@ _MOST_RATE = 1e6
 _NOT_OF_RUN = frozenset(
     {"rate", "stages", "in_flight", "late", "runs", "duration", "repetitions", "warmup", "full", "threshold"}
     | {"observer_cost", "telemetry_cost", "probe_client", "timeout", "precision", "fault", "reconnect_budget"}
-    | {"interference", "soak", "prune"}
+    | {"interference", "soak", "prune", "planner_statistics"}
 )
 _OTHER_DEFAULTS = {"purpose": "capacity", "arrival": "poisson"}
 

@@ -15,7 +15,7 @@ _DEFAULT_SECONDS = 5.0
 _NOT_OF_RUN = frozenset(
     {"rate", "stages", "in_flight", "late", "arrival", "starters", "runs", "duration", "full", "threshold", "strict"}
     | {"observer_cost", "telemetry_cost", "telemetry", "probe_client", "precision", "fault", "reconnect_budget"}
-    | {"steps", "param", "scale", "events", "observer_delay", "output", "history", "limit"}
+    | {"steps", "param", "scale", "events", "observer_delay", "output", "history", "limit", "planner_statistics"}
     | {"realtime_url", "realtime_key", "realtime_jwt", "realtime_private", "allow_rate_limit"}
 )
 

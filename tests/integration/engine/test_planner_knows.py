@@ -13,6 +13,7 @@ import pytest
 
 from pgflow_stress.core.progress import Progress
 from tests.fixtures.typed import environment
+from tests.integration.engine.conftest import Run
 
 # known(): how often pgflow.step_tasks was analysed by then, how many rows it is taken to have, how many it has.
 _PRELUDE = """
@@ -91,6 +92,15 @@ def test_it_learns_of_many_tasks_before_they_are_audited_and_is_not_bothered_wit
     assert few[:2] == [0, -1]
     assert many[0] == 1
     assert many[1] == many[2] >= 1_000, "those that prime the workers are there as well"
+
+
+def test_a_run_that_asks_for_it_says_so(run: Run) -> None:
+    code, document, said = run("single-flow", "--steps", 60, "--planner-statistics", "backlog", "--repetitions", 1)
+
+    assert code == 0, said
+    assert document["scenario"]["parameters"]["planner_statistics"] == "backlog"
+    assert "planner statistics were taken of the standing backlog" in " ".join(said.split())
+    assert "tables were nearly empty" not in " ".join(said.split())
 
 
 def test_how_far_a_history_is_is_told_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:

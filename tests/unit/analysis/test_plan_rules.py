@@ -53,11 +53,13 @@ def test_plans_that_are_outgrown_are_a_note_where_the_database_has_no_history() 
     fresh = verdict_on({"plans": plans})
     aged = judge({**PARAMETERS, "history": 2000}, [window], ENVIRONMENT)
     given = judge({**PARAMETERS, "isolation": "prefix"}, [window], ENVIRONMENT)
+    analysed = judge({**PARAMETERS, "planner_statistics": "backlog"}, [window], ENVIRONMENT)
 
     assert fresh.valid
     (told,) = (note for note in fresh.notes if "nearly empty" in note)
     assert "would by now choose others: pgflow.start_ready_steps: with; --history 2000" in told
-    assert not any("nearly empty" in note for note in (*aged.notes, *given.notes, *verdict_on({"plans": unseen}).notes))
+    assert not any("nearly empty" in note for note in (*aged.notes, *given.notes, *analysed.notes))
+    assert not any("nearly empty" in note for note in verdict_on({"plans": unseen}).notes)
 
 
 def test_plans_that_stayed_are_not_told_and_unseen_ones_are_noted() -> None:

@@ -33,6 +33,8 @@ def test_a_probe_runs_each_kind_once_a_turn_and_as_it_is_while_it_warms_up() -> 
         ("--probe-client --events wal --observer-cost", "give one of them"),
         ("--client-delay -1", "not in the range"),
         ("--history -1", "not in the range"),
+        ("--planner-statistics backlog --in-flight 2", "this load is closed"),
+        ("--planner-statistics some", "not one of"),
     ],
 )
 def test_what_does_not_go_together_is_refused(arguments: str, told: str) -> None:
@@ -69,6 +71,17 @@ def test_a_history_is_made_by_all_cores_whatever_is_measured_with(workers: int) 
     assert plan.options.workers == workers
 
 
-def test_a_given_database_is_as_old_as_it_is() -> None:
+def test_a_given_database_is_as_old_as_it_is_and_its_planner_knows_what_it_knows() -> None:
     with pytest.raises(UsageFault, match="--history needs --isolation clone or fresh"):
         choose_isolation(TargetOptions(dsn="x", aged=True), None)  # type: ignore[arg-type]
+    with pytest.raises(UsageFault, match="--planner-statistics needs --isolation clone or fresh"):
+        choose_isolation(TargetOptions(dsn="x", analyzed=True), None)  # type: ignore[arg-type]
+
+
+def test_statistics_of_the_backlog_are_a_parameter_that_results_name_only_where_they_were_taken() -> None:
+    asked = parse_run("single-flow", "--planner-statistics", "backlog")
+
+    assert asked.target.analyzed
+    assert asked.plans[0].parameters()["planner_statistics"] == "backlog"
+    assert "planner_statistics" not in parse_run("single-flow").plans[0].parameters()
+    assert parse_run("single-flow", "--history", "75").plans[0].of_history().options.planner_statistics == "backlog"
