@@ -18,10 +18,15 @@ def plans_stayed(evidence: Evidence) -> Iterator[Finding]:
     A change that every repetition shares, from the same plan to the same, is what the job does to its own tables (they
     grow while it runs) and a note; one that only some have was done to it. A single repetition cannot tell the two
     apart. Reads server["plans"]: {statement: {"before", "after", "changed"}}, and server["plans_not_seen"]: why there
-    are none. For capacity it belongs to the load, and is a note.
+    are none. For capacity it belongs to the load, and is a note; so it is where statistics of the backlog were asked
+    for, of which kept plans are made anew before the first task is processed.
     """
     most = evidence.limits.max_plan_changes
     changes = {r.index: _changed(r) for r in evidence.counted}
+    if evidence.parameters.get("planner_statistics") == "backlog":
+        if anew := set().union(*changes.values()):
+            yield Finding(f"plans were made anew of the backlog's statistics: {_named(_statements([anew]))}")
+        changes = {}
     shared = set.intersection(*map(set, changes.values())) if len(changes) > 1 else set()
     over = {index: own for index, all_ in changes.items() if len(own := all_ - shared) > most}
     if over:

@@ -45,6 +45,16 @@ def test_a_change_that_every_repetition_shares_is_the_jobs_own_and_a_note() -> N
     assert not judge(PARAMETERS, alike[:1], ENVIRONMENT).valid
 
 
+def test_plans_that_are_made_anew_of_statistics_that_were_asked_for_are_a_note() -> None:
+    window = build_window(1, server={"plans": {"pgflow.start_tasks: with": CHANGED}})
+
+    asked = judge({**PARAMETERS, "planner_statistics": "backlog"}, [window], ENVIRONMENT)
+
+    assert not any("plan" in reason for reason in asked.reasons)
+    assert "plans were made anew of the backlog's statistics: pgflow.start_tasks: with" in asked.notes
+    assert any("plan changed" in reason for reason in judge(PARAMETERS, [window], ENVIRONMENT).reasons)
+
+
 def test_plans_that_are_outgrown_are_a_note_where_the_database_has_no_history() -> None:
     plans = {"pgflow.start_ready_steps: with": {**STAYED, "outgrown": True}, "x: y": {**STAYED, "outgrown": False}}
     unseen = {"pgflow.start_ready_steps: with": {**STAYED, "outgrown": None}}
