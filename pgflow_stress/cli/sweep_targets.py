@@ -12,6 +12,7 @@ from types import TracebackType
 
 from pgflow_stress.cli.grid import Cell
 from pgflow_stress.core.errors import SetUpFault
+from pgflow_stress.scenario.past import past_of
 from pgflow_stress.scenario.plan import Plan
 from pgflow_stress.target.base import Say, Target, TargetOptions
 from pgflow_stress.target.opening import open_target
@@ -115,7 +116,7 @@ def _server(options: TargetOptions) -> tuple[object, ...]:
 
 def _history(plan: Plan) -> str:
     """What tells one history from another; nothing where there is none."""
-    return json.dumps(plan.of_history().parameters(), sort_keys=True) if plan.history else ""
+    return json.dumps(past_of(plan).parameters(), sort_keys=True) if plan.history else ""
 
 
 def _run(command: str, applied: Sequence[tuple[str, str]]) -> None:

@@ -20,6 +20,7 @@ from pgflow_stress.engine.nursery import Nursery
 from pgflow_stress.engine.pinning import pin
 from pgflow_stress.engine.process import title
 from pgflow_stress.engine.sizing import arena_size
+from pgflow_stress.scenario.past import past_of
 from pgflow_stress.scenario.plan import Plan
 from pgflow_stress.target.base import Database, Target
 
@@ -48,7 +49,7 @@ class Engine:
             UsageFault: the recording would not fit into memory.
         """
         title("coordinator")
-        pasts = [plan.of_history() for plan in self._plans if plan.history]
+        pasts = [past_of(plan) for plan in self._plans if plan.history]
         sizes = [arena_size(plan) for plan in (*self._plans, *pasts)]
         self._arena = Arena(
             ArenaSize(
@@ -154,7 +155,7 @@ class Engine:
         from pgflow_stress.engine.repetition import Surroundings  # noqa: PLC0415
 
         nonce = ids.new_nonce()
-        past = plan.of_history()
+        past = past_of(plan)
         watch.note(f"aging the database of {plan.scenario} by {past.expected_tasks:,} finished tasks")
 
         def fill(database: Database) -> None:

@@ -11,6 +11,7 @@ from pgflow_stress.core.progress import Progress, Watch
 from pgflow_stress.core.recording import Recording
 from pgflow_stress.core.result import Repetition
 from pgflow_stress.engine.repetition import Surroundings, run_repetition
+from pgflow_stress.scenario.past import past_of
 from pgflow_stress.scenario.plan import Plan
 from pgflow_stress.target.base import Database
 
@@ -58,7 +59,7 @@ def make_history(around: Surroundings, plan: Plan, database: Database, nonce: in
         Interrupted: a signal came.
         SetUpFault: it could not be begun.
     """
-    past = plan.of_history()
+    past = past_of(plan)
     aging = replace(around, plan=past, watch=AgingWatch(around.watch), record=_keep_nothing)
     done = run_repetition(aging, database, nonce, 0, warmup=True)
     for ending in done.endings:

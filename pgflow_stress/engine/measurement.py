@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pgflow_stress.core.exit_codes import ExitCode
 from pgflow_stress.core.result import Json, Repetition
+from pgflow_stress.scenario.past import past_of
 from pgflow_stress.scenario.plan import Plan
 from pgflow_stress.target.aging import AFTER_HISTORY
 from pgflow_stress.target.base import Target
@@ -47,7 +48,7 @@ def on_target(plan: Plan, target: Target) -> Json:
     on = {"isolation": str(target.isolation), "history": 0}
     if not (plan.history and target.can_age):
         return on
-    return {**on, "history": plan.of_history().expected_tasks, "after_history": AFTER_HISTORY}
+    return {**on, "history": past_of(plan).expected_tasks, "after_history": AFTER_HISTORY}
 
 
 class Gathering:

@@ -9,11 +9,10 @@ from typing import Any
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.core.probes import MORE_CLIENT_COST, Probe
 from pgflow_stress.core.units import NS_PER_US
-from pgflow_stress.scenario.durations import NO_WORK
 from pgflow_stress.scenario.faults import Strike, check_times, timeline
 from pgflow_stress.scenario.flow import FlowShape
 from pgflow_stress.scenario.interference import check_interference
-from pgflow_stress.scenario.options import EmptyPoll, Mode, RunOptions, default_workers
+from pgflow_stress.scenario.options import RunOptions
 from pgflow_stress.scenario.presets import names, shape_of
 from pgflow_stress.scenario.probing import probe_at, repetitions_of_each
 from pgflow_stress.scenario.schedule import Stage, offsets_ns, scheduled_runs
@@ -28,7 +27,6 @@ _CLOSED_RUNS_PER_SECOND = 500  # room for those of a closed load that only a dur
 _MOST_CLOSED_RUNS = 1_000_000
 MOST_USUAL_HISTORY = 20_000  # tasks; without being asked for no more are made
 MOST_HISTORY = 10_000_000
-HISTORY_TIMEOUT_SECONDS = 24 * 3600.0
 MOST_FLOWS = 20_000  # each flow is a queue: two tables, their indexes and sequences
 
 
@@ -180,28 +178,6 @@ class Plan:
         if self.options.soak:  # it ages by itself, and that is what is looked at
             return 0
         return min(MOST_USUAL_HISTORY, 2 * self.expected_tasks) if self.options.purpose == "capacity" else 0
-
-    def of_history(self) -> Plan:
-        """The plan of what ages the database: a drained backlog of its own flows and runs, as fast as it goes.
-
-        Nothing of it fails by design.
-        """
-        least = max(1, min(shape.tasks_per_run for shape in self.work.shapes))
-        work = replace(self.work, runs=max(1, math.ceil(self.history / least)), failing=None)
-        if work.weights:  # dealt alike however many there are: no more than are needed
-            work = replace(work, runs=max(1, int(work.first_task().searchsorted(self.history))))
-        else:
-            work = replace(work, shape_of=work.shape_of[: work.runs])
-        options = replace(
-            self.options, workers=max(self.options.workers, default_workers()), purpose="compare", history=0,
-            repetitions=1, warmup=0, in_flight=None, stages=(), duration_seconds=None, starters=None, events="none",
-            observer_cost=False, probe_client=False, telemetry="off", telemetry_cost=False, client_delay_ns=0,
-            creation=Mode.BATCH, completion=Mode.BATCH, worker_model="ceiling", work=NO_WORK, concurrency=None,
-            empty_poll=EmptyPoll(), vt_seconds=None, timeout_seconds=HISTORY_TIMEOUT_SECONDS, faults=(),
-            reconnect_seconds=0.0, interference=(), soak=False, prunes=(),
-            planner_statistics="backlog",
-        )  # fmt: skip
-        return replace(self, work=work, load_model="backlog-drain", options=options)
 
     def parameters(self) -> dict[str, Any]:
         """Every effective parameter, as the result names them."""

@@ -23,6 +23,7 @@ from pgflow_stress.cli.progress import QuietWatch
 from pgflow_stress.core.ids import new_nonce
 from pgflow_stress.engine.engine import Engine
 from pgflow_stress.engine.self_test.base import SHAPE, plan
+from pgflow_stress.scenario.past import past_of
 from pgflow_stress.scenario.workload import workload
 from pgflow_stress.target.base import TargetOptions
 from pgflow_stress.target.opening import open_target
@@ -56,7 +57,7 @@ class Aged:
         finally:
             self.target.release(database)
 
-with Engine([asked, asked.of_history()]) as engine, open_target(TargetOptions(), lambda line: None, {}) as target:
+with Engine([asked, past_of(asked)]) as engine, open_target(TargetOptions(), lambda line: None, {}) as target:
     with engine.aged(asked, Aged(target), QuietWatch()):
         pass
 """

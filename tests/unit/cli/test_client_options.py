@@ -5,6 +5,7 @@ import pytest
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.core.probes import Probe
 from pgflow_stress.scenario.options import default_workers
+from pgflow_stress.scenario.past import past_of
 from pgflow_stress.target.base import TargetOptions
 from pgflow_stress.target.given import choose_isolation
 from tests.unit.cli.helpers import parse_run
@@ -56,7 +57,7 @@ def test_capacity_has_a_history_of_twice_a_repetition_and_a_comparison_none() ->
 def test_a_history_is_of_whole_runs_of_the_same_shape_and_drained() -> None:
     plan = parse_run("concurrent-flows", "--history", "75", "--in-flight", "3", "--duration", "5s").plans[0]
 
-    past = plan.of_history()
+    past = past_of(plan)
 
     assert (past.runs, past.flows, past.expected_tasks, past.load_model) == (8, 8, 80, "backlog-drain")
     assert past.history == 0
@@ -67,7 +68,7 @@ def test_a_history_is_of_whole_runs_of_the_same_shape_and_drained() -> None:
 def test_a_history_is_made_by_all_cores_whatever_is_measured_with(workers: int) -> None:
     plan = parse_run("concurrent-flows", "--history", "75", "--workers", str(workers)).plans[0]
 
-    assert plan.of_history().options.workers == max(workers, default_workers())
+    assert past_of(plan).options.workers == max(workers, default_workers())
     assert plan.options.workers == workers
 
 
@@ -84,4 +85,4 @@ def test_statistics_of_the_backlog_are_a_parameter_that_results_name_only_where_
     assert asked.target.analyzed
     assert asked.plans[0].parameters()["planner_statistics"] == "backlog"
     assert "planner_statistics" not in parse_run("single-flow").plans[0].parameters()
-    assert parse_run("single-flow", "--history", "75").plans[0].of_history().options.planner_statistics == "backlog"
+    assert past_of(parse_run("single-flow", "--history", "75").plans[0]).options.planner_statistics == "backlog"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pgflow_stress.core.errors import UsageFault
+from pgflow_stress.scenario.past import past_of
 from pgflow_stress.scenario.presets import PRESETS
 from pgflow_stress.scenario.shapes import SHAPES
 from tests.unit.cli.helpers import parse_run
@@ -114,7 +115,7 @@ def test_what_needs_runs_is_refused_of_a_scenario_without_any(option: str) -> No
 
 def test_a_history_has_the_tasks_that_were_asked_for_whatever_the_shapes_and_nothing_of_it_fails() -> None:
     mixed, failing, few = (
-        plan.of_history()
+        past_of(plan)
         for arguments in (
             ("mix", "--weights", "chain:3,retries:1", "-p", "chain.depth=5", "--history", "1000"),
             ("retries", "--history", "1000"),

@@ -6,6 +6,7 @@ import pytest
 
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.scenario.options import Mode
+from pgflow_stress.scenario.past import past_of
 from tests.integration.cli.test_command_line import typed
 from tests.unit.cli.helpers import parse_run
 
@@ -42,7 +43,7 @@ def test_the_ceiling_has_as_many_tasks_at_work_as_a_poll_brings() -> None:
 def test_a_history_is_made_without_work_and_as_fast_as_it_goes() -> None:
     (plan,) = parse_run("chain", "--worker-model", "edge-worker", "--work", "1s", "--history", "50").plans
 
-    options = plan.of_history().options
+    options = past_of(plan).options
     assert (options.worker_model, bool(options.work), options.completion) == ("ceiling", False, Mode.BATCH)
 
 
