@@ -85,21 +85,35 @@ def _delete_rows(connection: Connection, nonce: int, prefix: str) -> None:
     rows are skipped. In one transaction a flow of 10,000 steps took 18 s, so it takes one.
     """
     slugs = [slug for (slug,) in connect.rows(connection, _SLUGS, prefix, prefix)]
-    if connect.value(connection, "SELECT to_regclass('realtime.messages') IS NOT NULL"):
-        # The pattern finds events whose run is already gone, the join those of runs that the server named.
-        connection.execute(
-            """
-            DELETE FROM realtime.messages WHERE topic LIKE %s OR topic = %s OR topic IN
-            (SELECT 'pgflow:run:' || run_id FROM pgflow.runs WHERE flow_slug = ANY(%s))
-            """,
-            (topic_pattern(nonce), mark_topic(nonce), slugs),
-        )
     connection.execute("DELETE FROM pgflow.step_tasks WHERE flow_slug = ANY(%s)", (slugs,))
     connection.execute("DELETE FROM pgflow.step_states WHERE flow_slug = ANY(%s)", (slugs,))
-    connection.execute("DELETE FROM pgflow.runs WHERE flow_slug = ANY(%s)", (slugs,))
+    _delete_runs(connection, nonce, slugs)
     connection.execute("DELETE FROM pgflow.deps WHERE flow_slug = ANY(%s)", (slugs,))
     connection.execute("DELETE FROM pgflow.steps WHERE flow_slug = ANY(%s)", (slugs,))
     connection.execute("DELETE FROM pgflow.workers WHERE starts_with(queue_name, %s)", (prefix,))
+
+
+def _delete_runs(connection: Connection, nonce: int, slugs: list[str]) -> None:
+    """Runs, and then their events: a backend that outlived its client may commit some until its run is deleted.
+
+    In one transaction, as nothing else tells of the runs whose ids are not this nonce's: those that workers primed on.
+    """
+    pattern = topic_pattern(nonce)
+    with connection.transaction():
+        others = connect.rows(
+            connection,
+            """
+            WITH gone AS (DELETE FROM pgflow.runs WHERE flow_slug = ANY(%s) RETURNING 'pgflow:run:' || run_id AS topic)
+            SELECT topic FROM gone WHERE topic NOT LIKE %s
+            """,
+            slugs,
+            pattern,
+        )
+        if connect.value(connection, "SELECT to_regclass('realtime.messages') IS NOT NULL"):
+            topics = [mark_topic(nonce), *(topic for (topic,) in others)]
+            connection.execute(
+                "DELETE FROM realtime.messages WHERE topic LIKE %s OR topic = ANY(%s)", (pattern, topics)
+            )
 
 
 def _drop_queues(connection: Connection, prefix: str) -> None:

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from pgflow_stress.core.errors import SetUpFault, UsageFault
@@ -22,6 +24,7 @@ from tests.integration.target.helpers import (
     needs_later_pgflow,
     quiet,
     rows,
+    until,
     value,
 )
 
@@ -97,6 +100,32 @@ def test_a_database_with_pgflow_is_used_by_prefix_and_only_its_own_rows_are_touc
 
     assert target.isolation is Isolation.PREFIX
     assert during != before
+    assert cleaned.leftovers == ()
+    assert _contents(shop) == before
+
+
+def test_events_that_a_backend_commits_during_the_clean_up_go_with_their_run(shop: str) -> None:
+    nonce = new_nonce()
+    before = _contents(shop)
+    with given(shop) as target:
+        database = target.acquire(nonce)
+        _run_flow(database, new_nonce())  # ids of another nonce: a run that a worker primed on
+        (run,) = rows(shop, "SELECT run_id FROM pgflow.runs")[0]
+        start, complete = (
+            "UPDATE pgflow.step_tasks SET status = 'started'",
+            "SELECT pgflow.complete_task(%s, %s, 0, '{}')",
+        )
+        with psycopg.connect(database.conninfo, autocommit=True) as worker:
+            worker.execute(start)
+            worker.execute(complete, (run, "a"))
+        with psycopg.connect(database.conninfo) as late, ThreadPoolExecutor(1) as beside:
+            late.execute(start + " WHERE step_slug = 'b'")
+            late.execute(complete, (run, "b"))  # the last one: it makes no new row, and its client is killed now
+            cleaning = beside.submit(target.release, database)
+            assert until(lambda: value(shop, "SELECT count(*) FROM pg_locks WHERE NOT granted") > 0)
+            late.commit()
+            cleaned = cleaning.result(30)
+
     assert cleaned.leftovers == ()
     assert _contents(shop) == before
 
