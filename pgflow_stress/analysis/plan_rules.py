@@ -23,7 +23,7 @@ def plans_stayed(evidence: Evidence) -> Iterator[Finding]:
     """
     most = evidence.limits.max_plan_changes
     changes = {r.index: _changed(r) for r in evidence.counted}
-    if evidence.parameters.get("planner_statistics") == "backlog":
+    if _has_statistics(evidence):
         if anew := set().union(*changes.values()):
             yield Finding(f"plans were made anew of the backlog's statistics: {_named(_statements([anew]))}")
         changes = {}
@@ -51,7 +51,7 @@ def plans_fit(evidence: Evidence) -> Iterator[Finding]:
     """
     outgrown = {name for r in evidence.counted for name, one in _plans(r).items() if one.get("outgrown")}
     is_ours = evidence.parameters.get("isolation") in ("clone", "fresh")
-    is_told = evidence.parameters.get("history") or evidence.parameters.get("planner_statistics") == "backlog"
+    is_told = evidence.parameters.get("history") or _has_statistics(evidence)
     if not is_ours or is_told or not outgrown:
         return
     yield Finding(
@@ -59,6 +59,10 @@ def plans_fit(evidence: Evidence) -> Iterator[Finding]:
         f"{_named(outgrown)}; --history 2000, and of a drained backlog --planner-statistics backlog, "
         "measure with planner statistics"
     )
+
+
+def _has_statistics(evidence: Evidence) -> bool:
+    return bool(evidence.parameters.get("planner_statistics") == "backlog")
 
 
 def _statements(changes: Iterable[Collection[_Change]]) -> set[str]:

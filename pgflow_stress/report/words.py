@@ -144,7 +144,10 @@ def labels(result: Result) -> list[str]:
     elif parameters.get("isolation") in ("clone", "fresh"):
         said.append("fresh database: expect less in production")
     if parameters.get("planner_statistics") == "backlog":
-        said.append("planner statistics were taken of the standing backlog, as autovacuum would")
+        said.append(
+            "planner statistics were taken of the standing backlog, as autovacuum would, between start and process: "
+            "the rates of execute and end to end hold the time that it took"
+        )
     return said + worker_words.model_labels(parameters) + list(result.verdict.notes)
 
 

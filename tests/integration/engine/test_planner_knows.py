@@ -101,6 +101,7 @@ def test_a_run_that_asks_for_it_says_so(run: Run) -> None:
     assert code == 0, said
     assert document["scenario"]["parameters"]["planner_statistics"] == "backlog"
     assert "planner statistics were taken of the standing backlog" in " ".join(said.split())
+    assert "execute and end to end hold the time" in " ".join(said.split())
     assert "tables were nearly empty" not in " ".join(said.split())
 
 
