@@ -148,13 +148,14 @@ class Window:
             with contextlib.suppress(psycopg.Error):
                 self._control.make_durable()
         began = time.monotonic()
+        pause_seconds = littles_law.mean_pause_seconds(0.0)
         self._arena.header[Header.PHASE] = state
         if strikes and self._injector is not None:
             self._injector.begin()
         while not self._crew.all_at(state):
             now = time.monotonic()
             if state is State.PROCESSED and self._arena.words[:, Word.PROCESS_FROM_NS].any():
-                self._gauge.add(int(self._arena.words[:, Word.CLAIMED].sum()))
+                self._gauge.add(int(self._arena.words[:, Word.CLAIMED].sum()), pause_seconds)
             if now >= self._next_housekeeping:
                 self._next_housekeeping = now + _HOUSEKEEPING_SECONDS
                 self._keep_house(now)
@@ -165,7 +166,8 @@ class Window:
                 self._crew.all_ended or self._since_stop() > ABORT_SECONDS
             ):
                 return
-            sleep(littles_law.pause_seconds(self._random), self._arena.house[House.COORDINATOR])
+            pause_seconds = littles_law.mean_pause_seconds(now - began)
+            sleep(littles_law.pause_seconds(self._random, pause_seconds), self._arena.house[House.COORDINATOR])
         if state is State.PROCESSED:  # between the other phases nobody is to wait for it
             self._watch.tick(self._progress(name, time.monotonic() - began))
 

@@ -83,7 +83,7 @@ def render_against(told: Told, console: Console) -> None:
         metric = describe(one.name)
         medians = [formats.ABSENT if value is None else metric.format(value) for value in one.medians]
         rows.append([one.name, *medians, ratio_words(one), str(len(one.ours))])
-    page.table(["metric", "ours", told.name, "ours / theirs (95 %)", "pairs"], rows, 4)
+    page.table(["metric", "ours", told.name, "ours/theirs [95 %]", "pairs"], rows, 4)
     console.print()
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pgflow_stress.core.errors import RunFailed, SetUpFault
@@ -24,6 +26,7 @@ from pgflow_stress.engine.hosts.agent import (
     run_agent,
 )
 
+QUIET = Path(__file__).with_name("dask.json")  # scripts/dask hands it to the processes that it becomes
 _CONNECT_SECONDS = 10.0
 _LOOK_SECONDS = 120.0
 _TICK_SECONDS = 0.1
@@ -89,7 +92,9 @@ class Cluster:
         import dask  # noqa: PLC0415  an extra
 
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pgflow-stress-dask-"))
-        stack.enter_context(dask.config.set({"temporary-directory": folder}))
+        # Dask looks at its own processes a hundred times a second, on the cores that are measured.
+        quiet = dask.config.merge(dask.config.config, json.loads(QUIET.read_text(encoding="utf-8")))
+        stack.enter_context(dask.config.set({"distributed": quiet["distributed"], "temporary-directory": folder}))
         cluster = stack.enter_context(
             distributed().LocalCluster(
                 n_workers=agents, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None,

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pgflow_stress.core.latency import histogram_of, latency_of
+from pgflow_stress.engine.hosts.cluster import QUIET, Cluster
 from pgflow_stress.target.base import Database
 from tests.fixtures.schemas import PUBLISHED, faults
 from tests.fixtures.slow_proxy import slow_proxy
@@ -156,6 +157,28 @@ def test_two_agents_of_dask_here_are_one_result(run: Run) -> None:
     assert [host["tasks"] for host in document["hosts"]] == [800, 800]
     parameters = document["scenario"]["parameters"]
     assert (parameters["workers"], parameters["runs"], parameters["hosts"]) == (2, 80, "local:2")
+
+
+def test_dask_does_not_look_at_itself_on_the_cores_that_are_measured() -> None:
+    names = ("distributed.worker.profile.enabled", "distributed.admin.tick.interval")
+
+    def told(_host: str) -> list[object]:
+        import dask  # noqa: PLC0415  in the Dask worker
+
+        return [dask.config.get(name) for name in names]
+
+    with Cluster("local:1", 1) as cluster:
+        (of_ours,) = cluster.ask(told).values()
+    by_script = [  # as scripts/dask hands it on
+        subprocess.run(
+            [sys.executable, "-m", "dask", "config", "get", name], capture_output=True, text=True, check=True,
+            stdin=subprocess.DEVNULL, env=environment(DASK_CONFIG=str(QUIET)),
+        ).stdout.strip()
+        for name in names
+    ]  # fmt: skip
+
+    assert of_ours == [False, "1s"]
+    assert by_script == ["False", "1s"]
 
 
 def test_a_scheduler_that_does_not_answer_is_told_with_what_to_do(run: Run, database: Database) -> None:
