@@ -19,13 +19,13 @@ def split(whole: int, parts: int) -> list[int]:
     return [whole // parts + (place < whole % parts) for place in range(parts)]
 
 
-def shares(plan: Plan, hosts: Sequence[str], *, workers_given: bool) -> list[Plan]:
-    """The plan of each host: its part of workers, runs, flows and rate, with an arrival seed of its own.
+def check_shares(plan: Plan, hosts: int, *, workers_given: bool) -> None:
+    """Whether there is a part for each of so many hosts.
 
     Raises:
-        UsageFault: there is less to do than there are hosts.
+        UsageFault: there is less to do than there are hosts, or what cannot be done by several.
     """
-    n, options = len(hosts), plan.options
+    n, options = hosts, plan.options
     if options.own_flows:
         raise UsageFault(
             "--hosts: a flow of your own is a file of this host; install it in the database, or run by hand"
@@ -38,6 +38,16 @@ def shares(plan: Plan, hosts: Sequence[str], *, workers_given: bool) -> list[Pla
         )
     if options.in_flight is not None and options.in_flight < n:
         raise UsageFault(f"--in-flight {options.in_flight} over {n} hosts: give at least {n}")
+
+
+def shares(plan: Plan, hosts: Sequence[str], *, workers_given: bool) -> list[Plan]:
+    """The plan of each host: its part of workers, runs, flows and rate, with an arrival seed of its own.
+
+    Raises:
+        UsageFault: as `check_shares`.
+    """
+    check_shares(plan, len(hosts), workers_given=workers_given)
+    n, options = len(hosts), plan.options
     workers, runs, flows = split(max(n, options.workers), n), split(plan.runs, n), split(plan.flows, n)
     in_flight = split(options.in_flight, n) if options.in_flight is not None else [None] * n
     starters = split(max(n, options.starters), n) if options.starters is not None else [None] * n

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pgflow_stress import __version__
 from pgflow_stress.cli.assemble import gate_endings, gate_json, outcome, target_parameters, tool
 from pgflow_stress.cli.host_options import local_hosts
-from pgflow_stress.cli.host_shares import arguments, delays_ns, shares
+from pgflow_stress.cli.host_shares import arguments, check_shares, delays_ns, shares
 from pgflow_stress.cli.output import Destination
 from pgflow_stress.cli.progress import QuietWatch, make_watch
 from pgflow_stress.cli.request import RunRequest
@@ -102,6 +102,7 @@ class HostsSession(Session):
         from pgflow_stress.target.opening import open_target  # noqa: PLC0415
 
         request, plan, hosts = self._request, self._request.plans[0], self._request.hosts or ""
+        check_shares(plan, local_hosts(hosts) or 1, workers_given=request.workers_given)  # before anything is started
         embedded = choose_target(request.target, os.environ).embedded
         if embedded and local_hosts(hosts) is None:
             raise SetUpFault(

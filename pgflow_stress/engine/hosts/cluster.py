@@ -8,6 +8,7 @@ import json
 import logging
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,8 @@ class Cluster:
         except ImportError:
             raise SetUpFault(f"--hosts needs Dask, which is not installed; {_INSTALL}") from None
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
-        with contextlib.ExitStack() as stack:
+        with contextlib.ExitStack() as stack, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a slow disk, for one: nobody here could do anything about it
             address = self._hosts if self._local is None else self._start(stack, self._local)
             try:
                 self._client = stack.enter_context(

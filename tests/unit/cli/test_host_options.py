@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ from pgflow_stress.cli.host_shares import arguments, delays_ns, shares, split
 from pgflow_stress.cli.request import RunRequest, run_request
 from pgflow_stress.core.errors import UsageFault
 from pgflow_stress.core.units import NS_PER_SECOND
+from tests.fixtures.typed import environment
 
 DSN = "host=/nowhere dbname=d"
 AT = "2026-05-04T12:00:00Z"
@@ -116,6 +120,17 @@ def test_less_to_do_than_hosts_is_refused() -> None:
         shares(single, ["a", "b"], workers_given=False)
     with pytest.raises(UsageFault, match="--workers 1 over 2 hosts"):
         shares(asked("chain", "--hosts", "local:2", "-w", "1").plans[0], ["a", "b"], workers_given=True)
+
+
+def test_it_is_refused_before_a_server_or_an_agent_is_started(tmp_path: Path) -> None:
+    words = ["run", "chain", "--hosts", "local:64", "-w", "2"]
+    told = subprocess.run(
+        [sys.executable, "-m", "pgflow_stress.cli.main", *words], stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, check=False, env=environment(PGFLOW_STRESS_STATE=str(tmp_path / "state")),
+    )  # fmt: skip
+
+    assert (told.returncode, told.stderr) == (2, "pgflow-stress: --workers 2 over 64 hosts: give at least 64\n")
+    assert not (tmp_path / "state").exists()
 
 
 def test_a_number_is_dealt_out_evenly() -> None:
