@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, LiteralString, Protocol
+from typing import TYPE_CHECKING, LiteralString
 
 from pgflow_stress.core.errors import SetUpFault
 from pgflow_stress.target import connect
@@ -24,33 +25,38 @@ _TABLES: LiteralString = """
 """
 
 
-class Maker(Protocol):
-    """The part of a target that makes databases."""
+class Aging(ABC):
+    """A target whose databases can be cloned from one that was filled before."""
 
+    _aged = ""  # the name of that one, while there is one
+
+    @abstractmethod
     def acquire(self, nonce: int) -> Database:
-        """Make one."""
+        """Make a database."""
 
+    @abstractmethod
     def release(self, database: Database) -> CleanUp:
         """Remove it."""
 
+    @contextlib.contextmanager
+    def aged(self, nonce: int, fill: Callable[[Database], None]) -> Iterator[None]:
+        """What `acquire` gives in the block is cloned from a database that `fill` filled, nobody connected to it.
 
-@contextlib.contextmanager
-def aged_database(maker: Maker, nonce: int, fill: Callable[[Database], None]) -> Iterator[str]:
-    """A filled database for the length of the block, nobody connected to it: its name.
-
-    Raises:
-        SetUpFault: it could not be made, or what `fill` raises.
-    """
-    database = maker.acquire(nonce)
-    try:
-        # Not measured: past a pooler, whose idle connections to it would be in the way of cloning it.
-        fill(replace(database, pooled_conninfo="", pooler=None))
-        with connect.connected(database.conninfo, "the aged database") as connection:
-            _look_after(connection)
-        yield database.name
-    finally:
-        with contextlib.suppress(SetUpFault):  # the server is gone: the next start cleans up
-            maker.release(database)
+        Raises:
+            SetUpFault: it could not be made, or what `fill` raises.
+        """
+        database = self.acquire(nonce)
+        try:
+            # Not measured: past a pooler, whose idle connections to it would be in the way of cloning it.
+            fill(replace(database, pooled_conninfo="", pooler=None))
+            with connect.connected(database.conninfo, "the aged database") as connection:
+                _look_after(connection)
+            self._aged = database.name
+            yield
+        finally:
+            self._aged = ""
+            with contextlib.suppress(SetUpFault):  # the server is gone: the next start cleans up
+                self.release(database)
 
 
 def _look_after(connection: Connection) -> None:

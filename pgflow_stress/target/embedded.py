@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from pgflow_stress.core.errors import SetUpFault, UsageFault
 from pgflow_stress.core.ids import flow_slug_prefix
 from pgflow_stress.core.libpq import LibpqChoice, choose
 from pgflow_stress.target import connect, fingerprint, interfering, observing, realtime
-from pgflow_stress.target.aging import aged_database
+from pgflow_stress.target.aging import Aging
 from pgflow_stress.target.base import CleanUp, Database, Fingerprint, Isolation, Restart, Say, TargetOptions
 from pgflow_stress.target.databases import drop_database, drop_databases_of
 from pgflow_stress.target.install import Recipe, packaged_pgmq, write_extension_files
@@ -40,7 +40,7 @@ _STRATEGY = "WAL_LOG"
 _CHECKPOINT_AGE_SECONDS = 60
 
 
-class EmbeddedTarget:
+class EmbeddedTarget(Aging):
     """A running embedded server and the template that its repetitions are cloned from."""
 
     embedded = True
@@ -57,7 +57,6 @@ class EmbeddedTarget:
         self._instance = instance
         self._options = options
         self._recipe = recipe
-        self._aged = ""  # a database to clone instead of the template
         drop_dead_databases(instance)  # with their slots, which could be all that there may be
         self._check_events()
         if options.interference:
@@ -92,20 +91,6 @@ class EmbeddedTarget:
         """
         with connect.connected(self.conninfo("postgres"), WHAT) as maintenance:
             return CleanUp(tuple(drop_database(maintenance, database.name)))
-
-    @contextlib.contextmanager
-    def aged(self, nonce: int, fill: Callable[[Database], None]) -> Iterator[None]:
-        """What `acquire` gives in the block is cloned from a database that `fill` has filled.
-
-        Raises:
-            SetUpFault: it could not be made, or what `fill` raises.
-        """
-        with aged_database(self, nonce, fill) as name:
-            self._aged = name
-            try:
-                yield
-            finally:
-                self._aged = ""
 
     def fingerprint(self) -> Fingerprint:
         """What was measured on."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pgflow_stress.core.errors import SetUpFault, UsageFault
 from pgflow_stress.core.ids import flow_slug_prefix
 from pgflow_stress.target import cleanup, connect, deployed, fingerprint, observing, realtime
-from pgflow_stress.target.aging import aged_database
+from pgflow_stress.target.aging import Aging
 from pgflow_stress.target.base import CleanUp, Database, Fingerprint, Isolation, Restart, Say, TargetOptions
 from pgflow_stress.target.databases import drop_database, drop_databases_of
 from pgflow_stress.target.given import AGES_NOTHING, Reached
@@ -125,11 +125,10 @@ class GivenTarget(ABC):
         """Clean up after an interrupt that came between acquire and release."""
 
 
-class _OwnDatabases(GivenTarget):
+class _OwnDatabases(Aging, GivenTarget):
     """Databases of ours on the given server."""
 
     can_age = True
-    _aged = ""  # a database to clone instead of what they are made from
 
     def __init__(self, reached: Reached, recipe: Recipe, options: TargetOptions, say: Say) -> None:
         """Name the lease."""
@@ -169,20 +168,6 @@ class _OwnDatabases(GivenTarget):
         """End its backends and drop it."""
         with self._control() as control:
             return CleanUp(tuple(drop_database(control, database.name)))
-
-    @contextlib.contextmanager
-    def aged(self, nonce: int, fill: Callable[[Database], None]) -> Iterator[None]:
-        """What `acquire` gives in the block is cloned from a database that `fill` has filled.
-
-        Raises:
-            SetUpFault: it could not be made, or what `fill` raises.
-        """
-        with aged_database(self, nonce, fill) as name:
-            self._aged = name
-            try:
-                yield
-            finally:
-                self._aged = ""
 
     def drop_unreleased(self) -> None:
         """Drop this lease's databases, and what was left meanwhile by others that were killed."""
