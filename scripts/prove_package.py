@@ -96,8 +96,9 @@ def checkout(folder: Path, python: str, tests: bool) -> bool:
         command = [tree / "scripts/test", "-q", "-n", "0", "tests/unit", "tests/property"]
         tested = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
         held = tested.returncode == 0
-        last = (tested.stdout.strip().splitlines() or [""])[-1]
-        tell(step="tests", python=found.stdout.strip(), code=tested.returncode, said=last, held=held)
+        *lines, last = tested.stdout.strip().splitlines() or [""]
+        failed = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
+        tell(step="tests", python=found.stdout.strip(), code=tested.returncode, said=last, failed=failed, held=held)
     return held
 
 
