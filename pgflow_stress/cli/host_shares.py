@@ -25,19 +25,19 @@ def check_shares(plan: Plan, hosts: int, *, workers_given: bool) -> None:
     Raises:
         UsageFault: there is less to do than there are hosts, or what cannot be done by several.
     """
-    n, options = hosts, plan.options
+    options = plan.options
     if options.own_flows:
         raise UsageFault(
             "--hosts: a flow of your own is a file of this host; install it in the database, or run by hand"
         )
-    if options.workers < n and workers_given:
-        raise UsageFault(f"--workers {options.workers} over {n} hosts: give at least {n}")
-    if plan.load_model != "open" and plan.runs < n:
+    if options.workers < hosts and workers_given:
+        raise UsageFault(f"--workers {options.workers} over {hosts} hosts: give at least {hosts}")
+    if plan.load_model != "open" and plan.runs < hosts:
         raise UsageFault(
-            f"{plan.scenario}: {plan.runs} runs over {n} hosts: a run is of one host; give --runs {n} or more"
+            f"{plan.scenario}: {plan.runs} runs over {hosts} hosts: a run is of one host; give --runs {hosts} or more"
         )
-    if options.in_flight is not None and options.in_flight < n:
-        raise UsageFault(f"--in-flight {options.in_flight} over {n} hosts: give at least {n}")
+    if options.in_flight is not None and options.in_flight < hosts:
+        raise UsageFault(f"--in-flight {options.in_flight} over {hosts} hosts: give at least {hosts}")
 
 
 def shares(plan: Plan, hosts: Sequence[str], *, workers_given: bool) -> list[Plan]:

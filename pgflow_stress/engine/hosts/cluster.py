@@ -27,7 +27,7 @@ from pgflow_stress.engine.hosts.agent import (
     run_agent,
 )
 
-QUIET = Path(__file__).with_name("dask.json")  # scripts/dask hands it to the processes that it becomes
+_QUIET = Path(__file__).with_name("dask.json")  # scripts/dask hands it to the processes that it becomes
 _CONNECT_SECONDS = 10.0
 _LOOK_SECONDS = 120.0
 _TICK_SECONDS = 0.1
@@ -95,7 +95,7 @@ class Cluster:
 
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pgflow-stress-dask-"))
         # Dask looks at its own processes a hundred times a second, on the cores that are measured.
-        quiet = dask.config.merge(dask.config.config, json.loads(QUIET.read_text(encoding="utf-8")))
+        quiet = dask.config.merge(dask.config.config, json.loads(_QUIET.read_text(encoding="utf-8")))
         stack.enter_context(dask.config.set({"distributed": quiet["distributed"], "temporary-directory": folder}))
         cluster = stack.enter_context(
             distributed().LocalCluster(

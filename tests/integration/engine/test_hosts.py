@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,9 +20,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pgflow_stress.core.latency import histogram_of, latency_of
-from pgflow_stress.engine.hosts.cluster import QUIET, Cluster
+from pgflow_stress.engine.hosts.cluster import Cluster
 from pgflow_stress.target.base import Database
-from tests.fixtures.schemas import PUBLISHED, faults
+from tests.fixtures.schemas import PUBLISHED, ROOT, faults
 from tests.fixtures.slow_proxy import slow_proxy
 from tests.fixtures.typed import environment
 from tests.integration.engine.conftest import Run
@@ -159,7 +160,7 @@ def test_two_agents_of_dask_here_are_one_result(run: Run) -> None:
     assert (parameters["workers"], parameters["runs"], parameters["hosts"]) == (2, 80, "local:2")
 
 
-def test_dask_does_not_look_at_itself_on_the_cores_that_are_measured() -> None:
+def test_dask_does_not_look_at_itself_on_the_cores_that_are_measured(tmp_path: Path) -> None:
     names = ("distributed.worker.profile.enabled", "distributed.admin.tick.interval")
 
     def told(_host: str) -> list[object]:
@@ -169,10 +170,14 @@ def test_dask_does_not_look_at_itself_on_the_cores_that_are_measured() -> None:
 
     with Cluster("local:1", 1) as cluster:
         (of_ours,) = cluster.ask(told).values()
-    by_script = [  # as scripts/dask hands it on
+    # The script itself, in an environment that is set up already: tests leave their own as it is.
+    script = tmp_path / "dask"
+    shutil.copy(ROOT / "scripts" / "dask", script)
+    (tmp_path / "_setup.sh").write_text(f"root={ROOT}\nvenv={sys.prefix}\nset_up() {{ :; }}\n")
+    by_script = [
         subprocess.run(
-            [sys.executable, "-m", "dask", "config", "get", name], capture_output=True, text=True, check=True,
-            stdin=subprocess.DEVNULL, env=environment(DASK_CONFIG=str(QUIET)),
+            [script, "config", "get", name], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL,
+            env=environment(),
         ).stdout.strip()
         for name in names
     ]  # fmt: skip
